@@ -1,0 +1,17 @@
+//! The runtime-agnostic core of `tenure`.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod sync;
+
+pub mod runtime;
+pub mod time;
+
+pub use runtime::{Clock, NoTimer, Spawn, SpawnLocal, Timer};
+pub use time::Instant;

@@ -1,0 +1,165 @@
+//! The one place, beside `lib.rs`, that knows which platform the core was built for.
+
+#[cfg(feature = "alloc")]
+pub(crate) use with_alloc::*;
+#[cfg(not(feature = "alloc"))]
+pub(crate) use without_alloc::*;
+
+#[cfg(feature = "std")]
+pub(crate) use with_std::*;
+#[cfg(not(feature = "std"))]
+pub(crate) use without_std::*;
+
+#[cfg(feature = "std")]
+mod with_std {
+    use alloc::string::{String, ToString};
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::{Mutex, PoisonError};
+
+    /// A lock that is held for the length of a closure, so never across an await.
+    ///
+    /// No user code runs inside the closure, so a poisoned mutex says nothing and is ignored.
+    #[derive(Debug, Default)]
+    pub(crate) struct Lock<T>(Mutex<T>);
+
+    impl<T> Lock<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(Mutex::new(value))
+        }
+
+        #[inline]
+        pub(crate) fn with<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
+            f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+
+    /// Runs user code and hands back what it panicked with, if it did.
+    pub(crate) fn contain<U>(f: impl FnOnce() -> U) -> Result<U, String> {
+        catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+            if let Some(text) = payload.downcast_ref::<&str>() {
+                (*text).to_string()
+            } else if let Some(text) = payload.downcast_ref::<String>() {
+                text.clone()
+            } else {
+                String::from("a panic without a message")
+            }
+        })
+    }
+
+    /// A number for the current thread: consecutive threads get consecutive numbers.
+    #[inline]
+    pub(crate) fn thread_number() -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        std::thread_local! {
+            static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+        }
+        MINE.try_with(|number| *number).unwrap_or(0)
+    }
+
+    /// How many stacks of idle values spread the threads of this platform.
+    pub(crate) fn parallelism() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+}
+
+#[cfg(not(feature = "std"))]
+mod without_std {
+    use core::cell::RefCell;
+    use core::fmt;
+
+    /// A lock that is held for the length of a closure, so never across an await.
+    ///
+    /// It is a critical section, so that an interrupt handler may use what it guards.
+    pub(crate) struct Lock<T>(critical_section::Mutex<RefCell<T>>);
+
+    impl<T> Lock<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(critical_section::Mutex::new(RefCell::new(value)))
+        }
+
+        #[inline]
+        pub(crate) fn with<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
+            critical_section::with(|section| f(&mut self.0.borrow_ref_mut(section)))
+        }
+    }
+
+    impl<T: Default> Default for Lock<T> {
+        fn default() -> Self {
+            Self::new(T::default())
+        }
+    }
+
+    impl<T> fmt::Debug for Lock<T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Lock").finish_non_exhaustive()
+        }
+    }
+
+    /// Runs user code; without `std` nothing can catch its panic.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn contain<U>(f: impl FnOnce() -> U) -> Result<U, alloc::string::String> {
+        Ok(f())
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(crate) fn thread_number() -> usize {
+        0
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(crate) fn parallelism() -> usize {
+        1
+    }
+}
+
+#[cfg(feature = "alloc")]
+mod with_alloc {
+    pub(crate) use alloc::sync::Arc;
+
+    /// A name: with `alloc` it may be built at run time, without it is a literal.
+    pub(crate) type Text = alloc::borrow::Cow<'static, str>;
+
+    /// A list of the latest items, at most `N`.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Latest<T, const N: usize>(alloc::collections::VecDeque<T>);
+
+    impl<T, const N: usize> Latest<T, N> {
+        pub(crate) const fn new() -> Self {
+            Self(alloc::collections::VecDeque::new())
+        }
+
+        pub(crate) fn push(&mut self, item: T) {
+            if self.0.len() == N {
+                self.0.pop_front();
+            }
+            self.0.push_back(item);
+        }
+
+        pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+            self.0.iter()
+        }
+    }
+}
+
+#[cfg(not(feature = "alloc"))]
+mod without_alloc {
+    /// A name: with `alloc` it may be built at run time, without it is a literal.
+    pub(crate) type Text = &'static str;
+
+    /// A list of the latest items; without `alloc` it keeps none.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Latest<T, const N: usize>(core::marker::PhantomData<T>);
+
+    impl<T, const N: usize> Latest<T, N> {
+        pub(crate) const fn new() -> Self {
+            Self(core::marker::PhantomData)
+        }
+
+        pub(crate) fn push(&mut self, _item: T) {}
+
+        pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+            core::iter::empty()
+        }
+    }
+}
