@@ -10,8 +10,10 @@ extern crate std;
 
 mod sync;
 
+pub mod config;
 pub mod runtime;
 pub mod time;
 
+pub use config::ConfigError;
 pub use runtime::{Clock, NoTimer, Spawn, SpawnLocal, Timer};
 pub use time::Instant;
