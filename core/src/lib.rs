@@ -8,12 +8,15 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod random;
 mod sync;
 
+pub mod backoff;
 pub mod config;
 pub mod runtime;
 pub mod time;
 
+pub use backoff::{Backoff, Jitter};
 pub use config::ConfigError;
 pub use runtime::{Clock, NoTimer, Spawn, SpawnLocal, Timer};
 pub use time::Instant;
