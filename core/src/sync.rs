@@ -1,7 +1,11 @@
 //! The one place, beside `lib.rs`, that knows which platform the core was built for.
 
 #[cfg(feature = "alloc")]
+pub use with_alloc::Text;
+#[cfg(feature = "alloc")]
 pub(crate) use with_alloc::*;
+#[cfg(not(feature = "alloc"))]
+pub use without_alloc::Text;
 #[cfg(not(feature = "alloc"))]
 pub(crate) use without_alloc::*;
 
@@ -117,8 +121,19 @@ mod without_std {
 mod with_alloc {
     pub(crate) use alloc::sync::Arc;
 
-    /// A name: with `alloc` it may be built at run time, without it is a literal.
-    pub(crate) type Text = alloc::borrow::Cow<'static, str>;
+    /// A name: with the `alloc` feature it may be built at run time, without it is a literal.
+    ///
+    /// Take `impl Into<Text>`: a `&'static str` serves in both cases, a `String` with `alloc`.
+    ///
+    /// ```
+    /// use tenure_core::Text;
+    ///
+    /// fn label(text: impl Into<Text>) -> Text {
+    ///     text.into()
+    /// }
+    /// assert_eq!(&*label("billing"), "billing");
+    /// ```
+    pub type Text = alloc::borrow::Cow<'static, str>;
 
     /// A list of the latest items, at most `N`.
     #[derive(Clone, Debug)]
@@ -144,8 +159,19 @@ mod with_alloc {
 
 #[cfg(not(feature = "alloc"))]
 mod without_alloc {
-    /// A name: with `alloc` it may be built at run time, without it is a literal.
-    pub(crate) type Text = &'static str;
+    /// A name: with the `alloc` feature it may be built at run time, without it is a literal.
+    ///
+    /// Take `impl Into<Text>`: a `&'static str` serves in both cases, a `String` with `alloc`.
+    ///
+    /// ```
+    /// use tenure_core::Text;
+    ///
+    /// fn label(text: impl Into<Text>) -> Text {
+    ///     text.into()
+    /// }
+    /// assert_eq!(&*label("billing"), "billing");
+    /// ```
+    pub type Text = &'static str;
 
     /// A list of the latest items; without `alloc` it keeps none.
     #[derive(Clone, Debug)]

@@ -1,0 +1,99 @@
+//! What one attempt was, told while it is fresh and kept afterwards.
+
+use core::time::Duration;
+
+use super::Decision;
+
+/// One attempt that has just ended, as [`Retrying::on_attempt`](super::Retrying::on_attempt) sees it.
+///
+/// ```
+/// use tenure_core::retry::{Attempt, Outcome};
+///
+/// fn log<T, E: std::fmt::Display>(attempt: &Attempt<'_, T, E>) {
+///     if let Outcome::Failed(error) = attempt.outcome {
+///         println!("attempt {} failed after {:?}: {error}", attempt.number, attempt.took);
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Attempt<'a, T, E> {
+    /// The operation's name, if it was given one.
+    pub name: Option<&'a str>,
+    /// The first attempt is 1.
+    pub number: u32,
+    /// The time since the first attempt began; zero where there is no timer.
+    pub elapsed: Duration,
+    /// The time since this attempt began; zero where there is no timer.
+    pub took: Duration,
+    /// How it ended.
+    pub outcome: Outcome<'a, T, E>,
+    /// What follows; nothing follows a success.
+    pub next: Option<Decision>,
+}
+
+/// How an attempt ended, with what it gave.
+///
+/// ```
+/// use tenure_core::retry::Outcome;
+///
+/// fn is_timeout<T, E>(outcome: &Outcome<'_, T, E>) -> bool {
+///     matches!(outcome, Outcome::TimedOut)
+/// }
+/// assert!(is_timeout(&Outcome::<(), ()>::TimedOut));
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome<'a, T, E> {
+    /// With a value that counts.
+    Succeeded(&'a T),
+    /// With a value that does not count.
+    Rejected(&'a T),
+    /// With an error.
+    Failed(&'a E),
+    /// It was cut off, by the timeout of the attempt or the deadline of the whole.
+    TimedOut,
+}
+
+/// What is kept of an attempt that did not succeed; see
+/// [`RetryError::history`](super::RetryError::history).
+///
+/// ```
+/// use tenure_core::RetryError;
+/// use tenure_core::retry::Ended;
+///
+/// fn timeouts<E, R>(error: &RetryError<E, R>) -> usize {
+///     error.history().filter(|attempt| attempt.ended == Ended::TimedOut).count()
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptRecord {
+    /// The first attempt is 1.
+    pub number: u32,
+    /// The time from the beginning of the first attempt to the end of this one.
+    pub elapsed: Duration,
+    /// How long this attempt took.
+    pub took: Duration,
+    /// How it ended.
+    pub ended: Ended,
+    /// What followed.
+    pub next: Decision,
+}
+
+/// How an attempt ended that did not succeed.
+///
+/// ```
+/// use tenure_core::retry::Ended;
+/// assert_ne!(Ended::Failed, Ended::TimedOut);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ended {
+    /// With an error.
+    Failed,
+    /// With a value that does not count.
+    Rejected,
+    /// It was cut off.
+    TimedOut,
+}

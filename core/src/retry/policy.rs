@@ -1,0 +1,285 @@
+//! The policy of retries, and the one function that decides.
+
+use core::fmt;
+use core::time::Duration;
+
+use super::{Budget, ErrorClass};
+use crate::Backoff;
+use crate::config::{self, ConfigError};
+
+/// When to try again, and when to stop: a plain value, `Copy` and built by `const` functions.
+///
+/// Start from a preset or from [`Retry::new`], and change what differs; a preset stays as it is, so one
+/// call can override what the next does not.
+///
+/// The Python system that this library follows named no presets but gave these numbers, which are ours:
+/// [`DEFAULT`](Retry::DEFAULT) are its defaults, [`USER_FACING`](Retry::USER_FACING) and
+/// [`BACKGROUND`](Retry::BACKGROUND) its examples, and [`CRITICAL`](Retry::CRITICAL) its network clients.
+///
+/// | preset | retries | first delay | cap | deadline |
+/// |---|---|---|---|---|
+/// | `DEFAULT` | 3 | 1 s | 30 s | none |
+/// | `CRITICAL` | 5 | 1 s | 60 s | none |
+/// | `USER_FACING` | 2 | 0.5 s | 30 s | 5 s |
+/// | `BACKGROUND` | 10 | 1 s | 30 s | 120 s |
+/// | `NEVER` | 0 | | | none |
+///
+/// All double their delays and spread them with [`Jitter::Full`](crate::Jitter::Full).
+///
+/// ```
+/// use core::time::Duration;
+/// use tenure_core::{Backoff, Retry};
+///
+/// const UPLOAD: Retry = Retry::new(Backoff::exponential(Duration::from_millis(200)))
+///     .max_retries(4)
+///     .attempt_timeout(Duration::from_secs(2))
+///     .deadline(Duration::from_secs(10));
+/// assert!(UPLOAD.validate().is_ok());
+///
+/// let patient = Retry::USER_FACING.deadline(Duration::from_secs(8));
+/// assert!(patient.validate().is_ok());
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Retry {
+    pub(super) backoff: Backoff,
+    max_retries: u32,
+    pub(super) attempt_timeout: Option<Duration>,
+    pub(super) deadline: Option<Duration>,
+}
+
+impl Retry {
+    /// The original's defaults: 3 retries after the first attempt, [`Backoff::DEFAULT`], no time limit.
+    pub const DEFAULT: Self = Self::new(Backoff::DEFAULT);
+
+    /// One attempt, and no retry.
+    pub const NEVER: Self = Self::DEFAULT.max_retries(0);
+
+    /// For what the program cannot do without: 5 retries, from 1 s.
+    ///
+    /// The original asks for "more retries, longer max delay" and gives no number for the latter; its
+    /// default being 30 s, this is 60 s. Five doublings reach 16 s, so the cap shows only in how long a
+    /// server may ask to wait, and once retries are added.
+    pub const CRITICAL: Self = Self::DEFAULT
+        .max_retries(5)
+        .backoff(Backoff::DEFAULT.cap(Duration::from_secs(60)));
+
+    /// For what somebody waits for: 2 retries, from 0.5 s, all within 5 s.
+    pub const USER_FACING: Self = Self::new(Backoff::exponential(Duration::from_millis(500)))
+        .max_retries(2)
+        .deadline(Duration::from_secs(5));
+
+    /// For what nobody waits for: 10 retries, from 1 s to 30 s, all within 120 s.
+    pub const BACKGROUND: Self = Self::DEFAULT
+        .max_retries(10)
+        .deadline(Duration::from_secs(120));
+
+    /// 3 retries with this backoff, and no time limit.
+    ///
+    /// ```
+    /// # use tenure_core::{Backoff, Retry};
+    /// let policy = Retry::new(Backoff::DEFAULT);
+    /// assert!(policy.validate().is_ok());
+    /// ```
+    pub const fn new(backoff: Backoff) -> Self {
+        Self {
+            backoff,
+            max_retries: 3,
+            attempt_timeout: None,
+            deadline: None,
+        }
+    }
+
+    /// The delays between the attempts.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use tenure_core::{Backoff, Retry};
+    /// let eager = Retry::USER_FACING.backoff(Backoff::constant(Duration::from_millis(50)));
+    /// assert!(eager.validate().is_ok());
+    /// ```
+    pub const fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// How many attempts may follow the first. `u32::MAX` means no limit; set a deadline then.
+    ///
+    /// ```
+    /// # use tenure_core::Retry;
+    /// const FOUR_ATTEMPTS: Retry = Retry::DEFAULT.max_retries(3);
+    /// ```
+    pub const fn max_retries(mut self, max_retries: u32) -> Self {
+        self.max_retries = max_retries;
+        self
+    }
+
+    /// How long one attempt may take. It is then dropped, and counts as failed and worth a retry.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use tenure_core::Retry;
+    /// const SNAPPY: Retry = Retry::DEFAULT.attempt_timeout(Duration::from_secs(2));
+    /// ```
+    pub const fn attempt_timeout(mut self, attempt_timeout: Duration) -> Self {
+        self.attempt_timeout = Some(attempt_timeout);
+        self
+    }
+
+    /// How long it may take in all, attempts and delays together.
+    ///
+    /// An attempt under way is cut off when it comes. A delay that would leave no time for an attempt
+    /// is not begun: better to fail at once than to wait for nothing.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use tenure_core::Retry;
+    /// const WITHIN_A_MINUTE: Retry = Retry::CRITICAL.deadline(Duration::from_secs(60));
+    /// ```
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Decides what follows an attempt that failed. Every retry in this library is decided here.
+    ///
+    /// `attempt` is the number of that attempt, the first being 1; `elapsed` the time since the first
+    /// began, or `None` where there is no clock; `delay` the next of the backoff's
+    /// [`delays`](Backoff::delays). The budget is asked last and pays for the retry that is granted.
+    ///
+    /// For a loop of your own; [`retry`](crate::retry()) calls it for you.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use tenure_core::{Decision, ErrorClass, Retry, StopReason};
+    ///
+    /// let policy = Retry::USER_FACING;
+    /// let second = Duration::from_secs(1);
+    /// let decide = |attempt, elapsed, class| policy.decide(attempt, Some(elapsed), class, second, None);
+    ///
+    /// assert_eq!(decide(1, second, ErrorClass::Retry), Decision::RetryIn(second));
+    /// assert_eq!(decide(1, second, ErrorClass::GiveUp), Decision::Stop(StopReason::GivenUp));
+    /// assert_eq!(decide(3, second, ErrorClass::Retry), Decision::Stop(StopReason::Attempts));
+    /// assert_eq!(decide(2, 4 * second, ErrorClass::Retry), Decision::Stop(StopReason::Deadline));
+    /// ```
+    #[must_use]
+    pub fn decide(
+        &self,
+        attempt: u32,
+        elapsed: Option<Duration>,
+        class: ErrorClass,
+        delay: Duration,
+        budget: Option<&Budget>,
+    ) -> Decision {
+        let delay = match class {
+            ErrorClass::GiveUp => return Decision::Stop(StopReason::GivenUp),
+            ErrorClass::RetryAfter(least) => delay.max(least),
+            ErrorClass::Retry | ErrorClass::Reconnect => delay,
+        };
+        let delay = delay.min(self.backoff.longest());
+
+        if elapsed.is_some_and(|elapsed| self.is_past_deadline(elapsed)) {
+            return Decision::Stop(StopReason::Deadline);
+        }
+        if self.max_retries < u32::MAX && attempt > self.max_retries {
+            return Decision::Stop(StopReason::Attempts);
+        }
+        let Some(elapsed) = elapsed else {
+            return Decision::Stop(StopReason::NoTimer);
+        };
+        if self.is_past_deadline(elapsed.saturating_add(delay)) {
+            return Decision::Stop(StopReason::Deadline);
+        }
+        if budget.is_some_and(|budget| !budget.withdraw()) {
+            return Decision::Stop(StopReason::Budget);
+        }
+        Decision::RetryIn(delay)
+    }
+
+    /// Says whether the settings make sense together. What is built from a policy calls it.
+    ///
+    /// # Errors
+    /// What [`Backoff::validate`] says; a time limit of zero.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use tenure_core::Retry;
+    /// let error = Retry::DEFAULT.deadline(Duration::ZERO).validate().unwrap_err();
+    /// assert_eq!(error.to_string(), "`retry.deadline` (0ns) must be above zero");
+    /// ```
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.backoff.validate()?;
+        if let Some(timeout) = self.attempt_timeout {
+            config::above_zero("retry.attempt_timeout", timeout)?;
+        }
+        if let Some(deadline) = self.deadline {
+            config::above_zero("retry.deadline", deadline)?;
+        }
+        Ok(())
+    }
+
+    /// At the deadline itself there is no time left either.
+    pub(super) fn is_past_deadline(&self, elapsed: Duration) -> bool {
+        self.deadline.is_some_and(|deadline| elapsed >= deadline)
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What follows an attempt that failed.
+///
+/// ```
+/// use core::time::Duration;
+/// use tenure_core::{Decision, ErrorClass, Retry, StopReason};
+///
+/// let decision = Retry::NEVER.decide(1, None, ErrorClass::Retry, Duration::ZERO, None);
+/// assert_eq!(decision, Decision::Stop(StopReason::Attempts));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Another attempt, after this delay.
+    RetryIn(Duration),
+    /// No further attempt.
+    Stop(StopReason),
+}
+
+/// Why there is no further attempt.
+///
+/// ```
+/// use tenure_core::StopReason;
+/// assert_eq!(StopReason::Budget.to_string(), "the retry budget is used up");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// The error's class was [`ErrorClass::GiveUp`].
+    GivenUp,
+    /// All retries were made.
+    Attempts,
+    /// The deadline has come, or would come before another attempt.
+    Deadline,
+    /// The shared [`Budget`] had no retry left.
+    Budget,
+    /// There is no timer to wait with.
+    NoTimer,
+    /// The policy or the budget makes no sense, so there was no attempt at all;
+    /// [`RetryError::invalid_policy`](crate::RetryError::invalid_policy) says what is wrong with it.
+    InvalidPolicy,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GivenUp => "it is not worth a retry",
+            Self::Attempts => "no retries are left",
+            Self::Deadline => "no time is left",
+            Self::Budget => "the retry budget is used up",
+            Self::NoTimer => "there is no timer to wait with",
+            Self::InvalidPolicy => "the policy is invalid",
+        })
+    }
+}

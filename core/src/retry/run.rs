@@ -1,0 +1,405 @@
+//! The future that runs an operation until it succeeds or the policy says stop.
+
+use core::fmt;
+use core::future::Future;
+use core::ops::{ControlFlow, Deref};
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use futures_core::TryFuture;
+use pin_project_lite::pin_project;
+
+use super::course::{Course, Hooks};
+use super::{Accept, AnyValue, Attempt, Budget, ErrorClass, Retry, RetryError, Until};
+use crate::sync::Text;
+use crate::{Clock, Timer};
+
+/// Runs `op` until it succeeds, its error is not worth a retry, or `policy` says stop.
+///
+/// `op` makes a new future for each attempt. What it borrows must outlive the whole retry: let it clone
+/// what an attempt needs, or borrow from outside. Nothing is boxed or spawned, nor
+/// allocated, save that with the `alloc` feature failed attempts are recorded for the error.
+///
+/// An attempt is polled before any clock is set up for its timeout, so an operation that is ready at
+/// once costs a single reading of the clock.
+///
+/// The methods of [`Retrying`] add the rest: [`classify`](Retrying::classify) errors, go on
+/// [`until`](Retrying::until) a value is right, watch [`on_attempt`](Retrying::on_attempt), share a
+/// [`budget`](Retrying::budget), give the operation a [name](Retrying::named).
+///
+/// Do not use it for what must not happen twice: an attempt that was cut off, or whose answer was lost,
+/// may have taken effect. And do not nest it: three retries of three retries are sixteen attempts.
+///
+/// # Errors
+/// [`RetryError`] tells why there was no further attempt, and holds the last error. If the policy or the
+/// budget is invalid, it comes before the first attempt: `op` is not called.
+///
+/// # Cancel safety
+/// Dropping the future drops the attempt under way, or the delay, and nothing else happens: it holds no
+/// lock and no place in a queue. What the budget paid for a retry that is then not made is not returned.
+///
+/// # Panics
+/// If it is polled after it has completed. A panic of `op` or of a hook passes through, and counts as
+/// completion.
+///
+/// ```
+/// # use futures::executor::block_on;
+#[doc = include_str!("doc_timer.txt")]
+/// use core::time::Duration;
+/// use std::io;
+/// use tenure_core::{ErrorClass, Retry, retry};
+///
+/// async fn connect(address: &str, tries: &std::cell::Cell<u32>) -> io::Result<String> {
+///     tries.set(tries.get() + 1);
+///     match tries.get() {
+///         3 => Ok(format!("connected to {address}")),
+///         _ => Err(io::ErrorKind::ConnectionRefused.into()),
+///     }
+/// }
+///
+/// # let timer = Virtual::default();
+/// let tries = std::cell::Cell::new(0);
+/// let policy = Retry::CRITICAL.attempt_timeout(Duration::from_secs(5));
+/// let connected = block_on(
+///     retry(&timer, policy, || connect("db:5432", &tries))
+///         .classify(|error| match error.kind() {
+///             io::ErrorKind::PermissionDenied => ErrorClass::GiveUp,
+///             _ => ErrorClass::Retry,
+///         })
+///         .named("connect"),
+/// );
+/// assert_eq!(connected.unwrap(), "connected to db:5432");
+/// ```
+pub fn retry<T, Op, Fut>(timer: &T, policy: Retry, op: Op) -> Retrying<T, Op, Fut>
+where
+    T: Timer,
+    Op: FnMut() -> Fut,
+    Fut: TryFuture,
+{
+    Retrying::over(timer.clone(), policy, op)
+}
+
+pin_project! {
+    /// The future of [`retry`]; awaiting it gives the operation's value or a [`RetryError`].
+    ///
+    /// Its methods change how it retries, and are to be called before it is first polled. Of its type
+    /// parameters the first three are the timer, the operation and the operation's future; the others
+    /// are the hooks, and have defaults. It is `Send` if all of them, the error and a rejected value are.
+    ///
+    /// # Cancel safety
+    /// It may be dropped at any time; see [`retry`](retry#cancel-safety).
+    ///
+    /// ```
+    /// # use futures::executor::block_on;
+    #[doc = include_str!("doc_timer.txt")]
+    /// use tenure_core::{Retry, retry};
+    ///
+    /// # let timer = Virtual::default();
+    /// let page = retry(&timer, Retry::USER_FACING, async || Ok::<_, String>("<html>")).named("page");
+    /// assert_eq!(block_on(page).unwrap(), "<html>");
+    /// ```
+    #[must_use = "nothing is attempted until it is awaited"]
+    pub struct Retrying<
+        C,
+        Op,
+        Fut,
+        K = fn(&<Fut as TryFuture>::Error) -> ErrorClass,
+        U = AnyValue,
+        H = fn(&Attempt<'_, <Fut as TryFuture>::Ok, <Fut as TryFuture>::Error>),
+        B = &'static Budget,
+    >
+    where
+        C: Clock,
+        Fut: TryFuture,
+        U: Accept<Fut::Ok>,
+    {
+        op: Op,
+        course: Course<C, Fut::Error, U::Rejected, K, U, H, B>,
+        #[pin]
+        step: Step<Fut, C::Sleep>,
+    }
+}
+
+pin_project! {
+    #[project = StepProjection]
+    enum Step<Fut, Sleep> {
+        Begin,
+        /// `limit` is made once the attempt has turned out to need time.
+        Attempt { #[pin] future: Fut, #[pin] limit: Option<Sleep> },
+        /// Without a sleep it waits for nothing but its next turn.
+        Wait { #[pin] sleep: Option<Sleep> },
+        /// Also while user code runs, so that its panic leaves this.
+        Done,
+    }
+}
+
+impl<C, Op, Fut> Retrying<C, Op, Fut>
+where
+    C: Clock,
+    Op: FnMut() -> Fut,
+    Fut: TryFuture,
+{
+    /// With a clock that may be none: then there is one attempt, and no limit to its time.
+    pub(crate) fn over(clock: C, policy: Retry, op: Op) -> Self {
+        let hooks = Hooks {
+            classify: retry_any::<Fut::Error> as fn(&_) -> _,
+            until: AnyValue,
+            on_attempt: None,
+            budget: None,
+        };
+        Self {
+            op,
+            course: Course::new(clock, policy, None, hooks),
+            step: Step::Begin,
+        }
+    }
+}
+
+impl<C, Op, Fut, K, U, H, B> Retrying<C, Op, Fut, K, U, H, B>
+where
+    C: Clock,
+    Fut: TryFuture,
+    U: Accept<Fut::Ok>,
+{
+    /// Says what each error deserves. Without it, every error is worth a retry.
+    ///
+    /// ```
+    /// # use futures::executor::block_on;
+    #[doc = include_str!("doc_timer.txt")]
+    /// use tenure_core::{ErrorClass, Retry, StopReason, retry};
+    ///
+    /// # let timer = Virtual::default();
+    /// let login = retry(&timer, Retry::DEFAULT, async || Err::<(), _>("wrong password"))
+    ///     .classify(|error| match *error {
+    ///         "wrong password" => ErrorClass::GiveUp,
+    ///         _ => ErrorClass::Retry,
+    ///     });
+    /// let error = block_on(login).unwrap_err();
+    /// assert_eq!((error.attempts(), error.reason()), (1, StopReason::GivenUp));
+    /// ```
+    pub fn classify<K2>(self, classify: K2) -> Retrying<C, Op, Fut, K2, U, H, B>
+    where
+        K2: FnMut(&Fut::Error) -> ErrorClass,
+    {
+        self.with_hooks(|hooks| Hooks {
+            classify,
+            until: hooks.until,
+            on_attempt: hooks.on_attempt,
+            budget: hooks.budget,
+        })
+    }
+
+    /// Goes on until a value satisfies `accepts`: a value that does not is worth a retry too.
+    ///
+    /// The error then holds the last such value, in [`RetryError::rejected`].
+    ///
+    /// ```
+    /// # use futures::executor::block_on;
+    #[doc = include_str!("doc_timer.txt")]
+    /// use tenure_core::{Retry, retry};
+    ///
+    /// # let timer = Virtual::default();
+    /// let get = retry(&timer, Retry::DEFAULT, async || Ok::<u16, String>(503));
+    /// let error = block_on(get.until(|status| *status < 500)).unwrap_err();
+    /// assert_eq!(error.into_rejected(), Some(503));
+    /// ```
+    pub fn until<F>(self, accepts: F) -> Retrying<C, Op, Fut, K, Until<F>, H, B>
+    where
+        F: FnMut(&Fut::Ok) -> bool,
+    {
+        self.with_hooks(|hooks| Hooks {
+            classify: hooks.classify,
+            until: Until(accepts),
+            on_attempt: hooks.on_attempt,
+            budget: hooks.budget,
+        })
+    }
+
+    /// Tells `watch` of each attempt as it ends, the successful one included: its number and times, how
+    /// it ended, and what follows.
+    ///
+    /// ```
+    /// # use futures::executor::block_on;
+    #[doc = include_str!("doc_timer.txt")]
+    /// use tenure_core::{Retry, retry};
+    ///
+    /// # let timer = Virtual::default();
+    /// let mut numbers = Vec::new();
+    /// let ping = retry(&timer, Retry::DEFAULT, async || Err::<(), _>("refused"));
+    /// let _ = block_on(ping.on_attempt(|attempt| numbers.push(attempt.number)));
+    /// assert_eq!(numbers, [1, 2, 3, 4]);
+    /// ```
+    pub fn on_attempt<H2>(self, watch: H2) -> Retrying<C, Op, Fut, K, U, H2, B>
+    where
+        H2: FnMut(&Attempt<'_, Fut::Ok, Fut::Error>),
+    {
+        self.with_hooks(|hooks| Hooks {
+            classify: hooks.classify,
+            until: hooks.until,
+            on_attempt: Some(watch),
+            budget: hooks.budget,
+        })
+    }
+
+    /// Shares a budget with whoever else uses it: `&Budget`, `Arc<Budget>` or the like.
+    ///
+    /// ```
+    /// # use futures::executor::block_on;
+    #[doc = include_str!("doc_timer.txt")]
+    /// use tenure_core::{Budget, Retry, StopReason, retry};
+    ///
+    /// # let timer = Virtual::default();
+    /// static BUDGET: Budget = Budget::new(1, 20);
+    /// let ping = retry(&timer, Retry::DEFAULT, async || Err::<(), _>("refused"));
+    /// let error = block_on(ping.budget(&BUDGET)).unwrap_err();
+    /// assert_eq!((error.attempts(), error.reason()), (2, StopReason::Budget));
+    /// ```
+    pub fn budget<B2>(self, budget: B2) -> Retrying<C, Op, Fut, K, U, H, B2>
+    where
+        B2: Deref<Target = Budget>,
+    {
+        self.with_hooks(|hooks| Hooks {
+            classify: hooks.classify,
+            until: hooks.until,
+            on_attempt: hooks.on_attempt,
+            budget: Some(budget),
+        })
+    }
+
+    /// Names the operation, for the error and the hook. With `alloc` the name may be a `String`, without
+    /// it is a literal; see [`Text`].
+    ///
+    /// ```
+    /// # use futures::executor::block_on;
+    #[doc = include_str!("doc_timer.txt")]
+    /// use tenure_core::{Retry, retry};
+    ///
+    /// # let timer = Virtual::default();
+    /// let user = 7;
+    /// let load = retry(&timer, Retry::NEVER, async || Err::<(), _>("refused"))
+    ///     .named(format!("load user {user}"));
+    /// assert_eq!(block_on(load).unwrap_err().name(), Some("load user 7"));
+    /// ```
+    pub fn named(mut self, name: impl Into<Text>) -> Self {
+        self.course.name = Some(name.into());
+        self
+    }
+
+    fn with_hooks<K2, U2, H2, B2>(
+        self,
+        change: impl FnOnce(Hooks<K, U, H, B>) -> Hooks<K2, U2, H2, B2>,
+    ) -> Retrying<C, Op, Fut, K2, U2, H2, B2>
+    where
+        U2: Accept<Fut::Ok>,
+    {
+        let Course {
+            clock,
+            policy,
+            name,
+            hooks,
+            ..
+        } = self.course;
+        Retrying {
+            op: self.op,
+            course: Course::new(clock, policy, name, change(hooks)),
+            step: Step::Begin,
+        }
+    }
+}
+
+impl<C, Op, Fut, K, U, H, B> Future for Retrying<C, Op, Fut, K, U, H, B>
+where
+    C: Clock,
+    Op: FnMut() -> Fut,
+    Fut: TryFuture,
+    K: FnMut(&Fut::Error) -> ErrorClass,
+    U: Accept<Fut::Ok>,
+    H: FnMut(&Attempt<'_, Fut::Ok, Fut::Error>),
+    B: Deref<Target = Budget>,
+{
+    type Output = Result<Fut::Ok, RetryError<Fut::Error, U::Rejected>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let (op, course, mut step) = (this.op, this.course, this.step);
+        loop {
+            let allowed = match step.as_mut().project() {
+                StepProjection::Begin => course.begin(),
+                StepProjection::Attempt { future, limit } => {
+                    let result = ready!(poll_attempt(future, limit, course, cx));
+                    step.set(Step::Done);
+                    match course.settle(result) {
+                        ControlFlow::Break(end) => return Poll::Ready(end),
+                        ControlFlow::Continue(Some(at)) => {
+                            let sleep = course.clock.try_sleep_until(at);
+                            step.set(Step::Wait { sleep });
+                            continue;
+                        }
+                        ControlFlow::Continue(None) => {
+                            // An operation that fails at once must not keep its executor to itself.
+                            step.set(Step::Wait { sleep: None });
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                    }
+                }
+                StepProjection::Wait { sleep } => {
+                    if let Some(sleep) = sleep.as_pin_mut() {
+                        ready!(sleep.poll(cx));
+                    }
+                    course.go_on()
+                }
+                StepProjection::Done => panic!("`Retrying` was polled after it had completed"),
+            };
+            step.set(Step::Done);
+            if let Err(error) = allowed {
+                return Poll::Ready(Err(error));
+            }
+            let (future, limit) = (op(), None);
+            step.set(Step::Attempt { future, limit });
+        }
+    }
+}
+
+impl<C, Op, Fut, K, U, H, B> fmt::Debug for Retrying<C, Op, Fut, K, U, H, B>
+where
+    C: Clock,
+    Fut: TryFuture,
+    U: Accept<Fut::Ok>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retrying")
+            .field("course", &self.course)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives the attempt's result, or none if it was cut off. The operation goes first: it wins a tie, and
+/// where it is ready at once no sleep is made.
+fn poll_attempt<C, Fut, R, K, U, H, B>(
+    future: Pin<&mut Fut>,
+    mut limit: Pin<&mut Option<C::Sleep>>,
+    course: &Course<C, Fut::Error, R, K, U, H, B>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Fut::Ok, Fut::Error>>>
+where
+    C: Clock,
+    Fut: TryFuture,
+    B: Deref<Target = Budget>,
+{
+    if let Poll::Ready(result) = future.try_poll(cx) {
+        return Poll::Ready(Some(result));
+    }
+    if limit.is_none() {
+        let end = course.attempt_ends();
+        limit.set(end.and_then(|at| course.clock.try_sleep_until(at)));
+    }
+    match limit.as_pin_mut() {
+        Some(limit) => limit.poll(cx).map(|()| None),
+        None => Poll::Pending,
+    }
+}
+
+fn retry_any<E>(_error: &E) -> ErrorClass {
+    ErrorClass::Retry
+}
