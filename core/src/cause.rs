@@ -1,0 +1,91 @@
+//! The error of user code, in a form that all who waited for it can share.
+
+use alloc::string::String;
+use core::error::Error;
+use core::fmt;
+use core::ops::Deref;
+
+use crate::resource::BoxError;
+use crate::sync::Arc;
+
+/// What the user's own code answered: the error of an `open`, `close`, `check` or call.
+///
+/// It is shared among all who waited for the same attempt. It dereferences to the error itself, so
+/// `cause.source()` walks its chain and `cause.downcast_ref::<MyError>()` gives it back typed.
+///
+/// ```
+/// use tenure_core::Cause;
+/// let cause = Cause::new(std::io::Error::other("no route"));
+/// assert_eq!(cause.to_string(), "no route");
+/// assert!(cause.downcast_ref::<std::io::Error>().is_some());
+/// ```
+#[derive(Clone)]
+pub struct Cause(Arc<dyn Error + Send + Sync>);
+
+impl Cause {
+    /// Shares an error.
+    pub fn new(error: impl Into<BoxError>) -> Self {
+        Self(Arc::from(error.into()))
+    }
+
+    /// The error as a trait object, for `source()`.
+    pub(crate) fn as_source(&self) -> &(dyn Error + 'static) {
+        &*self.0
+    }
+}
+
+impl Deref for Cause {
+    type Target = dyn Error + Send + Sync;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// User code panicked, and the panic was contained.
+///
+/// It shows as the [`Cause`] of an error, with the panic's message. Panics are contained only with
+/// the `std` feature.
+///
+/// ```
+/// # use tenure_core::{Cause, Panicked};
+/// # fn show(cause: &Cause) {
+/// if let Some(panic) = cause.downcast_ref::<Panicked>() {
+///     println!("a bug: {}", panic.message());
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Panicked(String);
+
+impl Panicked {
+    pub(crate) const fn new(message: String) -> Self {
+        Self(message)
+    }
+
+    /// What the panic said.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "panicked: {}", self.0)
+    }
+}
+
+impl Error for Panicked {}

@@ -1,0 +1,41 @@
+//! One attempt to open a value.
+
+use core::time::Duration;
+
+use crate::cause::Cause;
+use crate::contain::{HookError, hook};
+use crate::resource::LocalResource;
+use crate::retry::ErrorClass;
+use crate::runtime::Clock;
+use crate::sync;
+
+/// An attempt of user code that failed: what it said, and what it deserves.
+///
+/// The class is asked for while the error still has its own type; from here on it is shared.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) class: ErrorClass,
+    pub(crate) cause: Cause,
+}
+
+/// Awaits `open`, within `limit`, its panic contained.
+pub(crate) async fn open_value<R: LocalResource, C: Clock>(
+    resource: &R,
+    clock: &C,
+    limit: Option<Duration>,
+) -> Result<R::Value, Refusal> {
+    hook(clock, limit, || resource.open())
+        .await
+        .map_err(|error| {
+            let class = match &error {
+                HookError::Failed(error) => {
+                    sync::contain(|| resource.classify(error)).unwrap_or(ErrorClass::Retry)
+                }
+                HookError::TimedOut(_) | HookError::Panicked(_) => ErrorClass::Retry,
+            };
+            Refusal {
+                class,
+                cause: error.into_cause(),
+            }
+        })
+}

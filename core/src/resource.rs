@@ -1,0 +1,243 @@
+//! What the user writes: how one value is opened, closed and checked.
+
+use alloc::boxed::Box;
+use core::future::Future;
+
+use crate::cleanup::Why;
+use crate::retry::ErrorClass;
+
+/// The error type that every resource's own error can become.
+///
+/// All of `std::error::Error` types, `anyhow::Error`, `String` and `&'static str` can.
+pub type BoxError = Box<dyn core::error::Error + Send + Sync>;
+
+/// How to open, close and check one kind of value: a connection, a file, a session, a device.
+///
+/// The resource itself is the recipe (an address, some options); its [`Value`](Resource::Value) is
+/// what gets opened. [`Pool`](crate::Pool) holds many values of one resource, each lent to one task
+/// at a time; [`Managed`](crate::Managed) holds one that all share.
+///
+/// This is the `Send` form, for runtimes that move tasks between threads. A resource whose values or
+/// futures stay on one thread implements [`LocalResource`] instead. Implement one of the two, never
+/// both: every `Resource` is a `LocalResource` already. Import the one you implement; with both in
+/// scope a direct call of `open` is ambiguous.
+///
+/// Only [`open`](Resource::open) must be written.
+///
+/// ```
+/// use tenure_core::Resource;
+///
+/// struct Db { url: String }
+/// # struct Connection; impl Connection {
+/// #     async fn open(_: &str) -> std::io::Result<Self> { Ok(Self) }
+/// #     async fn goodbye(self) -> std::io::Result<()> { Ok(()) }
+/// #     async fn ping(&mut self) -> std::io::Result<()> { Ok(()) }
+/// # }
+///
+/// impl Resource for Db {
+///     type Value = Connection;
+///     type Error = std::io::Error;
+///     const CHECKED: bool = true;
+///
+///     async fn open(&self) -> Result<Connection, Self::Error> {
+///         Connection::open(&self.url).await
+///     }
+///     async fn close(&self, connection: Connection) -> Result<(), Self::Error> {
+///         connection.goodbye().await
+///     }
+///     async fn check(&self, connection: &mut Connection) -> Result<(), Self::Error> {
+///         connection.ping().await
+///     }
+/// }
+/// ```
+///
+/// A hook by another name does not compile, so none can be forgotten silently:
+///
+/// ```compile_fail
+/// # use tenure_core::Resource;
+/// # struct Db;
+/// impl Resource for Db {
+///     type Value = ();
+///     type Error = std::io::Error;
+///     async fn open(&self) -> Result<(), Self::Error> { Ok(()) }
+///     async fn check_health(&self, _: &mut ()) -> Result<(), Self::Error> { Ok(()) }
+/// }
+/// ```
+pub trait Resource: Send + Sync + 'static {
+    /// What is opened: a connection, a client, a file.
+    type Value: Send + 'static;
+
+    /// What can go wrong. `Box<dyn Error + Send + Sync>` and `anyhow::Error` serve too.
+    type Error: Into<BoxError> + Send + 'static;
+
+    /// Whether [`check`](Resource::check) is written. Set it together with that method: with it,
+    /// checks can be asked for and a pool checks its idle values by default; without it, asking does
+    /// not compile.
+    const CHECKED: bool = false;
+
+    /// Opens one value.
+    ///
+    /// The future is dropped when the opening times out or is called off, so whatever it holds must
+    /// clean up after itself in `drop`.
+    ///
+    /// # Errors
+    /// Whatever keeps the value from being opened; [`classify`](Resource::classify) says what follows.
+    fn open(&self) -> impl Future<Output = Result<Self::Value, Self::Error>> + Send;
+
+    /// Closes one value. By default it is dropped.
+    ///
+    /// # Errors
+    /// An error is counted and sent to the event sink. The value counts as ended all the same.
+    fn close(&self, value: Self::Value) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        drop(value);
+        core::future::ready(Ok(()))
+    }
+
+    /// Asks whether a value is still good. Needs [`CHECKED`](Resource::CHECKED).
+    ///
+    /// # Errors
+    /// An error means that it is not.
+    fn check(
+        &self,
+        value: &mut Self::Value,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        const {
+            assert!(
+                !Self::CHECKED,
+                "`CHECKED` is true, but `check` is not written"
+            )
+        };
+        let _ = value;
+        core::future::ready(Ok(()))
+    }
+
+    /// Looks at a value, without waiting, when it comes back to the pool: a broken one is closed and
+    /// replaced. Keep it cheap, it runs on every release.
+    fn is_broken(&self, value: &mut Self::Value) -> bool {
+        let _ = value;
+        false
+    }
+
+    /// Says what follows from an error. By default everything is retried.
+    fn classify(&self, error: &Self::Error) -> ErrorClass {
+        let _ = error;
+        ErrorClass::Retry
+    }
+
+    /// The last resort for a value that nothing can close any more, because no task and no time is
+    /// left to await [`close`](Resource::close). By default it is dropped.
+    fn abandon(&self, value: Self::Value, why: Why) {
+        let _ = why;
+        drop(value);
+    }
+}
+
+/// The twin of [`Resource`] for values and futures that stay on one thread.
+///
+/// Everything in this crate is written against this trait, and every [`Resource`] is one. What it
+/// cannot do is spawn its background work onto a runtime that moves tasks between threads: it is built
+/// with `build_local`, or with `build_with_runner`.
+///
+/// ```
+/// use std::rc::Rc;
+/// use tenure_core::LocalResource;
+///
+/// struct Counter;
+///
+/// impl LocalResource for Counter {
+///     type Value = Rc<std::cell::Cell<u32>>;
+///     type Error = std::io::Error;
+///
+///     async fn open(&self) -> Result<Self::Value, Self::Error> {
+///         Ok(Rc::default())
+///     }
+/// }
+/// ```
+pub trait LocalResource {
+    /// See [`Resource::Value`].
+    type Value;
+
+    /// See [`Resource::Error`].
+    type Error: Into<BoxError>;
+
+    /// See [`Resource::CHECKED`].
+    const CHECKED: bool = false;
+
+    /// See [`Resource::open`].
+    ///
+    /// # Errors
+    /// Whatever keeps the value from being opened.
+    fn open(&self) -> impl Future<Output = Result<Self::Value, Self::Error>>;
+
+    /// See [`Resource::close`].
+    ///
+    /// # Errors
+    /// An error is counted and sent to the event sink.
+    fn close(&self, value: Self::Value) -> impl Future<Output = Result<(), Self::Error>> {
+        drop(value);
+        core::future::ready(Ok(()))
+    }
+
+    /// See [`Resource::check`].
+    ///
+    /// # Errors
+    /// An error means that the value is not good.
+    fn check(&self, value: &mut Self::Value) -> impl Future<Output = Result<(), Self::Error>> {
+        const {
+            assert!(
+                !Self::CHECKED,
+                "`CHECKED` is true, but `check` is not written"
+            )
+        };
+        let _ = value;
+        core::future::ready(Ok(()))
+    }
+
+    /// See [`Resource::is_broken`].
+    fn is_broken(&self, value: &mut Self::Value) -> bool {
+        let _ = value;
+        false
+    }
+
+    /// See [`Resource::classify`].
+    fn classify(&self, error: &Self::Error) -> ErrorClass {
+        let _ = error;
+        ErrorClass::Retry
+    }
+
+    /// See [`Resource::abandon`].
+    fn abandon(&self, value: Self::Value, why: Why) {
+        let _ = why;
+        drop(value);
+    }
+}
+
+impl<R: Resource> LocalResource for R {
+    type Value = <R as Resource>::Value;
+    type Error = <R as Resource>::Error;
+    const CHECKED: bool = <R as Resource>::CHECKED;
+
+    fn open(&self) -> impl Future<Output = Result<Self::Value, Self::Error>> {
+        Resource::open(self)
+    }
+
+    fn close(&self, value: Self::Value) -> impl Future<Output = Result<(), Self::Error>> {
+        Resource::close(self, value)
+    }
+
+    fn check(&self, value: &mut Self::Value) -> impl Future<Output = Result<(), Self::Error>> {
+        Resource::check(self, value)
+    }
+
+    fn is_broken(&self, value: &mut Self::Value) -> bool {
+        Resource::is_broken(self, value)
+    }
+
+    fn classify(&self, error: &Self::Error) -> ErrorClass {
+        Resource::classify(self, error)
+    }
+
+    fn abandon(&self, value: Self::Value, why: Why) {
+        Resource::abandon(self, value, why);
+    }
+}
