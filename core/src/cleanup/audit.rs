@@ -1,0 +1,121 @@
+//! Counters that must balance.
+
+use core::fmt;
+
+use super::Ending;
+
+/// A snapshot of how many values were opened, and where each of them is.
+///
+/// `opened = ended + live` holds at any moment. The live ones are counted where they are, not
+/// computed from the rest, so a value that got lost shows.
+///
+/// ```
+/// use tenure_core::Audit;
+/// let audit = Audit { opened: 3, closed: 2, idle: 1, ..Audit::default() };
+/// assert!(audit.is_balanced());
+/// assert_eq!(audit.live(), 1);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Values that were opened.
+    pub opened: u64,
+    /// Values whose `close` succeeded.
+    pub closed: u64,
+    /// Values whose `close` failed or panicked.
+    pub close_failed: u64,
+    /// Values whose `close` took too long.
+    pub close_timed_out: u64,
+    /// Values that nothing could close.
+    pub abandoned: u64,
+    /// Values that were given away.
+    pub detached: u64,
+    /// Values that wait for a user; of a managed resource, the one it holds.
+    pub idle: u64,
+    /// Values in use.
+    pub in_use: u64,
+    /// Values being checked.
+    pub checking: u64,
+    /// Values that wait to be closed, and those being closed.
+    pub closing: u64,
+    /// Openings that failed. No value came of them.
+    pub open_failed: u64,
+    /// Openings that were dropped before they had a result. No value came of them.
+    pub open_called_off: u64,
+}
+
+impl Audit {
+    /// Values that were opened and have not ended, counted where they are.
+    #[must_use]
+    pub const fn live(&self) -> u64 {
+        self.idle + self.in_use + self.checking + self.closing
+    }
+
+    /// Values that have ended, in whatever way.
+    #[must_use]
+    pub const fn ended(&self) -> u64 {
+        self.closed + self.close_failed + self.close_timed_out + self.abandoned + self.detached
+    }
+
+    /// Whether every value that was opened has ended or is somewhere.
+    #[must_use]
+    pub const fn is_balanced(&self) -> bool {
+        self.opened == self.ended() + self.live()
+    }
+}
+
+impl fmt::Display for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} opened = {} closed + {} close failed + {} close timed out + {} abandoned \
+             + {} detached + {} live",
+            self.opened,
+            self.closed,
+            self.close_failed,
+            self.close_timed_out,
+            self.abandoned,
+            self.detached,
+            self.live(),
+        )
+    }
+}
+
+/// The part of an [`Audit`] that only ever grows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) opened: u64,
+    pub(crate) open_failed: u64,
+    pub(crate) open_called_off: u64,
+    pub(crate) closed: u64,
+    pub(crate) close_failed: u64,
+    pub(crate) close_timed_out: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) detached: u64,
+}
+
+impl Tally {
+    pub(crate) fn count(&mut self, ending: Ending) {
+        match ending {
+            Ending::Closed => self.closed += 1,
+            Ending::CloseFailed => self.close_failed += 1,
+            Ending::CloseTimedOut => self.close_timed_out += 1,
+            Ending::Abandoned => self.abandoned += 1,
+            Ending::Detached => self.detached += 1,
+        }
+    }
+
+    /// The audit of these counters, with nobody live yet.
+    pub(crate) fn audit(&self) -> Audit {
+        Audit {
+            opened: self.opened,
+            closed: self.closed,
+            close_failed: self.close_failed,
+            close_timed_out: self.close_timed_out,
+            abandoned: self.abandoned,
+            detached: self.detached,
+            open_failed: self.open_failed,
+            open_called_off: self.open_called_off,
+            ..Audit::default()
+        }
+    }
+}

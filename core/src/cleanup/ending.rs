@@ -1,0 +1,78 @@
+//! The ways in which a value ends, and the reasons for it.
+
+use core::fmt;
+
+/// How a value ended. Every value that was opened ends in exactly one of these.
+///
+/// ```
+/// use tenure_core::Ending;
+/// assert_eq!(Ending::CloseTimedOut.to_string(), "close timed out");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ending {
+    /// `close` succeeded.
+    Closed,
+    /// `close` answered with an error, or panicked.
+    CloseFailed,
+    /// `close` took longer than it was given, and was dropped.
+    CloseTimedOut,
+    /// Nothing could await `close`: `abandon` was called, or a close under way was dropped.
+    Abandoned,
+    /// The user took the value out of the pool for good.
+    Detached,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::CloseFailed => "close failed",
+            Self::CloseTimedOut => "close timed out",
+            Self::Abandoned => "abandoned",
+            Self::Detached => "detached",
+        })
+    }
+}
+
+/// Why a value had to end.
+///
+/// ```
+/// use tenure_core::Why;
+/// assert_eq!(Why::IdleTooLong.to_string(), "idle too long");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Why {
+    /// Its user said that it is broken, or it showed when it came back.
+    Broken,
+    /// It was given away.
+    Detached,
+    /// Its checks failed.
+    CheckFailed,
+    /// Its check was cut off half-way, so that nothing is known of it.
+    CheckCutOff,
+    /// It was idle for longer than allowed, and more were open than needed.
+    IdleTooLong,
+    /// It was opened after nobody could use it any more.
+    OpenedTooLate,
+    /// A shutdown.
+    Shutdown,
+    /// The last handle was dropped without a shutdown.
+    HandlesDropped,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Broken => "broken",
+            Self::Detached => "given away",
+            Self::CheckFailed => "check failed",
+            Self::CheckCutOff => "check cut off",
+            Self::IdleTooLong => "idle too long",
+            Self::OpenedTooLate => "opened too late",
+            Self::Shutdown => "shutdown",
+            Self::HandlesDropped => "all handles dropped",
+        })
+    }
+}

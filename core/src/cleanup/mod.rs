@@ -1,0 +1,13 @@
+//! How values end, and the proof that every one of them does.
+
+mod audit;
+mod ending;
+mod graveyard;
+mod report;
+
+pub use audit::Audit;
+pub use ending::{Ending, Why};
+pub use report::{Failure, Report};
+
+pub(crate) use graveyard::{Corpse, abandon_value, close_value};
+pub(crate) use report::Ledger;

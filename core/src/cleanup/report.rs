@@ -1,0 +1,170 @@
+//! What a shutdown did, and what it could not do.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use super::audit::Tally;
+use super::{Ending, Why};
+use crate::Instant;
+use crate::cause::Cause;
+use crate::name::Name;
+
+/// What a shutdown did with every value that was live when it began.
+///
+/// ```
+/// # fn show(report: tenure_core::Report) {
+/// if !report.is_clean() {
+///     eprintln!("{report}");
+///     for failure in &report.failures {
+///         eprintln!("  {failure}");
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// Whose shutdown it was.
+    pub name: Name,
+    /// How long it took, if there is a clock.
+    pub took: Option<Duration>,
+    /// Values whose `close` succeeded.
+    pub closed: u64,
+    /// Values whose `close` failed or panicked.
+    pub close_failed: u64,
+    /// Values whose `close` took longer than it was given, or than the shutdown had.
+    pub close_timed_out: u64,
+    /// Values that there was no time left to close.
+    pub abandoned: u64,
+    /// Values that were still in use when the time was over. They are closed when they come back, if
+    /// anything is left to close them, and else abandoned.
+    pub still_in_use: u64,
+    /// The latest of what went wrong, at most sixteen.
+    pub failures: Vec<Failure>,
+}
+
+impl Report {
+    /// Whether every value was closed, and without an error.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.close_failed == 0
+            && self.close_timed_out == 0
+            && self.abandoned == 0
+            && self.still_in_use == 0
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} closed", self.name, self.closed)?;
+        for (count, what) in [
+            (self.close_failed, "failed to close"),
+            (self.close_timed_out, "timed out closing"),
+            (self.abandoned, "abandoned"),
+            (self.still_in_use, "still in use"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        self.took.map_or(Ok(()), |took| write!(f, ", in {took:?}"))
+    }
+}
+
+/// One value that did not end well.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Failure {
+    /// How it ended.
+    pub ending: Ending,
+    /// What it was closed for.
+    pub why: Why,
+    /// What went wrong, where something said so.
+    pub cause: Option<Cause>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.ending, self.why)?;
+        self.cause
+            .as_ref()
+            .map_or(Ok(()), |cause| write!(f, ": {cause}"))
+    }
+}
+
+/// How many failures a ledger remembers: enough to see a pattern, too few to matter in memory.
+const REMEMBERED: usize = 16;
+
+/// The account of one resource: how many of its values ended how.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) tally: Tally,
+    failures: VecDeque<Failure>,
+    shutdown: Option<Shutdown>,
+}
+
+#[derive(Debug)]
+struct Shutdown {
+    before: Tally,
+    began_at: Option<Instant>,
+    ended_at: Option<Instant>,
+}
+
+impl Ledger {
+    pub(crate) fn record(&mut self, ending: Ending, why: Why, cause: Option<Cause>) {
+        self.tally.count(ending);
+        if matches!(
+            ending,
+            Ending::CloseFailed | Ending::CloseTimedOut | Ending::Abandoned
+        ) {
+            if self.failures.len() == REMEMBERED {
+                self.failures.pop_front();
+            }
+            self.failures.push_back(Failure { ending, why, cause });
+        }
+    }
+
+    /// From here on, endings count for the report.
+    pub(crate) fn begin_shutdown(&mut self, now: Option<Instant>) {
+        self.failures.clear();
+        self.shutdown = Some(Shutdown {
+            before: self.tally,
+            began_at: now,
+            ended_at: None,
+        });
+    }
+
+    pub(crate) fn end_shutdown(&mut self, now: Option<Instant>) {
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.ended_at.get_or_insert(now.unwrap_or_default());
+        }
+    }
+
+    pub(crate) fn report(&self, name: &Name, now: Option<Instant>, still_in_use: u64) -> Report {
+        let before = self
+            .shutdown
+            .as_ref()
+            .map_or(Tally::default(), |shutdown| shutdown.before);
+        let began_at = self
+            .shutdown
+            .as_ref()
+            .and_then(|shutdown| shutdown.began_at);
+        let ended_at = self
+            .shutdown
+            .as_ref()
+            .and_then(|shutdown| shutdown.ended_at)
+            .or(now);
+        Report {
+            name: name.clone(),
+            took: began_at.zip(ended_at).map(|(began, ended)| ended - began),
+            closed: self.tally.closed - before.closed,
+            close_failed: self.tally.close_failed - before.close_failed,
+            close_timed_out: self.tally.close_timed_out - before.close_timed_out,
+            abandoned: self.tally.abandoned - before.abandoned,
+            still_in_use,
+            failures: self.failures.iter().cloned().collect(),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What happens, told as it happens: the event sink.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::Instant;
+use crate::cause::Cause;
+use crate::cleanup::{Ending, Why};
+use crate::name::Name;
+use crate::runtime::Clock;
+use crate::state::State;
+use crate::sync::{self, Arc};
+
+/// Receives every event of a resource or a pool: for logs, metrics and tests.
+///
+/// Every transition, attempt, ending and swallowed error arrives here; what has no caller to return
+/// to arrives here alone. Any closure over an [`Event`] is a sink.
+///
+/// A sink runs in the task that caused the event, never under a lock. Keep it short, and do not let
+/// it wait. Its panics are contained, with `std`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tenure_core::{Event, EventSink};
+///
+/// let sink: Arc<dyn EventSink> = Arc::new(|event: &Event<'_>| println!("{event}"));
+/// ```
+pub trait EventSink: Send + Sync {
+    /// Takes one event.
+    fn event(&self, event: &Event<'_>);
+}
+
+impl<F: Fn(&Event<'_>) + Send + Sync> EventSink for F {
+    fn event(&self, event: &Event<'_>) {
+        self(event);
+    }
+}
+
+/// Something that happened to a resource. Prints as one line.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Event<'a> {
+    /// Whose event it is.
+    pub name: &'a Name,
+    /// When it happened, if there is a clock.
+    pub at: Option<Instant>,
+    /// What happened.
+    pub kind: EventKind<'a>,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EventKind<'a> {
+    /// The state changed. Numbers count from 1 without gaps, so that events which two threads sent at
+    /// once can be put in order.
+    Transition {
+        /// The state before.
+        from: State,
+        /// The state after.
+        to: State,
+        /// Which change of this resource it is.
+        number: u64,
+    },
+    /// An attempt to open a value began.
+    OpenBegan {
+        /// The attempt's number since the last success, from 1.
+        attempt: u32,
+    },
+    /// A value was opened.
+    Opened {
+        /// The attempt's number since the last success, from 1.
+        attempt: u32,
+        /// How long the attempt took.
+        took: Option<Duration>,
+    },
+    /// An attempt to open a value failed.
+    OpenFailed {
+        /// The attempt's number since the last success, from 1.
+        attempt: u32,
+        /// Why.
+        error: &'a Cause,
+        /// How long until the next attempt; there is none, if `None`.
+        retry_in: Option<Duration>,
+    },
+    /// An opening was dropped before it had a result.
+    OpenCalledOff,
+    /// A value passed a check.
+    CheckPassed,
+    /// A value failed a check.
+    CheckFailed {
+        /// Why.
+        error: &'a Cause,
+    },
+    /// An attempt of a call failed.
+    CallFailed {
+        /// The operation's name.
+        operation: &'a str,
+        /// The attempt's number, from 1.
+        attempt: u32,
+        /// Why.
+        error: &'a Cause,
+        /// How long until the next attempt; there is none, if `None`.
+        retry_in: Option<Duration>,
+    },
+    /// A value ended.
+    Ended {
+        /// In which way.
+        ending: Ending,
+        /// What it was closed for.
+        why: Why,
+        /// What went wrong on the way, if anything.
+        error: Option<&'a Cause>,
+    },
+    /// An error or a panic of user code had no caller to return to.
+    Swallowed {
+        /// Which code it was.
+        phase: &'static str,
+        /// What it said.
+        error: &'a Cause,
+    },
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.name)?;
+        match &self.kind {
+            EventKind::Transition { from, to, .. } => write!(f, "{from} -> {to}"),
+            EventKind::OpenBegan { attempt } => write!(f, "opening, attempt {attempt}"),
+            EventKind::Opened { attempt, took } => {
+                write!(f, "opened at attempt {attempt}{}", After(*took))
+            }
+            EventKind::OpenFailed {
+                attempt,
+                error,
+                retry_in,
+            } => {
+                write!(
+                    f,
+                    "opening failed, attempt {attempt}: {error}{}",
+                    Again(*retry_in)
+                )
+            }
+            EventKind::OpenCalledOff => write!(f, "opening called off"),
+            EventKind::CheckPassed => write!(f, "check passed"),
+            EventKind::CheckFailed { error } => write!(f, "check failed: {error}"),
+            EventKind::CallFailed {
+                operation,
+                attempt,
+                error,
+                retry_in,
+            } => {
+                write!(
+                    f,
+                    "{operation} failed, attempt {attempt}: {error}{}",
+                    Again(*retry_in)
+                )
+            }
+            EventKind::Ended {
+                ending,
+                why,
+                error: None,
+            } => write!(f, "{ending} ({why})"),
+            EventKind::Ended {
+                ending,
+                why,
+                error: Some(error),
+            } => {
+                write!(f, "{ending} ({why}): {error}")
+            }
+            EventKind::Swallowed { phase, error } => write!(f, "error in {phase}: {error}"),
+        }
+    }
+}
+
+struct After(Option<Duration>);
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |took| write!(f, " after {took:?}"))
+    }
+}
+
+struct Again(Option<Duration>);
+
+impl fmt::Display for Again {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .map_or(Ok(()), |delay| write!(f, ", again in {delay:?}"))
+    }
+}
+
+/// A resource's name with where its events go.
+#[derive(Clone)]
+pub(crate) struct Reporter {
+    pub(crate) name: Name,
+    pub(crate) sink: Option<Arc<dyn EventSink>>,
+}
+
+impl Reporter {
+    /// Sends an event, if anybody listens. Never call it under a lock: a sink is user code.
+    pub(crate) fn send(&self, clock: &impl Clock, kind: EventKind<'_>) {
+        if let Some(sink) = &self.sink {
+            let event = Event {
+                name: &self.name,
+                at: clock.try_now(),
+                kind,
+            };
+            // A sink that panics has nobody left to be told.
+            let _ = sync::contain(|| sink.event(&event));
+        }
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporter")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
