@@ -1,0 +1,51 @@
+//! One sleep that is set, moved and switched off.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::Instant;
+use crate::runtime::Clock;
+
+pin_project! {
+    /// A sleep until whatever instant is asked for last. Nothing is set up until somebody polls.
+    pub(crate) struct Alarm<S> {
+        at: Option<Instant>,
+        #[pin]
+        sleep: Option<S>,
+    }
+}
+
+impl<S: Future<Output = ()>> Alarm<S> {
+    pub(crate) const fn unset() -> Self {
+        Self {
+            at: None,
+            sleep: None,
+        }
+    }
+
+    /// Waits until `at`; for ever, if `None`. Ready once for each instant that comes.
+    pub(crate) fn poll<C: Clock<Sleep = S>>(
+        self: Pin<&mut Self>,
+        clock: &C,
+        at: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut this = self.project();
+        if *this.at != at {
+            *this.at = at;
+            this.sleep.set(at.and_then(|at| clock.try_sleep_until(at)));
+        }
+        let Some(sleep) = this.sleep.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        if sleep.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        *this.at = None;
+        this.sleep.set(None);
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,291 @@
+//! How a pool is configured and built.
+
+use core::sync::atomic::AtomicUsize;
+use core::time::Duration;
+
+use event_listener::Event as Signal;
+
+use super::Pool;
+use super::openings::Openings;
+use super::runner::Runner;
+use super::shared::{Queue, Shared};
+use super::stack::Stacks;
+use crate::config::{ConfigError, above_zero, at_most};
+use crate::event::{EventSink, Reporter};
+use crate::name::Name;
+use crate::random::Random;
+use crate::resource::{LocalResource, Resource};
+use crate::retry::Retry;
+use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
+use crate::start::Start;
+use crate::sync::{Arc, Lock};
+
+/// How a [`Pool`] is to be: its size, its times, its retries. Made by [`Pool::builder`].
+///
+/// ```
+/// use core::time::Duration;
+/// # use tenure_core::{NoTimer, Pool, Resource};
+/// # struct Text;
+/// # impl Resource for Text {
+/// #     type Value = String;
+/// #     type Error = std::io::Error;
+/// #     async fn open(&self) -> Result<String, Self::Error> { Ok(String::new()) }
+/// # }
+/// let (pool, runner) = Pool::builder(Text)
+///     .name("texts")
+///     .min_size(2)
+///     .max_size(20)
+///     .idle_timeout(Duration::from_secs(60))
+///     .build_with_runner(NoTimer)?;
+/// # Ok::<(), tenure_core::ConfigError>(())
+/// ```
+///
+/// A mistake is an error that names the field and both values:
+///
+/// ```
+/// # use tenure_core::{NoTimer, Pool, Resource};
+/// # struct Text;
+/// # impl Resource for Text {
+/// #     type Value = String;
+/// #     type Error = std::io::Error;
+/// #     async fn open(&self) -> Result<String, Self::Error> { Ok(String::new()) }
+/// # }
+/// let error = Pool::builder(Text).min_size(5).max_size(3).build_with_runner(NoTimer).unwrap_err();
+/// assert_eq!(error.to_string(), "`min_size` (5) is above `max_size` (3)");
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct PoolBuilder<R> {
+    resource: R,
+    name: Option<Name>,
+    sink: Option<Arc<dyn EventSink>>,
+    config: Config,
+    retry: Retry,
+    start: Start,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Config {
+    pub(crate) min_size: usize,
+    pub(crate) max_size: usize,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) check_every: Option<Duration>,
+    pub(crate) check_timeout: Option<Duration>,
+    pub(crate) open_timeout: Option<Duration>,
+    pub(crate) close_timeout: Option<Duration>,
+    pub(crate) acquire_timeout: Option<Duration>,
+}
+
+impl<R: LocalResource> PoolBuilder<R> {
+    pub(crate) fn new(resource: R) -> Self {
+        Self {
+            resource,
+            name: None,
+            sink: None,
+            config: Config {
+                min_size: 0,
+                max_size: 10,
+                idle_timeout: Some(Duration::from_secs(300)),
+                check_every: R::CHECKED.then_some(Duration::from_secs(60)),
+                check_timeout: Some(Duration::from_secs(5)),
+                open_timeout: Some(Duration::from_secs(30)),
+                close_timeout: Some(Duration::from_secs(5)),
+                acquire_timeout: Some(Duration::from_secs(30)),
+            },
+            retry: Retry::default(),
+            start: Start::InBackground,
+        }
+    }
+
+    /// The name in events, errors and reports. By default the resource type's, with a number.
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.name = Some(Name::new(name));
+        self
+    }
+
+    /// Where events go. By default nowhere.
+    pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
+        self.sink = Some(sink);
+        self
+    }
+
+    /// How many values are kept open even if nobody uses them. Default 0, as in the original.
+    ///
+    /// A Runner opens them and replaces those that break; without one, [`Pool::start`] opens them.
+    pub const fn min_size(mut self, values: usize) -> Self {
+        self.config.min_size = values;
+        self
+    }
+
+    /// How many values may be open at once, those being opened and closed included. Default 10, as in
+    /// the original.
+    pub const fn max_size(mut self, values: usize) -> Self {
+        self.config.max_size = values;
+        self
+    }
+
+    /// How long a value may be idle, counted from its last use, before it is closed, unless the
+    /// minimum needs it. Default 300 s, as in the original; `None` keeps values for ever.
+    ///
+    /// Values are looked at a few times per timeout: one is closed between the timeout and a quarter
+    /// more after its last use.
+    pub fn idle_timeout(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.config.idle_timeout = after.into();
+        self
+    }
+
+    /// How often an idle value is checked. Default 60 s, as in the original, for a resource that has
+    /// a check; `None` checks nothing.
+    ///
+    /// A value that was used or checked within that time is not checked again. Checks come up to a
+    /// tenth early, so that values do not stay in step, and at most a quarter late.
+    ///
+    /// A resource without a check cannot ask for it:
+    ///
+    /// ```compile_fail
+    /// # use tenure_core::{NoTimer, Pool, Resource};
+    /// # struct Text;
+    /// # impl Resource for Text {
+    /// #     type Value = String;
+    /// #     type Error = std::io::Error;
+    /// #     async fn open(&self) -> Result<String, Self::Error> { Ok(String::new()) }
+    /// # }
+    /// let builder = Pool::builder(Text).check_every(core::time::Duration::from_secs(1));
+    /// ```
+    pub fn check_every(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        const {
+            assert!(
+                R::CHECKED,
+                "this resource has no check: write `check` and set `CHECKED`"
+            )
+        };
+        self.config.check_every = interval.into();
+        self
+    }
+
+    /// How long a check may take; one that takes longer has failed. Default 5 s, as HikariCP's
+    /// `validationTimeout`.
+    pub fn check_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.check_timeout = limit.into();
+        self
+    }
+
+    /// How long one attempt to open a value may take. Default 30 s, as in the original.
+    pub fn open_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.open_timeout = limit.into();
+        self
+    }
+
+    /// How long the close of a value may take. Default 5 s.
+    pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.close_timeout = limit.into();
+        self
+    }
+
+    /// How long [`Pool::acquire`] waits in all. Default 30 s, as HikariCP and sqlx; `None` waits for
+    /// ever.
+    pub fn acquire_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.acquire_timeout = limit.into();
+        self
+    }
+
+    /// How openings are retried. Default [`Retry::default`], the original's 3 retries from 1 s on.
+    ///
+    /// The pool's openings share one schedule, and while they fail one at a time is tried.
+    pub const fn retry(mut self, policy: Retry) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// When the minimum is opened. Default [`Start::InBackground`].
+    pub const fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Builds the pool and its [`Runner`], which is yours to spawn, await or drop.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that names the field that is wrong.
+    pub fn build_with_runner<C: Clock>(
+        self,
+        clock: C,
+    ) -> Result<(Pool<R, C>, Runner<R, C>), ConfigError> {
+        self.config.validate()?;
+        self.retry.validate()?;
+        let seed = clock.seed();
+        let openings = Openings::new(self.retry, seed);
+        let shared = Arc::new(Shared {
+            stacks: Stacks::new(self.config.max_size),
+            queue: Lock::new(Queue::new(openings, self.start == Start::InBackground)),
+            random: Lock::new(Random::seeded(seed)),
+            handles: AtomicUsize::new(1),
+            changed: Signal::new(),
+            reporter: Reporter {
+                name: self.name.unwrap_or_else(Name::generated::<R>),
+                sink: self.sink,
+            },
+            resource: self.resource,
+            clock,
+            config: self.config,
+        });
+        Ok((Pool::new(shared.clone()), Runner::new(shared)))
+    }
+
+    /// Builds the pool, and spawns its Runner on the current thread.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that names the field that is wrong.
+    pub fn build_local<T>(self, runtime: T) -> Result<Pool<R, T>, ConfigError>
+    where
+        R: 'static,
+        T: Timer<Sleep: 'static> + SpawnLocal + 'static,
+    {
+        let (pool, runner) = self.build_with_runner(runtime.clone())?;
+        runtime.spawn_local(runner.run());
+        Ok(pool)
+    }
+}
+
+impl<R: Resource> PoolBuilder<R> {
+    /// Builds the pool, and spawns its Runner.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that names the field that is wrong.
+    pub fn build<T>(self, runtime: T) -> Result<Pool<R, T>, ConfigError>
+    where
+        T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
+    {
+        let (pool, runner) = self.build_with_runner(runtime.clone())?;
+        runtime.spawn(runner.run());
+        Ok(pool)
+    }
+}
+
+impl Config {
+    fn validate(&self) -> Result<(), ConfigError> {
+        above_zero("max_size", self.max_size)?;
+        at_most("min_size", self.min_size, "max_size", self.max_size)?;
+        for (field, time) in [
+            ("idle_timeout", self.idle_timeout),
+            ("check_every", self.check_every),
+            ("check_timeout", self.check_timeout),
+            ("open_timeout", self.open_timeout),
+            ("close_timeout", self.close_timeout),
+        ] {
+            if let Some(time) = time {
+                above_zero(field, time)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<R> core::fmt::Debug for PoolBuilder<R> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("PoolBuilder")
+            .field("name", &self.name)
+            .field("config", &self.config)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,227 @@
+//! A value on loan.
+
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+
+use super::shared::Shared;
+use super::slot::Slot;
+use crate::cleanup::Why;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::sync::{self, Arc};
+
+/// A value on loan from a [`Pool`](crate::Pool), which it borrows. Dropping it gives the value back.
+///
+/// Dropping never waits, blocks, spawns or panics. A value that its
+/// [`is_broken`](crate::Resource::is_broken) calls broken, or that is dropped by a panicking thread
+/// (with `std`), is closed and replaced instead of going back.
+///
+/// It cannot outlive its pool, be given back twice, or be used once given back:
+///
+/// ```compile_fail
+/// # use tenure_core::{Lease, NoTimer, Resource};
+/// fn twice<R: Resource<Value = String>>(lease: Lease<'_, R, NoTimer>) {
+///     lease.discard();
+///     println!("{}", lease.len());
+/// }
+/// ```
+///
+/// To move a lease into another task, use [`OwnedLease`]. Forgetting a lease (`mem::forget`) loses
+/// its slot for good, as forgetting any guard does.
+///
+/// ```
+/// # use tenure_core::{NoTimer, Pool, Resource};
+/// # struct Text;
+/// # impl Resource for Text {
+/// #     type Value = String;
+/// #     type Error = std::io::Error;
+/// #     async fn open(&self) -> Result<String, Self::Error> { Ok("hello".into()) }
+/// # }
+/// # futures::executor::block_on(async {
+/// let (pool, _runner) = Pool::builder(Text).build_with_runner(NoTimer)?;
+/// let mut lease = pool.acquire().await?;
+/// lease.push_str(", pool");
+/// drop(lease);
+/// assert_eq!(*pool.acquire().await?, "hello, pool");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap()
+/// ```
+#[must_use = "dropping a lease gives its value back at once"]
+pub struct Lease<'p, R: LocalResource, C: Clock>(Loan<&'p Shared<R, C>, R, C>);
+
+/// A value on loan that keeps its pool alive, so that it can move into another task.
+///
+/// It costs two more reference counts than a [`Lease`], which borrows the pool: prefer that one where
+/// the borrow will do.
+///
+/// ```
+/// # use tenure_core::{NoTimer, Pool, Resource};
+/// # struct Text;
+/// # impl Resource for Text {
+/// #     type Value = String;
+/// #     type Error = std::io::Error;
+/// #     async fn open(&self) -> Result<String, Self::Error> { Ok("hello".into()) }
+/// # }
+/// # futures::executor::block_on(async {
+/// let (pool, _runner) = Pool::builder(Text).build_with_runner(NoTimer)?;
+/// let lease = pool.acquire_owned().await?;
+/// std::thread::spawn(move || assert_eq!(*lease, "hello")).join().unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap()
+/// ```
+#[must_use = "dropping a lease gives its value back at once"]
+pub struct OwnedLease<R: LocalResource, C: Clock>(Loan<Arc<Shared<R, C>>, R, C>);
+
+/// The loan itself, whichever way the pool is held.
+struct Loan<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> {
+    pool: P,
+    /// Absent only once the value has been taken out for good.
+    slot: Option<Slot<R::Value>>,
+}
+
+impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> {
+    fn value(&self) -> &R::Value {
+        match &self.slot {
+            Some(slot) => &slot.value,
+            None => unreachable!("a loan holds its value until it ends"),
+        }
+    }
+
+    fn value_mut(&mut self) -> &mut R::Value {
+        match &mut self.slot {
+            Some(slot) => &mut slot.value,
+            None => unreachable!("a loan holds its value until it ends"),
+        }
+    }
+
+    fn discard(mut self) {
+        if let Some(slot) = self.slot.take() {
+            self.pool.bury(slot.value, Why::Broken);
+        }
+    }
+
+    fn detach(mut self) -> R::Value {
+        match self.slot.take() {
+            Some(slot) => {
+                self.pool.detach();
+                slot.value
+            }
+            None => unreachable!("a loan holds its value until it ends"),
+        }
+    }
+}
+
+impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<P, R, C> {
+    #[inline]
+    fn drop(&mut self) {
+        let Some(mut slot) = self.slot.take() else {
+            return;
+        };
+        slot.idle_since = Slot::<R::Value>::FRESH;
+        let looks_broken = || self.pool.resource.is_broken(&mut slot.value);
+        if sync::is_panicking() || sync::contain(looks_broken).unwrap_or(true) {
+            self.pool.bury(slot.value, Why::Broken);
+        } else {
+            self.pool.release(slot);
+        }
+    }
+}
+
+impl<'p, R: LocalResource, C: Clock> Lease<'p, R, C> {
+    #[inline]
+    pub(crate) fn new(pool: &'p Shared<R, C>, slot: Slot<R::Value>) -> Self {
+        Self(Loan {
+            pool,
+            slot: Some(slot),
+        })
+    }
+}
+
+impl<R: LocalResource, C: Clock> OwnedLease<R, C> {
+    #[inline]
+    pub(crate) fn new(pool: Arc<Shared<R, C>>, slot: Slot<R::Value>) -> Self {
+        Self(Loan {
+            pool,
+            slot: Some(slot),
+        })
+    }
+}
+
+macro_rules! lease {
+    ([$($life:lifetime)?] $Lease:ty) => {
+        impl<$($life,)? R: LocalResource, C: Clock> $Lease {
+            /// Ends the loan of a value that is broken: it is closed, and the pool opens another when
+            /// one is needed.
+            ///
+            /// ```
+            /// # use tenure_core::{NoTimer, Pool, Resource};
+            /// # struct Text;
+            /// # impl Resource for Text {
+            /// #     type Value = String;
+            /// #     type Error = std::io::Error;
+            /// #     async fn open(&self) -> Result<String, Self::Error> { Ok("new".into()) }
+            /// # }
+            /// # futures::executor::block_on(async {
+            /// let (pool, _runner) = Pool::builder(Text).max_size(1).build_with_runner(NoTimer)?;
+            /// let mut lease = pool.acquire().await?;
+            /// lease.clear();
+            /// lease.discard();
+            /// assert_eq!(*pool.acquire().await?, "new");
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// # }).unwrap()
+            /// ```
+            pub fn discard(self) {
+                self.0.discard();
+            }
+
+            /// Takes the value out of the pool for good. Nothing closes it but you, and its slot is
+            /// free for another.
+            ///
+            /// ```
+            /// # use tenure_core::{NoTimer, Pool, Resource};
+            /// # struct Text;
+            /// # impl Resource for Text {
+            /// #     type Value = String;
+            /// #     type Error = std::io::Error;
+            /// #     async fn open(&self) -> Result<String, Self::Error> { Ok("mine".into()) }
+            /// # }
+            /// # futures::executor::block_on(async {
+            /// let (pool, _runner) = Pool::builder(Text).build_with_runner(NoTimer)?;
+            /// let text: String = pool.acquire().await?.detach();
+            /// assert_eq!(pool.audit().detached, 1);
+            /// # drop(text);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// # }).unwrap()
+            /// ```
+            #[must_use = "nothing but you closes a detached value"]
+            pub fn detach(self) -> R::Value {
+                self.0.detach()
+            }
+        }
+
+        impl<$($life,)? R: LocalResource, C: Clock> Deref for $Lease {
+            type Target = R::Value;
+
+            #[inline]
+            fn deref(&self) -> &R::Value {
+                self.0.value()
+            }
+        }
+
+        impl<$($life,)? R: LocalResource, C: Clock> DerefMut for $Lease {
+            #[inline]
+            fn deref_mut(&mut self) -> &mut R::Value {
+                self.0.value_mut()
+            }
+        }
+
+        impl<$($life,)? R: LocalResource<Value: fmt::Debug>, C: Clock> fmt::Debug for $Lease {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple("Lease").field(&**self).finish()
+            }
+        }
+    };
+}
+
+lease!(['p] Lease<'p, R, C>);
+lease!([] OwnedLease<R, C>);

@@ -1,0 +1,173 @@
+//! When the pool may try to open a value, and what it says when it cannot.
+
+use core::time::Duration;
+
+use crate::Instant;
+use crate::backoff::Delays;
+use crate::cause::Cause;
+use crate::failure::OpenFailure;
+use crate::retry::{Decision, ErrorClass, Retry, StopReason};
+
+/// The pool's openings since the last one that succeeded.
+///
+/// All openings of a pool share one schedule. Were each to retry on its own, a pool of a hundred
+/// would knock on a dead backend a hundred times as often as its policy says.
+#[derive(Debug)]
+pub(crate) struct Openings {
+    policy: Retry,
+    seed: u64,
+    delays: Option<Delays>,
+    /// Failures that belong together, because the openings were under way at the same time, count as
+    /// one attempt. Each such round has a number.
+    round: u64,
+    attempts: u32,
+    began_at: Option<Instant>,
+    pause: Pause,
+    failure: Option<OpenFailure>,
+    told: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    None,
+    Until(Instant),
+    /// There is no clock to wait by: until somebody asks again.
+    UntilAsked,
+}
+
+/// An opening under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    round: u64,
+    pub(crate) attempt: u32,
+}
+
+impl Openings {
+    pub(crate) const fn new(policy: Retry, seed: u64) -> Self {
+        Self {
+            policy,
+            seed,
+            delays: None,
+            round: 0,
+            attempts: 0,
+            began_at: None,
+            pause: Pause::None,
+            failure: None,
+            told: false,
+        }
+    }
+
+    pub(crate) fn may_begin(&self, now: Option<Instant>) -> bool {
+        match self.pause {
+            Pause::None => true,
+            Pause::Until(at) => now.is_none_or(|now| now >= at),
+            Pause::UntilAsked => false,
+        }
+    }
+
+    /// When the pause after a failure ends, if time ends it.
+    pub(crate) const fn resumes_at(&self) -> Option<Instant> {
+        match self.pause {
+            Pause::Until(at) => Some(at),
+            Pause::None | Pause::UntilAsked => None,
+        }
+    }
+
+    pub(crate) fn begin(&mut self, now: Option<Instant>) -> Ticket {
+        if self.attempts == 0 && self.began_at.is_none() {
+            self.began_at = now;
+        }
+        Ticket {
+            round: self.round,
+            attempt: self.attempts + 1,
+        }
+    }
+
+    /// Whether the latest opening that ended has failed.
+    pub(crate) const fn are_failing(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// How openings failed since the last success.
+    pub(crate) const fn failure(&self) -> Option<&OpenFailure> {
+        self.failure.as_ref()
+    }
+
+    pub(crate) fn succeeded(&mut self) {
+        *self = Self {
+            round: self.round + 1,
+            ..Self::new(self.policy, self.seed)
+        };
+    }
+
+    /// Takes a failure, and says how long until the next attempt; `None` if those who wait may give
+    /// up hope.
+    pub(crate) fn failed(
+        &mut self,
+        ticket: Ticket,
+        class: ErrorClass,
+        cause: Cause,
+        now: Option<Instant>,
+    ) -> Option<Duration> {
+        let elapsed = now.zip(self.began_at).map(|(now, began)| now - began);
+        let (policy, seed) = (self.policy, self.seed);
+        let mut stopped = self.failure.as_ref().and_then(|failure| failure.stopped);
+        let mut retry_in = None;
+        if ticket.round == self.round {
+            self.round += 1;
+            self.attempts = self.attempts.saturating_add(1);
+            let delays = self
+                .delays
+                .get_or_insert_with(|| policy.backoff.delays(seed));
+            let delay = delays.next().unwrap_or_default();
+            stopped = match policy.decide(self.attempts, elapsed, class, delay, None) {
+                Decision::RetryIn(delay) => {
+                    retry_in = Some(delay);
+                    None
+                }
+                Decision::Stop(reason) => Some(reason),
+            };
+            let pause = retry_in.unwrap_or(delay);
+            self.pause = now.map_or(Pause::UntilAsked, |now| Pause::Until(now + pause));
+        }
+        let attempts = self.attempts;
+        self.failure = Some(OpenFailure {
+            attempts,
+            elapsed,
+            stopped,
+            cause,
+        });
+        retry_in
+    }
+
+    /// Whether the policy is exhausted, so that nothing is to be hoped for from openings.
+    pub(crate) fn gave_up(&self) -> Option<StopReason> {
+        self.failure.as_ref().and_then(|failure| failure.stopped)
+    }
+
+    /// Everybody who waited knows of the failure. Whoever comes next gets a fresh start.
+    pub(crate) const fn everybody_was_told(&mut self) {
+        self.told = true;
+    }
+
+    /// Somebody wants a value.
+    pub(crate) fn asked_again(&mut self) {
+        if self.told {
+            self.start_afresh();
+        }
+        if self.pause == Pause::UntilAsked {
+            self.pause = Pause::None;
+        }
+    }
+
+    /// Forgets the attempts that were made, and the pause after them.
+    pub(crate) fn start_afresh(&mut self) {
+        self.told = false;
+        self.attempts = 0;
+        self.began_at = None;
+        self.pause = Pause::None;
+        if let Some(failure) = &mut self.failure {
+            failure.stopped = None;
+        }
+    }
+}

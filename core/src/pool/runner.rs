@@ -1,0 +1,195 @@
+//! The pool's background work, as a value.
+
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
+
+use super::job::{CheckDuty, CloseDuty, Job, OpenDuty};
+use super::shared::{Phase, Shared};
+use crate::Instant;
+use crate::alarm::Alarm;
+use crate::cleanup::Why;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::sync::Arc;
+use crate::work::{Attachment, JobSet, Wakes};
+
+/// The background work of a [`Pool`](crate::Pool): opening, checking, trimming and closing its values.
+///
+/// [`PoolBuilder::build`](crate::pool::PoolBuilder::build) spawns it for you. Built with
+/// [`build_with_runner`](crate::pool::PoolBuilder::build_with_runner) it is yours to spawn, to await or
+/// to drop: a pool works without it, and only background checks, refills and trimming stop. Openings
+/// and closings are then driven by whoever needs them.
+///
+/// ```
+/// # use tenure_core::{NoTimer, Pool, Resource};
+/// # struct Text;
+/// # impl Resource for Text {
+/// #     type Value = String;
+/// #     type Error = std::io::Error;
+/// #     async fn open(&self) -> Result<String, Self::Error> { Ok(String::new()) }
+/// # }
+/// # futures::executor::block_on(async {
+/// let (pool, runner) = Pool::builder(Text).build_with_runner(NoTimer)?;
+/// let work = async {
+///     pool.acquire().await.unwrap();
+///     pool.close().await
+/// };
+/// let (report, ()) = futures::join!(work, runner.run());
+/// assert!(report.is_clean());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap()
+/// ```
+#[must_use = "spawn or await its `run`, or drop it on purpose"]
+pub struct Runner<R: LocalResource, C: Clock> {
+    shared: Arc<Shared<R, C>>,
+}
+
+impl<R: LocalResource, C: Clock> Runner<R, C> {
+    pub(crate) const fn new(shared: Arc<Shared<R, C>>) -> Self {
+        Self { shared }
+    }
+
+    /// Does the work until the pool is shut down, or its last handle is dropped, and every value has
+    /// ended.
+    ///
+    /// The pool counts on the Runner from this call on, even before the future is first polled, so
+    /// that a first caller does not open beside it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future calls off the openings under way, hands values under a check to be closed,
+    /// and counts the closes under way as abandoned. The pool goes on without a Runner.
+    pub fn run(self) -> impl Future<Output = ()> + use<R, C> {
+        let attached = Attached::new(self.shared);
+        async move { attached.drive().await }
+    }
+}
+
+impl<R: LocalResource, C: Clock> core::fmt::Debug for Runner<R, C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Runner")
+            .field("pool", &self.shared.reporter.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The pool knows of its Runner for as long as this lives.
+struct Attached<R: LocalResource, C: Clock> {
+    shared: Arc<Shared<R, C>>,
+}
+
+impl<R: LocalResource, C: Clock> Attached<R, C> {
+    fn new(shared: Arc<Shared<R, C>>) -> Self {
+        shared
+            .queue
+            .with(|queue| queue.runner = Attachment::Attached(None));
+        Self { shared }
+    }
+
+    async fn drive(self) {
+        let shared = &self.shared;
+        // What a shutdown calls off, and what it waits for.
+        let mut services = JobSet::new();
+        let mut closings = JobSet::new();
+        let mut era = 0;
+        let mut sweep_at = shared.first_sweep();
+        let mut alarm = pin!(Alarm::unset());
+        poll_fn(|cx| {
+            loop {
+                shared.leave_runner_waker(cx.waker());
+                if !shared.has_handles() {
+                    shared.begin_closing(Why::HandlesDropped);
+                }
+                let now = shared.now();
+                if let Some((now, _)) = now.zip(sweep_at).filter(|(now, at)| now >= at) {
+                    for slot in shared.sweep(now) {
+                        services.push(Job::Check(CheckDuty::claim(shared, slot)).perform());
+                    }
+                    sweep_at = shared.next_sweep(now);
+                }
+                let claimed = shared.claim_for_runner(now);
+                if claimed.phase != Phase::Open {
+                    services.clear();
+                }
+                if claimed.era != era {
+                    era = claimed.era;
+                    closings.clear();
+                }
+                let has_new = claimed.job.is_some();
+                if let Some(job) = claimed.job {
+                    let jobs = if job.is_close() {
+                        &mut closings
+                    } else {
+                        &mut services
+                    };
+                    jobs.push(job.perform());
+                }
+                if has_new {
+                    continue;
+                }
+                let progressed = services.poll(cx) | closings.poll(cx);
+                if shared.is_closed() {
+                    return Poll::Ready(());
+                }
+                if progressed {
+                    continue;
+                }
+                let wake_at = [sweep_at, claimed.resumes_at].into_iter().flatten().min();
+                if alarm.as_mut().poll(&shared.clock, wake_at, cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
+    fn drop(&mut self) {
+        let mut wakes = Wakes::default();
+        self.shared.queue.with(|queue| {
+            queue.runner = Attachment::Absent;
+            self.shared.poke(queue, &mut wakes);
+        });
+        self.shared.wake(wakes);
+    }
+}
+
+/// What the Runner finds to do.
+struct Claimed<R: LocalResource, C: Clock> {
+    job: Option<Job<R, C>>,
+    resumes_at: Option<Instant>,
+    phase: Phase,
+    era: u64,
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    fn claim_for_runner(self: &Arc<Self>, now: Option<Instant>) -> Claimed<R, C> {
+        self.queue.with(|queue| {
+            let due = queue.openings_due(&self.config) > 0;
+            let paused = due && !queue.openings.may_begin(now);
+            let job = if due && !paused {
+                Some(Job::Open(OpenDuty::claim(self, queue, now)))
+            } else {
+                CloseDuty::claim(self, queue, None).map(|(duty, value)| Job::Close(duty, value))
+            };
+            let resumes_at = if paused {
+                queue.openings.resumes_at()
+            } else {
+                None
+            };
+            Claimed {
+                job,
+                resumes_at,
+                phase: queue.phase,
+                era: queue.era,
+            }
+        })
+    }
+
+    fn leave_runner_waker(&self, waker: &core::task::Waker) {
+        let waker = waker.clone();
+        let replaced = self.queue.with(|queue| queue.runner.leave_waker(waker));
+        drop(replaced);
+    }
+}

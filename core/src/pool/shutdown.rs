@@ -1,0 +1,170 @@
+//! Closing the pool, on every way to its end.
+
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use core::time::Duration;
+
+use super::error::AcquireError;
+use super::job::{CloseDuty, Job};
+use super::shared::{Phase, Queue, Shared};
+use crate::Instant;
+use crate::alarm::Alarm;
+use crate::cleanup::{Corpse, Ending, Report, Why, abandon_value};
+use crate::event::EventKind;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::sync::Arc;
+use crate::work::{JobSet, Wakes};
+
+/// Closes the pool and waits until every value has ended, or until `within` is over.
+pub(crate) async fn close_pool<R: LocalResource, C: Clock>(
+    shared: &Arc<Shared<R, C>>,
+    within: Option<Duration>,
+) -> Report {
+    let deadline = shared.now().zip(within).map(|(now, within)| now + within);
+    shared.begin_closing(Why::Shutdown);
+    let mut closings = JobSet::new();
+    let mut change = None;
+    let mut alarm = pin!(Alarm::unset());
+    poll_fn(|cx| {
+        loop {
+            let listener = change.get_or_insert_with(|| shared.changed.listen());
+            let changed = Pin::new(listener).poll(cx).is_ready();
+            if changed {
+                change = None;
+                continue;
+            }
+            if shared.is_closed() {
+                return Poll::Ready(());
+            }
+            let now = shared.now();
+            if deadline
+                .zip(now)
+                .is_some_and(|(deadline, now)| now >= deadline)
+            {
+                shared.cut_short();
+                return Poll::Ready(());
+            }
+            while let Some(job) = shared.claim_close(deadline, now) {
+                closings.push(job.perform());
+            }
+            if closings.poll(cx) {
+                continue;
+            }
+            if alarm
+                .as_mut()
+                .poll(&shared.clock, deadline, cx)
+                .is_pending()
+            {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+    shared.report()
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// From here on nobody is served. Does nothing if that is so already.
+    pub(crate) fn begin_closing(&self, why: Why) {
+        let now = self.now();
+        let mut wakes = Wakes::default();
+        self.queue.with(|queue| {
+            if queue.phase != Phase::Open {
+                return;
+            }
+            queue.phase = Phase::Draining;
+            queue.ledger.begin_shutdown(now);
+            let idle = self.stacks.gate_and_drain();
+            queue.graveyard.extend(idle.into_iter().map(|slot| Corpse {
+                value: slot.value,
+                why,
+            }));
+            let closed = AcquireError::Closed {
+                pool: self.reporter.name.clone(),
+            };
+            self.refuse_all(queue, &closed, &mut wakes);
+            self.finish_if_drained(queue);
+            self.poke(queue, &mut wakes);
+        });
+        self.wake(wakes);
+    }
+
+    /// Closes for good once a draining pool holds nothing any more.
+    pub(crate) fn finish_if_drained(&self, queue: &mut Queue<R::Value>) {
+        if queue.phase == Phase::Draining && queue.size == 0 {
+            queue.phase = Phase::Closed;
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.queue.with(|queue| queue.phase == Phase::Closed)
+    }
+
+    /// Claims a close, if no Runner does them. It gets no more time than the shutdown has.
+    fn claim_close(
+        self: &Arc<Self>,
+        deadline: Option<Instant>,
+        now: Option<Instant>,
+    ) -> Option<Job<R, C>> {
+        let limit = deadline.zip(now).map(|(deadline, now)| deadline - now);
+        self.queue.with(|queue| {
+            if queue.runner.is_attached() {
+                return None;
+            }
+            CloseDuty::claim(self, queue, limit).map(|(duty, value)| Job::Close(duty, value))
+        })
+    }
+
+    /// The shutdown's time is over: what is being closed counts as timed out, and what waits to be
+    /// closed is abandoned.
+    fn cut_short(&self) {
+        let mut wakes = Wakes::default();
+        let (timed_out, abandoned) = self.queue.with(|queue| {
+            let timed_out = core::mem::take(&mut queue.closing);
+            let abandoned = core::mem::take(&mut queue.graveyard);
+            for _ in 0..timed_out {
+                queue
+                    .ledger
+                    .record(Ending::CloseTimedOut, Why::Shutdown, None);
+            }
+            for corpse in &abandoned {
+                queue.ledger.record(Ending::Abandoned, corpse.why, None);
+            }
+            queue.size -= timed_out + abandoned.len();
+            queue.era += 1;
+            self.finish_if_drained(queue);
+            self.poke(queue, &mut wakes);
+            (timed_out, abandoned)
+        });
+        for _ in 0..timed_out {
+            let (ending, why) = (Ending::CloseTimedOut, Why::Shutdown);
+            self.reporter.send(
+                &self.clock,
+                EventKind::Ended {
+                    ending,
+                    why,
+                    error: None,
+                },
+            );
+        }
+        for corpse in abandoned {
+            abandon_value(&self.resource, &self.clock, &self.reporter, corpse);
+        }
+        self.wake(wakes);
+    }
+
+    fn report(&self) -> Report {
+        let now = self.now();
+        self.queue.with(|queue| {
+            if queue.phase == Phase::Closed {
+                queue.ledger.end_shutdown(now);
+            }
+            let audit = self.audit_under_lock(queue);
+            queue
+                .ledger
+                .report(&self.reporter.name, now, audit.in_use + audit.checking)
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! Opening the minimum before the first use.
+
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
+
+use super::error::AcquireError;
+use super::job::{Job, OpenDuty};
+use super::shared::{Phase, Shared};
+use crate::Instant;
+use crate::alarm::Alarm;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::sync::Arc;
+use crate::work::{JobSet, Wakes};
+
+/// Waits until the minimum is open, and fails when it cannot be opened.
+pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
+    shared: &Arc<Shared<R, C>>,
+) -> Result<(), AcquireError> {
+    let starter = Starter::new(shared);
+    let mut openings = JobSet::new();
+    let mut change = None;
+    let mut alarm = pin!(Alarm::unset());
+    poll_fn(|cx| {
+        loop {
+            let listener = change.get_or_insert_with(|| shared.changed.listen());
+            if Pin::new(listener).poll(cx).is_ready() {
+                change = None;
+                continue;
+            }
+            let resumes_at = match starter.progress() {
+                Progress::Done(result) => return Poll::Ready(result),
+                Progress::Open(job) => {
+                    openings.push(job.perform());
+                    continue;
+                }
+                Progress::Wait { resumes_at } => resumes_at,
+            };
+            if openings.poll(cx) {
+                continue;
+            }
+            if alarm
+                .as_mut()
+                .poll(&shared.clock, resumes_at, cx)
+                .is_pending()
+            {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+/// While it lives, the pool keeps its minimum even without a Runner.
+struct Starter<'a, R: LocalResource, C: Clock> {
+    shared: &'a Arc<Shared<R, C>>,
+}
+
+enum Progress<R: LocalResource, C: Clock> {
+    Done(Result<(), AcquireError>),
+    Open(Job<R, C>),
+    Wait { resumes_at: Option<Instant> },
+}
+
+impl<'a, R: LocalResource, C: Clock> Starter<'a, R, C> {
+    fn new(shared: &'a Arc<Shared<R, C>>) -> Self {
+        let mut wakes = Wakes::default();
+        shared.queue.with(|queue| {
+            queue.starters += 1;
+            queue.warm = true;
+            queue.openings.start_afresh();
+            shared.poke(queue, &mut wakes);
+        });
+        shared.wake(wakes);
+        Self { shared }
+    }
+
+    fn progress(&self) -> Progress<R, C> {
+        let shared = self.shared;
+        let now = shared.now();
+        shared.queue.with(|queue| {
+            if queue.phase != Phase::Open {
+                let pool = shared.reporter.name.clone();
+                return Progress::Done(Err(AcquireError::Closed { pool }));
+            }
+            if queue.in_service() >= shared.config.min_size {
+                return Progress::Done(Ok(()));
+            }
+            if queue.openings.gave_up().is_some() {
+                let error = shared.backend_down(queue);
+                queue.openings.everybody_was_told();
+                return Progress::Done(error.map_or(Ok(()), Err));
+            }
+            if queue.runner.is_attached() || queue.openings_due(&shared.config) == 0 {
+                return Progress::Wait { resumes_at: None };
+            }
+            if queue.openings.may_begin(now) {
+                Progress::Open(Job::Open(OpenDuty::claim(shared, queue, now)))
+            } else {
+                Progress::Wait {
+                    resumes_at: queue.openings.resumes_at(),
+                }
+            }
+        })
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for Starter<'_, R, C> {
+    fn drop(&mut self) {
+        self.shared.queue.with(|queue| queue.starters -= 1);
+    }
+}

@@ -1,0 +1,140 @@
+//! Background work as values: who drives it, and how several pieces of it run in one task.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Waker};
+
+use event_listener::Event as Signal;
+
+/// Several futures that run within one task, each polled with that task's own context.
+///
+/// Nothing wraps the waker, because some executors accept only their own: a wake of the task polls
+/// every job. There are as many jobs as values being opened, checked or closed at once.
+pub(crate) struct JobSet<F> {
+    jobs: Vec<Pin<Box<F>>>,
+}
+
+impl<F: Future<Output = ()>> JobSet<F> {
+    pub(crate) const fn new() -> Self {
+        Self { jobs: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, job: F) {
+        self.jobs.push(Box::pin(job));
+    }
+
+    /// Polls every job and forgets those that ended. Says whether any did.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let before = self.jobs.len();
+        self.jobs
+            .retain_mut(|job| job.as_mut().poll(cx).is_pending());
+        self.jobs.len() < before
+    }
+
+    /// Drops every job: what each held gives itself back.
+    pub(crate) fn clear(&mut self) {
+        self.jobs.clear();
+    }
+}
+
+/// At most one future, boxed while it runs: a task that may have to do a piece of work pays for it only
+/// then.
+pub(crate) struct OneJob<F> {
+    job: Option<Pin<Box<F>>>,
+}
+
+impl<F: Future<Output = ()>> OneJob<F> {
+    pub(crate) const fn none() -> Self {
+        Self { job: None }
+    }
+
+    pub(crate) fn begin(&mut self, job: F) {
+        self.job = Some(Box::pin(job));
+    }
+
+    pub(crate) const fn is_none(&self) -> bool {
+        self.job.is_none()
+    }
+
+    /// Polls the job, if there is one. Says whether it ended.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let ended = self
+            .job
+            .as_mut()
+            .is_some_and(|job| job.as_mut().poll(cx).is_ready());
+        if ended {
+            self.job = None;
+        }
+        ended
+    }
+}
+
+/// Whether a Runner does the background work, and how to wake it.
+#[derive(Debug, Default)]
+pub(crate) enum Attachment {
+    /// Nobody does: whoever needs the work done drives it.
+    #[default]
+    Absent,
+    /// A Runner does. It has no waker between being woken and its next poll.
+    Attached(Option<Waker>),
+}
+
+impl Attachment {
+    pub(crate) const fn is_attached(&self) -> bool {
+        matches!(self, Self::Attached(_))
+    }
+
+    /// Takes the Runner's waker, to be woken once no lock is held.
+    pub(crate) fn take_waker(&mut self) -> Option<Waker> {
+        match self {
+            Self::Absent => None,
+            Self::Attached(waker) => waker.take(),
+        }
+    }
+
+    /// Leaves the Runner's waker, and hands back the one that it replaces.
+    pub(crate) fn leave_waker(&mut self, new: Waker) -> Option<Waker> {
+        match self {
+            Self::Absent => Some(new),
+            Self::Attached(waker) => waker.replace(new),
+        }
+    }
+}
+
+/// Wakers collected under a lock, to be woken outside it.
+#[derive(Debug, Default)]
+#[must_use = "whoever waits sleeps on until `wake` is called"]
+pub(crate) struct Wakes {
+    first: Option<Waker>,
+    more: Vec<Waker>,
+    signals: bool,
+}
+
+impl Wakes {
+    pub(crate) fn push(&mut self, waker: Option<Waker>) {
+        match waker {
+            Some(waker) if self.first.is_none() => self.first = Some(waker),
+            Some(waker) => self.more.push(waker),
+            None => {}
+        }
+    }
+
+    /// Whoever listens for changes is to hear of one.
+    pub(crate) const fn signal(&mut self) {
+        self.signals = true;
+    }
+
+    pub(crate) fn wake(self, changed: &Signal) {
+        if self.signals {
+            changed.notify(usize::MAX);
+        }
+        if let Some(waker) = self.first {
+            waker.wake();
+        }
+        for waker in self.more {
+            waker.wake();
+        }
+    }
+}
