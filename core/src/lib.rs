@@ -1,4 +1,21 @@
-//! The runtime-agnostic core of `tenure`.
+//! The runtime-agnostic core of `tenure`: it opens async resources, watches, retries, pools and always
+//! closes them, and knows no runtime.
+//!
+//! Use the `tenure` crate, which adds a backend for your runtime. Depend on this one to write a
+//! backend, or where there is no runtime at all: it needs a [`Timer`] and, for convenience alone,
+//! something that [spawns](Spawn).
+//!
+//! - [`Pool`] lends many interchangeable values, each to one task at a time.
+//! - [`Managed`] shares one value among all tasks.
+//! - [`retry()`] runs an operation again until it succeeds; [`with_timeout`] limits it.
+//! - [`Resource`] is what you write: how one value is opened, closed and checked.
+//!
+//! # Features
+//! - `std` (default): panics of user code are contained, and locks are the operating system's.
+//! - `alloc`: everything that holds values. Without it there are time, backoff, retry and state.
+//!
+//! Without `std`, locks are critical sections, for which the program has to bring an implementation of
+//! the `critical-section` crate.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -10,16 +27,63 @@ extern crate std;
 
 mod random;
 mod sync;
+mod timeout;
 
 pub mod backoff;
 pub mod config;
 pub mod retry;
 pub mod runtime;
+pub mod state;
 pub mod time;
 
 pub use backoff::{Backoff, Jitter};
 pub use config::ConfigError;
 pub use retry::{Budget, Decision, ErrorClass, Retry, RetryError, StopReason, retry};
 pub use runtime::{Clock, NoTimer, Spawn, SpawnLocal, Timer};
+pub use state::State;
 pub use sync::Text;
 pub use time::Instant;
+pub use timeout::{TimedOut, WithTimeout, with_timeout};
+
+#[cfg(feature = "alloc")]
+mod holding {
+    //! What needs an allocator.
+    pub use crate::cause::{Cause, Panicked};
+    pub use crate::cleanup::{Audit, Ending, Failure, Report, Why};
+    pub use crate::event::{Event, EventKind, EventSink};
+    pub use crate::failure::OpenFailure;
+    pub use crate::managed::{CallError, CallOptions, CheckError, Managed, OpenError, Unreachable};
+    pub use crate::name::{Name, redact};
+    pub use crate::pool::{AcquireError, Lease, OwnedLease, Pool};
+    pub use crate::resource::{BoxError, LocalResource, Resource};
+    pub use crate::start::Start;
+}
+#[cfg(feature = "alloc")]
+pub use holding::*;
+
+#[cfg(feature = "alloc")]
+mod alarm;
+#[cfg(feature = "alloc")]
+mod cause;
+#[cfg(feature = "alloc")]
+mod cleanup;
+#[cfg(feature = "alloc")]
+mod contain;
+#[cfg(feature = "alloc")]
+mod event;
+#[cfg(feature = "alloc")]
+mod failure;
+#[cfg(feature = "alloc")]
+pub mod managed;
+#[cfg(feature = "alloc")]
+mod name;
+#[cfg(feature = "alloc")]
+mod opening;
+#[cfg(feature = "alloc")]
+pub mod pool;
+#[cfg(feature = "alloc")]
+mod resource;
+#[cfg(feature = "alloc")]
+mod start;
+#[cfg(feature = "alloc")]
+mod work;

@@ -51,6 +51,12 @@ mod with_std {
         })
     }
 
+    /// Whether the current thread unwinds from a panic.
+    #[inline]
+    pub(crate) fn is_panicking() -> bool {
+        std::thread::panicking()
+    }
+
     /// A number for the current thread: consecutive threads get consecutive numbers.
     #[inline]
     pub(crate) fn thread_number() -> usize {
@@ -104,6 +110,11 @@ mod without_std {
     #[cfg(feature = "alloc")]
     pub(crate) fn contain<U>(f: impl FnOnce() -> U) -> Result<U, alloc::string::String> {
         Ok(f())
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(crate) fn is_panicking() -> bool {
+        false
     }
 
     #[cfg(feature = "alloc")]

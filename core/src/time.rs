@@ -108,5 +108,9 @@ impl fmt::Debug for Instant {
 /// The nanoseconds of `duration`, saturating at what a `u64` holds (584 years).
 pub(crate) const fn nanos(duration: Duration) -> u64 {
     let nanos = duration.as_nanos();
-    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+    if nanos > u64::MAX as u128 {
+        u64::MAX
+    } else {
+        nanos as u64
+    }
 }

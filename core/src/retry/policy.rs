@@ -42,7 +42,7 @@ use crate::config::{self, ConfigError};
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Retry {
-    pub(super) backoff: Backoff,
+    pub(crate) backoff: Backoff,
     max_retries: u32,
     pub(super) attempt_timeout: Option<Duration>,
     pub(super) deadline: Option<Duration>,
@@ -245,6 +245,24 @@ pub enum Decision {
     RetryIn(Duration),
     /// No further attempt.
     Stop(StopReason),
+}
+
+impl Decision {
+    /// How long until the next attempt, if there is one.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use tenure_core::{Decision, StopReason};
+    /// assert_eq!(Decision::RetryIn(Duration::ZERO).retry_in(), Some(Duration::ZERO));
+    /// assert_eq!(Decision::Stop(StopReason::Attempts).retry_in(), None);
+    /// ```
+    #[must_use]
+    pub const fn retry_in(self) -> Option<Duration> {
+        match self {
+            Self::RetryIn(delay) => Some(delay),
+            Self::Stop(_) => None,
+        }
+    }
 }
 
 /// Why there is no further attempt.

@@ -1,0 +1,287 @@
+//! How a managed resource is configured and built.
+
+use core::sync::atomic::AtomicUsize;
+use core::time::Duration;
+
+use event_listener::Event as Signal;
+
+use super::Managed;
+use super::runner::Runner;
+use super::shared::{Cell, Shared};
+use crate::config::{ConfigError, above_zero, at_least};
+use crate::event::{EventSink, Reporter};
+use crate::name::Name;
+use crate::random::Random;
+use crate::resource::{LocalResource, Resource};
+use crate::retry::{Budget, Retry};
+use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
+use crate::start::Start;
+use crate::state::{Machine, Thresholds};
+use crate::sync::{Arc, Lock};
+
+/// How a [`Managed`] resource is to be: its retries, its checks, its times. Made by
+/// [`Managed::builder`].
+///
+/// ```
+/// use core::time::Duration;
+/// use tenure_core::{Managed, NoTimer, Resource, Retry};
+/// # struct Text;
+/// # impl Resource for Text {
+/// #     type Value = String;
+/// #     type Error = std::io::Error;
+/// #     const CHECKED: bool = true;
+/// #     async fn open(&self) -> Result<String, Self::Error> { Ok(String::new()) }
+/// #     async fn check(&self, _: &mut String) -> Result<(), Self::Error> { Ok(()) }
+/// # }
+/// let (text, runner) = Managed::builder(Text)
+///     .name("text")
+///     .retry(Retry::CRITICAL)
+///     .check_every(Duration::from_secs(30))
+///     .reopen_after(5)
+///     .build_with_runner(NoTimer)?;
+/// # Ok::<(), tenure_core::ConfigError>(())
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct ManagedBuilder<R> {
+    resource: R,
+    name: Option<Name>,
+    sink: Option<Arc<dyn EventSink>>,
+    config: Config,
+    start: Start,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) retry: Retry,
+    pub(crate) budget: Option<Arc<Budget>>,
+    pub(crate) thresholds: Thresholds,
+    pub(crate) check_every: Option<Duration>,
+    pub(crate) initial_delay: Option<Duration>,
+    pub(crate) check_timeout: Option<Duration>,
+    pub(crate) open_timeout: Option<Duration>,
+    pub(crate) close_timeout: Option<Duration>,
+}
+
+impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
+    pub(crate) fn new(resource: R) -> Self {
+        Self {
+            resource,
+            name: None,
+            sink: None,
+            config: Config {
+                retry: Retry::default(),
+                budget: None,
+                thresholds: Thresholds::default(),
+                check_every: None,
+                initial_delay: None,
+                check_timeout: Some(Duration::from_secs(5)),
+                open_timeout: Some(Duration::from_secs(30)),
+                close_timeout: Some(Duration::from_secs(5)),
+            },
+            start: Start::Lazily,
+        }
+    }
+
+    /// The name in states, events, errors and reports. By default the resource type's, with a number.
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.name = Some(Name::new(name));
+        self
+    }
+
+    /// Where events go. By default nowhere.
+    pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
+        self.sink = Some(sink);
+        self
+    }
+
+    /// How openings and calls are retried. Default [`Retry::default`], the original's 3 retries from
+    /// 1 s on. A call can have its own, see [`CallOptions`](crate::CallOptions).
+    pub const fn retry(mut self, policy: Retry) -> Self {
+        self.config.retry = policy;
+        self
+    }
+
+    /// A budget that pays for the retries of calls, shared with whoever else holds it. Default none.
+    pub fn budget(mut self, budget: Arc<Budget>) -> Self {
+        self.config.budget = Some(budget);
+        self
+    }
+
+    /// How often the Runner checks the value. Default never, as in the original.
+    ///
+    /// A value that a call used with success within that time is not checked, unless it is degraded.
+    /// Checks come up to a tenth early, so that resources do not stay in step.
+    ///
+    /// A resource without a check cannot ask for it:
+    ///
+    /// ```compile_fail
+    /// # use tenure_core::{Managed, NoTimer, Resource};
+    /// # struct Text;
+    /// # impl Resource for Text {
+    /// #     type Value = String;
+    /// #     type Error = std::io::Error;
+    /// #     async fn open(&self) -> Result<String, Self::Error> { Ok(String::new()) }
+    /// # }
+    /// let builder = Managed::builder(Text).check_every(core::time::Duration::from_secs(1));
+    /// ```
+    pub fn check_every(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        const {
+            assert!(
+                R::CHECKED,
+                "this resource has no check: write `check` and set `CHECKED`"
+            )
+        };
+        self.config.check_every = interval.into();
+        self
+    }
+
+    /// How long after an opening the first check comes. Default one interval.
+    pub const fn initial_delay(mut self, delay: Duration) -> Self {
+        self.config.initial_delay = Some(delay);
+        self
+    }
+
+    /// How long a check may take; one that takes longer has failed. Default 5 s, as HikariCP's
+    /// `validationTimeout`.
+    pub fn check_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.check_timeout = limit.into();
+        self
+    }
+
+    /// How many checks in a row must fail for `Degraded`. Default 1, as in the original.
+    pub const fn fail_after(mut self, checks: u32) -> Self {
+        self.config.thresholds.fail_after = checks;
+        self
+    }
+
+    /// How many checks in a row must pass for `Ready` again. Default 1, as in the original.
+    pub const fn recover_after(mut self, checks: u32) -> Self {
+        self.config.thresholds.recover_after = checks;
+        self
+    }
+
+    /// How many checks in a row must fail for the value to be given up and opened anew. Default 3, as
+    /// Kubernetes' `failureThreshold`; `None` never gives it up.
+    pub fn reopen_after(mut self, checks: impl Into<Option<u32>>) -> Self {
+        self.config.thresholds.reopen_after = checks.into();
+        self
+    }
+
+    /// How long one attempt to open may take. Default 30 s, as in the original.
+    pub fn open_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.open_timeout = limit.into();
+        self
+    }
+
+    /// How long a close may take. Default 5 s.
+    pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.close_timeout = limit.into();
+        self
+    }
+
+    /// When the value is opened. Default [`Start::Lazily`].
+    pub const fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Builds the resource and its [`Runner`], which is yours to spawn, await or drop.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that names the field that is wrong.
+    pub fn build_with_runner<C: Clock>(
+        self,
+        clock: C,
+    ) -> Result<(Managed<R, C>, Runner<R, C>), ConfigError> {
+        self.config.validate()?;
+        let machine = Machine::new(self.config.thresholds, clock.try_now());
+        let shared = Arc::new(Shared {
+            cell: Lock::new(Cell::new(machine, self.start == Start::InBackground)),
+            random: Lock::new(Random::seeded(clock.seed())),
+            handles: AtomicUsize::new(1),
+            changed: Signal::new(),
+            reporter: Reporter {
+                name: self.name.unwrap_or_else(Name::generated::<R>),
+                sink: self.sink,
+            },
+            resource: self.resource,
+            clock,
+            config: self.config,
+        });
+        Ok((Managed::new(shared.clone()), Runner::new(shared)))
+    }
+
+    /// Builds the resource, and spawns its Runner on the current thread.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that names the field that is wrong.
+    pub fn build_local<T>(self, runtime: T) -> Result<Managed<R, T>, ConfigError>
+    where
+        R: 'static,
+        T: Timer<Sleep: 'static> + SpawnLocal + 'static,
+    {
+        let (managed, runner) = self.build_with_runner(runtime.clone())?;
+        runtime.spawn_local(runner.run());
+        Ok(managed)
+    }
+}
+
+impl<R: Resource<Value: Clone + Sync>> ManagedBuilder<R> {
+    /// Builds the resource, and spawns its Runner.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that names the field that is wrong.
+    pub fn build<T>(self, runtime: T) -> Result<Managed<R, T>, ConfigError>
+    where
+        T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
+    {
+        let (managed, runner) = self.build_with_runner(runtime.clone())?;
+        runtime.spawn(runner.run());
+        Ok(managed)
+    }
+}
+
+impl Config {
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.retry.validate()?;
+        if let Some(budget) = &self.budget {
+            budget.validate()?;
+        }
+        let Thresholds {
+            fail_after,
+            recover_after,
+            reopen_after,
+        } = self.thresholds;
+        above_zero("fail_after", fail_after)?;
+        above_zero("recover_after", recover_after)?;
+        if let Some(reopen_after) = reopen_after {
+            at_least("reopen_after", reopen_after, "fail_after", fail_after)?;
+        }
+        for (field, time) in [
+            ("check_every", self.check_every),
+            ("check_timeout", self.check_timeout),
+            ("open_timeout", self.open_timeout),
+            ("close_timeout", self.close_timeout),
+        ] {
+            if let Some(time) = time {
+                above_zero(field, time)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How long the Runner waits before it tries again by itself after an opening failed for good:
+    /// the longest delay of the backoff.
+    pub(crate) fn recovery_delay(&self) -> Duration {
+        self.retry.backoff.nominal(u32::MAX)
+    }
+}
+
+impl<R> core::fmt::Debug for ManagedBuilder<R> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ManagedBuilder")
+            .field("name", &self.name)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

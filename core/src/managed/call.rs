@@ -1,0 +1,272 @@
+//! Calling an operation on the value, under the policy.
+
+use core::future::Future;
+use core::time::Duration;
+
+use super::error::{CallError, CallFailure, OpenError};
+use super::open::wait_until_open;
+use super::shared::Shared;
+use crate::cause::Cause;
+use crate::event::EventKind;
+use crate::resource::LocalResource;
+use crate::retry::{Attempt, Budget, Decision, ErrorClass, Outcome, Retry, Retrying};
+use crate::runtime::Clock;
+use crate::state::Event;
+use crate::sync::{Arc, Lock, Text};
+
+/// How one call differs from the others. Made by [`CallOptions::named`].
+///
+/// What is not set is as the resource was built.
+///
+/// ```
+/// use core::time::Duration;
+/// use tenure_core::CallOptions;
+///
+/// let user = 7;
+/// let options = CallOptions::named(format!("load user {user}"))
+///     .max_retries(1)
+///     .attempt_timeout(Duration::from_secs(2))
+///     .deadline(Duration::from_secs(5));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct CallOptions {
+    operation: Text,
+    retry: Option<Retry>,
+    max_retries: Option<u32>,
+    attempt_timeout: Option<Duration>,
+    deadline: Option<Duration>,
+    budget: Option<Arc<Budget>>,
+}
+
+impl CallOptions {
+    /// A call of this name, as the resource was built. The name may be built at run time.
+    pub fn named(operation: impl Into<Text>) -> Self {
+        Self {
+            operation: operation.into(),
+            retry: None,
+            max_retries: None,
+            attempt_timeout: None,
+            deadline: None,
+            budget: None,
+        }
+    }
+
+    /// Another policy.
+    pub const fn retry(mut self, policy: Retry) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// Another number of retries, the first attempt not counted.
+    pub const fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = Some(retries);
+        self
+    }
+
+    /// Another limit for each attempt, in which the value is opened if need be.
+    pub const fn attempt_timeout(mut self, limit: Duration) -> Self {
+        self.attempt_timeout = Some(limit);
+        self
+    }
+
+    /// Another limit for all attempts and the delays between them.
+    pub const fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
+        self
+    }
+
+    /// A budget that pays for this call's retries, shared with whoever else holds it.
+    pub fn budget(mut self, budget: Arc<Budget>) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    fn policy(&self, general: Retry) -> Retry {
+        let mut policy = self.retry.unwrap_or(general);
+        if let Some(retries) = self.max_retries {
+            policy = policy.max_retries(retries);
+        }
+        if let Some(limit) = self.attempt_timeout {
+            policy = policy.attempt_timeout(limit);
+        }
+        if let Some(limit) = self.deadline {
+            policy = policy.deadline(limit);
+        }
+        policy
+    }
+}
+
+/// Why one attempt failed, and what that deserves.
+struct Failed {
+    class: ErrorClass,
+    failure: CallFailure,
+}
+
+/// Calls `operation` on the value, opening it if need be, until it succeeds or the policy says stop.
+pub(crate) async fn call<R, C, O, F, U>(
+    shared: &Arc<Shared<R, C>>,
+    options: CallOptions,
+    operation: O,
+) -> Result<U, CallError>
+where
+    R: LocalResource<Value: Clone>,
+    C: Clock,
+    O: FnMut(R::Value) -> F,
+    F: Future<Output = Result<U, R::Error>>,
+{
+    let name = options.operation.clone();
+    // Each attempt takes the operation out, calls it, and puts it back, so that no lock is held over
+    // user code.
+    let operation = Lock::new(Some(operation));
+    let attempt = || attempt(shared, &operation);
+    let budget = options
+        .budget
+        .clone()
+        .or_else(|| shared.config.budget.clone());
+    let retrying = Retrying::over(
+        shared.clock.clone(),
+        options.policy(shared.config.retry),
+        attempt,
+    )
+    .classify(|failed| failed.class)
+    .on_attempt(|attempt| report(shared, &name, attempt))
+    .named(options.operation);
+    let result = match budget {
+        Some(budget) => retrying.budget(budget).await,
+        None => retrying.await,
+    };
+    result.map_err(|error| {
+        CallError::new(shared.reporter.name.clone(), name, error, |failed| {
+            failed.failure
+        })
+    })
+}
+
+async fn attempt<R, C, O, F, U>(
+    shared: &Arc<Shared<R, C>>,
+    operation: &Lock<Option<O>>,
+) -> Result<U, Failed>
+where
+    R: LocalResource<Value: Clone>,
+    C: Clock,
+    O: FnMut(R::Value) -> F,
+    F: Future<Output = Result<U, R::Error>>,
+{
+    let call = Call::begin(shared).await.map_err(Failed::to_open)?;
+    let value = (*call.value).clone();
+    let Some(mut begin) = operation.with(Option::take) else {
+        unreachable!("one attempt runs at a time, and each puts the operation back");
+    };
+    let future = begin(value);
+    operation.with(|slot| *slot = Some(begin));
+    match future.await {
+        Ok(answer) => {
+            call.succeeded();
+            Ok(answer)
+        }
+        Err(error) => {
+            let class = shared.resource.classify(&error);
+            if class == ErrorClass::Reconnect {
+                call.lost();
+            }
+            Err(Failed {
+                class,
+                failure: CallFailure::Operation(Cause::new(error)),
+            })
+        }
+    }
+}
+
+/// One attempt's use of the value. While it lives, the value is not closed.
+struct Call<'a, R: LocalResource, C: Clock> {
+    shared: &'a Shared<R, C>,
+    value: Arc<R::Value>,
+    generation: u64,
+}
+
+impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
+    async fn begin(shared: &'a Arc<Shared<R, C>>) -> Result<Self, OpenError> {
+        loop {
+            let opened = wait_until_open(shared, None).await?;
+            let generation = opened.generation;
+            let counted = shared.cell.with(|cell| {
+                let held = cell
+                    .current
+                    .as_mut()
+                    .filter(|held| held.generation == generation);
+                held.map(|held| held.calls += 1).is_some()
+            });
+            // Between the two locks the value may have gone: then the next one is waited for.
+            if counted {
+                return Ok(Call {
+                    shared,
+                    value: opened.value,
+                    generation,
+                });
+            }
+        }
+    }
+
+    fn succeeded(&self) {
+        let now = self.shared.now();
+        self.shared.cell.with(|cell| {
+            if let Some(held) = cell.held(self.generation) {
+                held.used_at = now;
+            }
+        });
+    }
+
+    /// The value is broken. However many calls find that out, it is opened anew once.
+    fn lost(&self) {
+        let (now, generation) = (self.shared.now(), self.generation);
+        self.shared
+            .with(|cell, effects| cell.step(Event::ValueLost { generation }, now, effects));
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for Call<'_, R, C> {
+    fn drop(&mut self) {
+        let now = self.shared.now();
+        self.shared.with(|cell, effects| {
+            if let Some(held) = cell.held(self.generation) {
+                held.calls -= 1;
+            }
+            if !cell.retired.is_empty() {
+                cell.bury_retired(effects);
+                cell.finish_if_drained(now, effects);
+            }
+        });
+    }
+}
+
+fn report<R: LocalResource, C: Clock, U>(
+    shared: &Shared<R, C>,
+    operation: &Text,
+    attempt: &Attempt<'_, U, Failed>,
+) {
+    let error = match &attempt.outcome {
+        Outcome::Failed(failed) => failed.failure.cause(),
+        Outcome::TimedOut => Cause::new("the attempt was cut off"),
+        _ => return,
+    };
+    let retry_in = attempt.next.and_then(Decision::retry_in);
+    let (attempt, error) = (attempt.number, &error);
+    let failed = EventKind::CallFailed {
+        operation,
+        attempt,
+        error,
+        retry_in,
+    };
+    shared.reporter.send(&shared.clock, failed);
+}
+
+impl Failed {
+    /// Opening has its own retries: what they could not do, those of the call can't.
+    const fn to_open(error: OpenError) -> Self {
+        Self {
+            class: ErrorClass::GiveUp,
+            failure: CallFailure::Open(error),
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Why a managed resource could not be had, or a call on it failed.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+
+use crate::cause::Cause;
+use crate::failure::OpenFailure;
+use crate::name::Name;
+use crate::retry::{AttemptRecord, StopReason};
+use crate::sync::Text;
+
+/// Why [`Managed::get`](crate::Managed::get) gave no value.
+///
+/// All who waited for the same opening get the same error.
+///
+/// ```
+/// # fn show(error: tenure_core::OpenError) {
+/// use tenure_core::OpenError;
+/// match error {
+///     OpenError::Failed { failure, .. } => println!("{} attempts: {}", failure.attempts, failure.cause),
+///     OpenError::TimedOut { waited, .. } => println!("not open after {waited:?}"),
+///     OpenError::Closed { name } => println!("{name} is shut down"),
+///     _ => println!("{error}"),
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The opening failed for good.
+    Failed {
+        /// The resource's name.
+        name: Name,
+        /// How it failed.
+        failure: OpenFailure,
+    },
+    /// The caller's own time was over first. The opening goes on, if anybody drives it.
+    TimedOut {
+        /// The resource's name.
+        name: Name,
+        /// How long the caller waited.
+        waited: Duration,
+        /// What the latest attempt said, if one has failed.
+        last: Option<Cause>,
+    },
+    /// The resource is closing or closed.
+    Closed {
+        /// The resource's name.
+        name: Name,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { name, failure } => write!(f, "{name}: {failure}"),
+            Self::TimedOut { name, waited, .. } => {
+                write!(f, "{name} was not open after {waited:?}")
+            }
+            Self::Closed { name } => write!(f, "{name} is closed"),
+        }
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed { failure, .. } => Some(failure.cause.as_source()),
+            Self::TimedOut { last, .. } => last.as_ref().map(Cause::as_source),
+            Self::Closed { .. } => None,
+        }
+    }
+}
+
+/// Why a check did not pass.
+///
+/// ```
+/// # fn show(error: tenure_core::CheckError) {
+/// use tenure_core::CheckError;
+/// match error {
+///     CheckError::Failed { cause, .. } => println!("unhealthy: {cause}"),
+///     CheckError::NotOpen { .. } => println!("there is nothing to check"),
+///     _ => println!("{error}"),
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// The check failed, timed out or panicked.
+    Failed {
+        /// The resource's name.
+        name: Name,
+        /// What it said.
+        cause: Cause,
+    },
+    /// There is no value to check.
+    NotOpen {
+        /// The resource's name.
+        name: Name,
+    },
+}
+
+impl fmt::Display for CheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { name, .. } => write!(f, "{name} failed its check"),
+            Self::NotOpen { name } => write!(f, "{name} is not open"),
+        }
+    }
+}
+
+impl Error for CheckError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed { cause, .. } => Some(cause.as_source()),
+            Self::NotOpen { .. } => None,
+        }
+    }
+}
+
+/// Waiting for a state that can no longer come.
+///
+/// ```
+/// # fn show(error: tenure_core::Unreachable) {
+/// println!("{} will not come, it is {}", error.wanted, error.state);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Unreachable {
+    /// The resource's name.
+    pub name: Name,
+    /// The state that was waited for.
+    pub wanted: crate::State,
+    /// The state it is in, from which the other cannot be reached.
+    pub state: crate::State,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is {} and cannot become {} any more",
+            self.name, self.state, self.wanted
+        )
+    }
+}
+
+impl Error for Unreachable {}
+
+/// Why [`Managed::call`](crate::Managed::call) did not succeed.
+///
+/// [`cause`](CallError::cause) is what the operation itself answered last; as the
+/// [`source`](Error::source) of this error it can be walked, and
+/// [`downcast_ref`](CallError::downcast_ref) gives it back typed.
+///
+/// ```
+/// # fn show(error: tenure_core::CallError) {
+/// println!("{} failed after {} attempts", error.operation(), error.attempts());
+/// if let Some(io) = error.downcast_ref::<std::io::Error>() {
+///     println!("{:?}", io.kind());
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct CallError(Box<Story>);
+
+#[derive(Clone, Debug)]
+struct Story {
+    name: Name,
+    operation: Text,
+    attempts: u32,
+    elapsed: Duration,
+    reason: StopReason,
+    timed_out: bool,
+    error: Option<CallFailure>,
+    history: Vec<AttemptRecord>,
+}
+
+/// What the last attempt of a call said.
+#[derive(Clone, Debug)]
+pub(crate) enum CallFailure {
+    /// There was no value to call.
+    Open(OpenError),
+    /// The operation's own error.
+    Operation(Cause),
+    /// The policy of the call is not valid.
+    Policy(crate::ConfigError),
+}
+
+impl CallFailure {
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::Open(error) => Cause::new(error.clone()),
+            Self::Operation(cause) => cause.clone(),
+            Self::Policy(error) => Cause::new(*error),
+        }
+    }
+}
+
+impl CallError {
+    pub(crate) fn new<E>(
+        name: Name,
+        operation: Text,
+        error: crate::RetryError<E>,
+        into_failure: impl FnOnce(E) -> CallFailure,
+    ) -> Self {
+        let history: Vec<_> = error.history().copied().collect();
+        let timed_out = history
+            .last()
+            .is_some_and(|attempt| attempt.ended == crate::retry::Ended::TimedOut);
+        let (attempts, elapsed, reason) = (error.attempts(), error.elapsed(), error.reason());
+        let error = match error.invalid_policy() {
+            Some(invalid) => Some(CallFailure::Policy(invalid)),
+            None => error.into_cause().map(into_failure),
+        };
+        Self(Box::new(Story {
+            name,
+            operation,
+            attempts,
+            elapsed,
+            reason,
+            timed_out,
+            error,
+            history,
+        }))
+    }
+
+    /// The name of the operation.
+    #[must_use]
+    pub fn operation(&self) -> &str {
+        &self.0.operation
+    }
+
+    /// How many attempts were made.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// How long they took in all, the delays between them included; zero without a clock.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed
+    }
+
+    /// Why there was no further attempt.
+    #[must_use]
+    pub fn reason(&self) -> StopReason {
+        self.0.reason
+    }
+
+    /// Whether the last attempt was cut off by its timeout or by the deadline.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.0.timed_out
+    }
+
+    /// What the operation answered last, if it ever answered.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        match &self.0.error {
+            Some(CallFailure::Operation(cause)) => Some(cause),
+            _ => None,
+        }
+    }
+
+    /// Why there was no value to call, if that was it.
+    #[must_use]
+    pub fn open_error(&self) -> Option<&OpenError> {
+        match &self.0.error {
+            Some(CallFailure::Open(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The operation's last error, as its own type.
+    #[must_use]
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.cause().and_then(|cause| cause.downcast_ref::<E>())
+    }
+
+    /// The latest attempts, the oldest first.
+    #[must_use]
+    pub fn history(&self) -> &[AttemptRecord] {
+        &self.0.history
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Story {
+            name,
+            operation,
+            attempts,
+            elapsed,
+            reason,
+            timed_out,
+            error,
+            ..
+        } = &*self.0;
+        write!(f, "{name}: {operation}")?;
+        if let Some(CallFailure::Policy(_)) = error {
+            return f.write_str(" was not attempted");
+        }
+        let plural = if *attempts == 1 { "" } else { "s" };
+        let how = if *timed_out { "timed out" } else { "failed" };
+        write!(
+            f,
+            " {how} after {attempts} attempt{plural} in {elapsed:?} ({reason})"
+        )
+    }
+}
+
+impl Error for CallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(match self.0.error.as_ref()? {
+            CallFailure::Open(error) => error,
+            CallFailure::Operation(cause) => cause.as_source(),
+            CallFailure::Policy(error) => error,
+        })
+    }
+}

@@ -1,0 +1,345 @@
+//! The work of a managed resource: opening, checking and closing its value.
+//!
+//! A piece of work is a duty: dropping it half-way gives it back for somebody else to do.
+
+use core::time::Duration;
+
+use super::shared::{Flight, Held, Shared};
+use crate::cause::Cause;
+use crate::cleanup::{Corpse, Ending, Why, close_value};
+use crate::contain::{HookError, hook};
+use crate::event::EventKind;
+use crate::failure::OpenFailure;
+use crate::opening::{Refusal, open_value};
+use crate::resource::LocalResource;
+use crate::retry::{Attempt, Decision, Outcome, RetryError, Retrying, StopReason};
+use crate::runtime::Clock;
+use crate::state::{Action, Event};
+use crate::sync::Arc;
+
+pub(crate) enum Job<R: LocalResource, C: Clock> {
+    Open(OpenDuty<R, C>),
+    Check(CheckDuty<R, C>),
+    Close(CloseDuty<R, C>, Arc<R::Value>),
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Job<R, C> {
+    pub(crate) const fn is_close(&self) -> bool {
+        matches!(self, Self::Close(..))
+    }
+
+    pub(crate) async fn perform(self) {
+        match self {
+            Self::Open(duty) => duty.perform().await,
+            Self::Check(duty) => {
+                // The verdict is in the state and in the events; a background check has no caller.
+                let _ = duty.perform().await;
+            }
+            Self::Close(duty, value) => duty.perform(value).await,
+        }
+    }
+}
+
+/// The opening under way, its retries included.
+pub(crate) struct OpenDuty<R: LocalResource, C: Clock> {
+    shared: Arc<Shared<R, C>>,
+    generation: u64,
+    settled: bool,
+}
+
+impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
+    /// Takes on an opening that is due and was marked as under way.
+    pub(crate) fn claim(shared: &Arc<Shared<R, C>>, generation: u64) -> Self {
+        Self {
+            shared: shared.clone(),
+            generation,
+            settled: false,
+        }
+    }
+
+    async fn perform(mut self) {
+        let shared = self.shared.clone();
+        let mut attempt = 0;
+        let attempt = || {
+            attempt += 1;
+            shared
+                .reporter
+                .send(&shared.clock, EventKind::OpenBegan { attempt });
+            open_value(&shared.resource, &shared.clock, shared.config.open_timeout)
+        };
+        let result = Retrying::over(shared.clock.clone(), shared.config.retry, attempt)
+            .classify(|refusal| refusal.class)
+            .on_attempt(|attempt| report(&shared, attempt))
+            .await;
+        match result {
+            Ok(value) => self.opened(value),
+            Err(error) => self.failed(error),
+        }
+    }
+
+    fn opened(&mut self, value: R::Value) {
+        self.settled = true;
+        let shared = &self.shared;
+        let now = shared.now();
+        let first_check = shared.config.initial_delay.or(shared.config.check_every);
+        let check_at = now
+            .zip(first_check)
+            .map(|(now, delay)| now + shared.jittered(delay));
+        let generation = self.generation;
+        let value = Arc::new(value);
+        shared.with(|cell, effects| {
+            cell.flight = Flight::None;
+            cell.ledger.tally.opened += 1;
+            if cell.step(Event::Opened { generation }, now, effects) == Action::Keep {
+                cell.current = Some(Held {
+                    value,
+                    generation,
+                    calls: 0,
+                    used_at: None,
+                });
+                cell.check_at = check_at;
+                cell.failure = None;
+                effects.wakes.push(cell.runner.take_waker());
+            } else {
+                cell.graveyard.push_back(Corpse {
+                    value,
+                    why: Why::OpenedTooLate,
+                });
+                cell.bury_retired(effects);
+            }
+        });
+    }
+
+    fn failed(&mut self, error: RetryError<Refusal>) {
+        self.settled = true;
+        let shared = &self.shared;
+        let now = shared.now();
+        let stopped = error.reason();
+        let failure = OpenFailure {
+            attempts: error.attempts(),
+            elapsed: now.map(|_| error.elapsed()),
+            stopped: Some(stopped),
+            cause: match error.into_cause() {
+                Some(refusal) => refusal.cause,
+                None => Cause::new("the deadline of the retries cut off the only attempt"),
+            },
+        };
+        // What is not worth a retry is not worth an attempt that nobody asked for either.
+        let recovers = stopped != StopReason::GivenUp;
+        let delay = shared.jittered(shared.config.recovery_delay());
+        let generation = self.generation;
+        shared.with(|cell, effects| {
+            cell.flight = Flight::None;
+            cell.ledger.tally.open_failed += 1;
+            cell.last_error = Some(failure.cause.clone());
+            cell.failure = Some((generation, failure));
+            cell.step(Event::OpenFailed { generation }, now, effects);
+            cell.recover_at = now.filter(|_| recovers).map(|now| now + delay);
+            cell.finish_if_drained(now, effects);
+            effects.wakes.push(cell.runner.take_waker());
+            effects.wakes.signal();
+        });
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let (now, generation) = (self.shared.now(), self.generation);
+        self.shared.with(|cell, effects| {
+            cell.flight = Flight::None;
+            cell.ledger.tally.open_called_off += 1;
+            if cell.waiting > 0 && !cell.is_closing() {
+                // Somebody still wants the value: the next of them starts anew.
+                cell.flight = Flight::Due;
+            } else {
+                cell.step(Event::OpenCalledOff { generation }, now, effects);
+            }
+            cell.finish_if_drained(now, effects);
+            effects.wakes.push(cell.runner.take_waker());
+            effects.wakes.signal();
+        });
+        self.shared
+            .reporter
+            .send(&self.shared.clock, EventKind::OpenCalledOff);
+    }
+}
+
+/// A check under way.
+pub(crate) struct CheckDuty<R: LocalResource, C: Clock> {
+    shared: Arc<Shared<R, C>>,
+    value: Arc<R::Value>,
+    generation: u64,
+    /// Whether the Runner does it, by its schedule.
+    scheduled: bool,
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> CheckDuty<R, C> {
+    pub(crate) fn claim(
+        shared: &Arc<Shared<R, C>>,
+        held: &Held<R::Value>,
+        scheduled: bool,
+    ) -> Self {
+        let (value, generation) = (held.value.clone(), held.generation);
+        Self {
+            shared: shared.clone(),
+            value,
+            generation,
+            scheduled,
+        }
+    }
+
+    /// Checks the value, and tells the machine.
+    pub(crate) async fn perform(self) -> Result<(), Cause> {
+        let shared = &*self.shared;
+        let mut value = (*self.value).clone();
+        let limit = shared.config.check_timeout;
+        let verdict = hook(&shared.clock, limit, || shared.resource.check(&mut value)).await;
+        let verdict = verdict.map_err(HookError::into_cause);
+        let (now, generation) = (shared.now(), self.generation);
+        let event = match &verdict {
+            Ok(()) => {
+                shared.reporter.send(&shared.clock, EventKind::CheckPassed);
+                Event::CheckPassed { generation }
+            }
+            Err(error) => {
+                shared
+                    .reporter
+                    .send(&shared.clock, EventKind::CheckFailed { error });
+                Event::CheckFailed { generation }
+            }
+        };
+        shared.with(|cell, effects| {
+            if let Err(error) = &verdict {
+                cell.last_error = Some(error.clone());
+            }
+            cell.step(event, now, effects);
+        });
+        verdict
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for CheckDuty<R, C> {
+    fn drop(&mut self) {
+        if !self.scheduled {
+            return;
+        }
+        let shared = &self.shared;
+        let every = shared.config.check_every;
+        let next = shared
+            .now()
+            .zip(every)
+            .map(|(now, every)| now + shared.jittered(every));
+        shared.with(|cell, effects| {
+            cell.checking = false;
+            if cell.current.is_some() && cell.machine.generation() == self.generation {
+                cell.check_at = next;
+            }
+            effects.wakes.push(cell.runner.take_waker());
+        });
+    }
+}
+
+/// A close under way.
+pub(crate) struct CloseDuty<R: LocalResource, C: Clock> {
+    shared: Arc<Shared<R, C>>,
+    why: Why,
+    limit: Option<Duration>,
+    era: u64,
+    settled: bool,
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> CloseDuty<R, C> {
+    /// Takes on a close that was counted as under way. It gets at most `limit`.
+    pub(crate) fn claim(
+        shared: &Arc<Shared<R, C>>,
+        why: Why,
+        era: u64,
+        limit: Option<Duration>,
+    ) -> Self {
+        let limit = match (limit, shared.config.close_timeout) {
+            (Some(own), Some(general)) => Some(own.min(general)),
+            (own, general) => own.or(general),
+        };
+        Self {
+            shared: shared.clone(),
+            why,
+            limit,
+            era,
+            settled: false,
+        }
+    }
+
+    async fn perform(mut self, value: Arc<R::Value>) {
+        let shared = self.shared.clone();
+        let value = Arc::try_unwrap(value).unwrap_or_else(|shared| (*shared).clone());
+        let (ending, error) = close_value(&shared.resource, &shared.clock, self.limit, value).await;
+        self.settle(ending, error);
+    }
+}
+
+impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
+    fn settle(&mut self, ending: Ending, error: Option<Cause>) {
+        self.settled = true;
+        let (shared, why) = (&self.shared, self.why);
+        let now = shared.now();
+        let counts = shared.cell.with(|cell| {
+            let counts = cell.era == self.era;
+            if counts {
+                cell.closing -= 1;
+                cell.ledger.record(ending, why, error.clone());
+            }
+            counts
+        });
+        if counts {
+            let ended = EventKind::Ended {
+                ending,
+                why,
+                error: error.as_ref(),
+            };
+            shared.reporter.send(&shared.clock, ended);
+        }
+        shared.with(|cell, effects| {
+            cell.finish_if_drained(now, effects);
+            effects.wakes.push(cell.runner.take_waker());
+            effects.wakes.signal();
+        });
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for CloseDuty<R, C> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.settle(Ending::Abandoned, None);
+        }
+    }
+}
+
+/// Sends the event of one attempt to open.
+fn report<R: LocalResource, C: Clock>(
+    shared: &Shared<R, C>,
+    attempt: &Attempt<'_, R::Value, Refusal>,
+) {
+    let number = attempt.number;
+    let send = |kind| shared.reporter.send(&shared.clock, kind);
+    match attempt.outcome {
+        Outcome::Succeeded(_) => {
+            let took = shared.now().map(|_| attempt.took);
+            send(EventKind::Opened {
+                attempt: number,
+                took,
+            });
+        }
+        Outcome::Failed(Refusal { cause: error, .. }) => {
+            let retry_in = attempt.next.and_then(Decision::retry_in);
+            send(EventKind::OpenFailed {
+                attempt: number,
+                error,
+                retry_in,
+            });
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,431 @@
+//! One value that all tasks share, with a lifecycle.
+
+mod builder;
+mod call;
+mod error;
+mod job;
+mod open;
+mod runner;
+mod shared;
+mod shutdown;
+mod watch;
+
+use core::future::Future;
+use core::sync::atomic::Ordering;
+use core::time::Duration;
+
+pub use builder::ManagedBuilder;
+pub use call::CallOptions;
+pub use error::{CallError, CheckError, OpenError, Unreachable};
+pub use runner::Runner;
+pub use watch::{StateChange, Watch};
+
+use crate::Instant;
+use crate::cause::Cause;
+use crate::cleanup::{Audit, Report};
+use crate::name::Name;
+use crate::resource::LocalResource;
+use crate::runtime::{Clock, Timer};
+use crate::state::State;
+use crate::sync::{Arc, Text};
+use job::CheckDuty;
+use open::wait_until_open;
+use shared::Shared;
+
+/// One value that is opened once, shared by all tasks, watched, recovered and always closed: a
+/// client, a channel, a session, a device.
+///
+/// The value is a cheap clone (`Arc<Client>`, a channel): [`get`](Managed::get) hands one out,
+/// [`call`](Managed::call) runs an operation on one under the retry policy. However many tasks ask at
+/// once, one opening runs and all wait for it.
+///
+/// What `get` hands out is not tracked: only calls made through `call` delay a close.
+///
+/// Cloning it is cheap and gives another handle. When the last handle is dropped without a
+/// [`shutdown`](Managed::shutdown), the Runner closes the value; where there is no Runner, it is
+/// abandoned, and counted as such.
+///
+/// For values that one task at a time uses, take a [`Pool`](crate::Pool).
+///
+/// ```
+/// use std::sync::Arc;
+/// use tenure_core::{Managed, NoTimer, Resource};
+///
+/// struct Api;
+/// # struct Client; impl Client { async fn fetch(&self) -> std::io::Result<u32> { Ok(42) } }
+///
+/// impl Resource for Api {
+///     type Value = Arc<Client>;
+///     type Error = std::io::Error;
+///
+///     async fn open(&self) -> Result<Arc<Client>, Self::Error> {
+///         Ok(Arc::new(Client))
+///     }
+/// }
+///
+/// # futures::executor::block_on(async {
+/// // With a runtime: `Managed::builder(Api).build(Tokio::current())`.
+/// let (api, _runner) = Managed::builder(Api).build_with_runner(NoTimer)?;
+/// let answer = api.call("fetch", |client| async move { client.fetch().await }).await?;
+/// assert_eq!(answer, 42);
+/// api.close().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap()
+/// ```
+pub struct Managed<R: LocalResource, C: Clock> {
+    shared: Arc<Shared<R, C>>,
+}
+
+impl<R: LocalResource<Value: Clone>> Managed<R, crate::NoTimer> {
+    /// Begins to build a managed `resource`. The runtime comes at the end, with
+    /// [`build`](ManagedBuilder::build).
+    pub fn builder(resource: R) -> ManagedBuilder<R> {
+        ManagedBuilder::new(resource)
+    }
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
+    pub(crate) const fn new(shared: Arc<Shared<R, C>>) -> Self {
+        Self { shared }
+    }
+
+    /// Opens the value if it is not open, and waits until it is.
+    ///
+    /// One opening runs however many ask, its retries included, and all get its result. For a program
+    /// that should not come up without its resource, await this first.
+    ///
+    /// # Errors
+    /// [`OpenError`] says how the opening failed, or that the resource is closed.
+    ///
+    /// # Cancel safety
+    /// With a Runner the opening goes on. Without one, the task that drives it takes it along when it
+    /// is dropped, and the next that waits starts anew.
+    pub async fn open(&self) -> Result<(), OpenError> {
+        wait_until_open(&self.shared, None).await.map(|_| ())
+    }
+
+    /// A clone of the value, opened first if need be.
+    ///
+    /// # Errors
+    /// As [`open`](Managed::open).
+    ///
+    /// # Cancel safety
+    /// As [`open`](Managed::open).
+    pub async fn get(&self) -> Result<R::Value, OpenError> {
+        wait_until_open(&self.shared, None)
+            .await
+            .map(|opened| (*opened.value).clone())
+    }
+
+    /// A clone of the value, if it is open now.
+    #[must_use]
+    pub fn try_get(&self) -> Option<R::Value> {
+        let value = self
+            .shared
+            .cell
+            .with(|cell| Some(cell.current.as_ref()?.value.clone()))?;
+        Some((*value).clone())
+    }
+
+    /// Runs `operation` on the value, opened first if need be, again and again until it succeeds or
+    /// the policy says stop.
+    ///
+    /// An error that the resource [classifies](crate::Resource::classify) as
+    /// [`Reconnect`](crate::ErrorClass::Reconnect) has the value opened anew before the next attempt:
+    /// once, however many calls fail on the same value. Other calls on the old value finish first.
+    ///
+    /// # Errors
+    /// [`CallError`] says how many attempts were made, over how long, and what the last one said.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the attempt under way.
+    pub async fn call<O, F, U>(&self, name: impl Into<Text>, operation: O) -> Result<U, CallError>
+    where
+        O: FnMut(R::Value) -> F,
+        F: Future<Output = Result<U, R::Error>>,
+    {
+        self.call_with(CallOptions::named(name), operation).await
+    }
+
+    /// Like [`call`](Managed::call), with a policy, limits or a budget of its own.
+    ///
+    /// ```
+    /// # use tenure_core::{Managed, NoTimer, Resource};
+    /// use tenure_core::CallOptions;
+    /// # struct Text;
+    /// # impl Resource for Text {
+    /// #     type Value = String;
+    /// #     type Error = std::io::Error;
+    /// #     async fn open(&self) -> Result<String, Self::Error> { Ok("hello".into()) }
+    /// # }
+    /// # futures::executor::block_on(async {
+    /// # let (text, _runner) = Managed::builder(Text).build_with_runner(NoTimer)?;
+    /// let once = CallOptions::named("length").max_retries(0);
+    /// let length = text.call_with(once, |text| async move { Ok(text.len()) }).await?;
+    /// assert_eq!(length, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap()
+    /// ```
+    ///
+    /// # Errors
+    /// As [`call`](Managed::call).
+    ///
+    /// # Cancel safety
+    /// As [`call`](Managed::call).
+    pub async fn call_with<O, F, U>(
+        &self,
+        options: CallOptions,
+        operation: O,
+    ) -> Result<U, CallError>
+    where
+        O: FnMut(R::Value) -> F,
+        F: Future<Output = Result<U, R::Error>>,
+    {
+        call::call(&self.shared, options, operation).await
+    }
+
+    /// Checks the value now, and counts the verdict as a background check does.
+    ///
+    /// A resource without a check cannot ask for it: that does not compile.
+    ///
+    /// ```
+    /// # use tenure_core::{Managed, NoTimer, Resource};
+    /// # struct Text;
+    /// # impl Resource for Text {
+    /// #     type Value = String;
+    /// #     type Error = std::io::Error;
+    /// #     const CHECKED: bool = true;
+    /// #     async fn open(&self) -> Result<String, Self::Error> { Ok("hello".into()) }
+    /// #     async fn check(&self, _: &mut String) -> Result<(), Self::Error> { Err(std::io::Error::other("gone")) }
+    /// # }
+    /// # futures::executor::block_on(async {
+    /// let (text, _runner) = Managed::builder(Text).build_with_runner(NoTimer)?;
+    /// text.open().await?;
+    /// assert!(text.check().await.is_err());
+    /// assert!(!text.is_healthy() && text.is_usable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap()
+    /// ```
+    ///
+    /// # Errors
+    /// [`CheckError`] says what the check said, or that nothing is open.
+    ///
+    /// # Cancel safety
+    /// A check that is dropped counts as none.
+    pub async fn check(&self) -> Result<(), CheckError> {
+        const {
+            assert!(
+                R::CHECKED,
+                "this resource has no check: write `check` and set `CHECKED`"
+            )
+        };
+        let name = self.name().clone();
+        let shared = &self.shared;
+        let duty = shared
+            .cell
+            .with(|cell| Some(CheckDuty::claim(shared, cell.current.as_ref()?, false)));
+        match duty {
+            Some(duty) => duty
+                .perform()
+                .await
+                .map_err(|cause| CheckError::Failed { name, cause }),
+            None => Err(CheckError::NotOpen { name }),
+        }
+    }
+
+    /// Shuts the resource down like [`shutdown`](Managed::shutdown), with no limit but the
+    /// [`close_timeout`](ManagedBuilder::close_timeout): it waits for every call.
+    ///
+    /// # Cancel safety
+    /// As [`shutdown`](Managed::shutdown).
+    pub async fn close(&self) -> Report {
+        shutdown::close_managed(&self.shared, None).await
+    }
+}
+
+impl<R: LocalResource<Value: Clone>, T: Timer> Managed<R, T> {
+    /// Opens the value like [`open`](Managed::open), and waits for at most `timeout`, which is this
+    /// caller's own: others who wait for the same opening have theirs.
+    ///
+    /// # Errors
+    /// As [`open`](Managed::open), and [`OpenError::TimedOut`].
+    ///
+    /// # Cancel safety
+    /// As [`open`](Managed::open).
+    pub async fn open_timeout(&self, timeout: Duration) -> Result<(), OpenError> {
+        wait_until_open(&self.shared, Some(timeout))
+            .await
+            .map(|_| ())
+    }
+
+    /// A clone of the value like [`get`](Managed::get), within `timeout`.
+    ///
+    /// # Errors
+    /// As [`open_timeout`](Managed::open_timeout).
+    ///
+    /// # Cancel safety
+    /// As [`open`](Managed::open).
+    pub async fn get_timeout(&self, timeout: Duration) -> Result<R::Value, OpenError> {
+        let opened = wait_until_open(&self.shared, Some(timeout)).await?;
+        Ok((*opened.value).clone())
+    }
+
+    /// Shuts the resource down: calls off an opening under way, wakes all who wait with
+    /// [`OpenError::Closed`], waits for the calls in flight, closes the value, and says what was not
+    /// closed when `within` is over.
+    ///
+    /// Called again, it waits for what is left and reports the whole. Concurrent callers all wait.
+    /// What was never opened is closed at once, and nothing of the user's runs.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the resource closing; call it again to wait for the end. A close
+    /// that this future drove itself, because there is no Runner, counts as abandoned.
+    pub async fn shutdown(&self, within: Duration) -> Report {
+        shutdown::close_managed(&self.shared, Some(within)).await
+    }
+}
+
+impl<R: LocalResource, C: Clock> Managed<R, C> {
+    /// The state now.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.shared.cell.with(|cell| cell.state())
+    }
+
+    /// Whether there is a value to use: `Ready` or `Degraded`.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.state().is_usable()
+    }
+
+    /// Whether the value is open and its checks pass: `Ready`.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.state().is_healthy()
+    }
+
+    /// Whether the value is open: the same as [`is_usable`](Managed::is_usable).
+    #[must_use]
+    pub fn is_initialized(&self) -> bool {
+        self.is_usable()
+    }
+
+    /// How many calls are in flight.
+    #[must_use]
+    pub fn calls_in_flight(&self) -> usize {
+        self.shared.cell.with(|cell| {
+            let retired = cell.retired.iter().map(|(held, _)| held.calls);
+            cell.current
+                .iter()
+                .map(|held| held.calls)
+                .chain(retired)
+                .sum()
+        })
+    }
+
+    /// Whether any call is in flight.
+    #[must_use]
+    pub fn in_use(&self) -> bool {
+        self.calls_in_flight() > 0
+    }
+
+    /// What the latest opening or check that failed said.
+    #[must_use]
+    pub fn last_error(&self) -> Option<Cause> {
+        self.shared.cell.with(|cell| cell.last_error.clone())
+    }
+
+    /// When it was built, if there is a clock.
+    #[must_use]
+    pub fn created_at(&self) -> Option<Instant> {
+        self.shared.cell.with(|cell| cell.machine.created_at())
+    }
+
+    /// When the value was opened last.
+    #[must_use]
+    pub fn initialized_at(&self) -> Option<Instant> {
+        self.shared.cell.with(|cell| cell.machine.initialized_at())
+    }
+
+    /// When an opening or a check failed last, or the value was lost.
+    #[must_use]
+    pub fn last_error_at(&self) -> Option<Instant> {
+        self.shared.cell.with(|cell| cell.machine.last_error_at())
+    }
+
+    /// The resource's name.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.shared.reporter.name
+    }
+
+    /// The resource whose value this is.
+    #[must_use]
+    pub fn resource(&self) -> &R {
+        &self.shared.resource
+    }
+
+    /// How many values were opened, and where each of them is. It balances at any moment.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        self.shared.cell.with(|cell| cell.audit())
+    }
+
+    /// Watches the state from now on.
+    pub fn watch(&self) -> Watch<R, C> {
+        Watch::new(self.shared.clone())
+    }
+
+    /// Waits until the state is `wanted`; at once, if it is.
+    ///
+    /// ```
+    /// # use tenure_core::{Managed, NoTimer, Resource, State};
+    /// # struct Text;
+    /// # impl Resource for Text {
+    /// #     type Value = String;
+    /// #     type Error = std::io::Error;
+    /// #     async fn open(&self) -> Result<String, Self::Error> { Ok(String::new()) }
+    /// # }
+    /// # futures::executor::block_on(async {
+    /// let (text, _runner) = Managed::builder(Text).build_with_runner(NoTimer)?;
+    /// text.close().await;
+    /// assert!(text.wait_for(State::Closed).await.is_ok());
+    /// assert!(text.wait_for(State::Ready).await.is_err(), "it can no longer come");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap()
+    /// ```
+    ///
+    /// # Errors
+    /// [`Unreachable`] as soon as no path leads there any more.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn wait_for(&self, wanted: State) -> Result<(), Unreachable> {
+        self.watch().wait_for(wanted).await
+    }
+}
+
+impl<R: LocalResource, C: Clock> Clone for Managed<R, C> {
+    fn clone(&self) -> Self {
+        self.shared.handles.fetch_add(1, Ordering::Relaxed);
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for Managed<R, C> {
+    fn drop(&mut self) {
+        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared
+                .with(|cell, effects| effects.wakes.push(cell.runner.take_waker()));
+            self.shared.close_if_orphaned();
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock> core::fmt::Debug for Managed<R, C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.shared.fmt(f)
+    }
+}

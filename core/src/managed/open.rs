@@ -1,0 +1,183 @@
+//! Waiting for the value to be open.
+
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use core::time::Duration;
+
+use super::error::OpenError;
+use super::job::{CloseDuty, Job, OpenDuty};
+use super::shared::{Cell, Flight, Shared};
+use crate::alarm::Alarm;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::state::{Event, State};
+use crate::sync::Arc;
+use crate::work::OneJob;
+
+/// The value, and which opening gave it.
+pub(crate) struct Opened<V> {
+    pub(crate) value: Arc<V>,
+    pub(crate) generation: u64,
+}
+
+/// Waits until the value is open, for at most `timeout`; opens it where no Runner does.
+pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
+    shared: &Arc<Shared<R, C>>,
+    timeout: Option<Duration>,
+) -> Result<Opened<R::Value>, OpenError> {
+    if let Some(opened) = shared.cell.with(|cell| opened(cell)) {
+        return Ok(opened);
+    }
+    let began_at = shared.now();
+    let deadline = began_at.zip(timeout).map(|(now, timeout)| now + timeout);
+    let mut demand = Demand {
+        shared,
+        joined: None,
+    };
+    let mut work = OneJob::none();
+    let mut change = None;
+    let mut alarm = pin!(Alarm::unset());
+    poll_fn(|cx| {
+        loop {
+            let listener = change.get_or_insert_with(|| shared.changed.listen());
+            if Pin::new(listener).poll(cx).is_ready() {
+                change = None;
+                continue;
+            }
+            if work.poll(cx) {
+                continue;
+            }
+            if let Poll::Ready(answer) = demand.look() {
+                return Poll::Ready(answer);
+            }
+            if work.is_none() {
+                if let Some(job) = shared.claim_for_opener() {
+                    work.begin(job.perform());
+                    continue;
+                }
+            }
+            let now = shared.now();
+            if let Some((now, deadline)) = now.zip(deadline).filter(|(now, end)| now >= end) {
+                let waited = now - began_at.unwrap_or(deadline);
+                return Poll::Ready(Err(shared.not_open_after(waited)));
+            }
+            if alarm
+                .as_mut()
+                .poll(&shared.clock, deadline, cx)
+                .is_pending()
+            {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+/// One task that wants the value to be open.
+struct Demand<'a, R: LocalResource, C: Clock> {
+    shared: &'a Arc<Shared<R, C>>,
+    /// The opening it waits for.
+    joined: Option<u64>,
+}
+
+impl<R: LocalResource, C: Clock> Demand<'_, R, C> {
+    fn look(&mut self) -> Poll<Result<Opened<R::Value>, OpenError>> {
+        let now = self.shared.now();
+        let joined = &mut self.joined;
+        let name = &self.shared.reporter.name;
+        self.shared.with(|cell, effects| {
+            if let Some(opened) = opened(cell) {
+                return Poll::Ready(Ok(opened));
+            }
+            if cell.is_closing() {
+                return Poll::Ready(Err(OpenError::Closed { name: name.clone() }));
+            }
+            if let (Some(joined), Some((generation, failure))) = (*joined, &cell.failure) {
+                if *generation >= joined {
+                    let (name, failure) = (name.clone(), failure.clone());
+                    return Poll::Ready(Err(OpenError::Failed { name, failure }));
+                }
+            }
+            cell.step(Event::OpenWanted, now, effects);
+            if joined.replace(cell.machine.generation()).is_none() {
+                cell.waiting += 1;
+            }
+            Poll::Pending
+        })
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for Demand<'_, R, C> {
+    fn drop(&mut self) {
+        if self.joined.is_none() {
+            return;
+        }
+        let now = self.shared.now();
+        self.shared.with(|cell, effects| {
+            cell.waiting -= 1;
+            let nobody = cell.waiting == 0 && !cell.runner.is_attached();
+            if nobody && cell.flight == Flight::Due {
+                cell.flight = Flight::None;
+                let generation = cell.machine.generation();
+                cell.step(Event::OpenCalledOff { generation }, now, effects);
+            }
+        });
+    }
+}
+
+fn opened<V>(cell: &Cell<V>) -> Option<Opened<V>> {
+    let held = cell.current.as_ref()?;
+    Some(Opened {
+        value: held.value.clone(),
+        generation: held.generation,
+    })
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
+    /// Work that a task which wants the value open has to do itself, where there is no Runner: first
+    /// it closes what is out of use, since a device may not allow two openings at once.
+    fn claim_for_opener(self: &Arc<Self>) -> Option<Job<R, C>> {
+        self.cell.with(|cell| {
+            if cell.runner.is_attached() {
+                return None;
+            }
+            self.claim_close(cell, None)
+                .or_else(|| self.claim_open(cell))
+        })
+    }
+
+    pub(crate) fn claim_open(self: &Arc<Self>, cell: &mut Cell<R::Value>) -> Option<Job<R, C>> {
+        let may_open = cell.flight == Flight::Due
+            && cell.state() == State::Initializing
+            && cell.graveyard.is_empty()
+            && cell.closing == 0;
+        if !may_open {
+            return None;
+        }
+        cell.flight = Flight::UnderWay;
+        Some(Job::Open(OpenDuty::claim(self, cell.machine.generation())))
+    }
+
+    pub(crate) fn claim_close(
+        self: &Arc<Self>,
+        cell: &mut Cell<R::Value>,
+        limit: Option<Duration>,
+    ) -> Option<Job<R, C>> {
+        let corpse = cell.graveyard.pop_front()?;
+        cell.closing += 1;
+        Some(Job::Close(
+            CloseDuty::claim(self, corpse.why, cell.era, limit),
+            corpse.value,
+        ))
+    }
+
+    fn not_open_after(&self, waited: Duration) -> OpenError {
+        let last = self.cell.with(|cell| cell.last_error.clone());
+        OpenError::TimedOut {
+            name: self.reporter.name.clone(),
+            waited,
+            last,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The background work of a managed resource, as a value.
+
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
+
+use super::job::{CheckDuty, Job};
+use super::shared::{Cell, Effects, Shared};
+use crate::Instant;
+use crate::alarm::Alarm;
+use crate::cleanup::Why;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::state::{Event, State};
+use crate::sync::Arc;
+use crate::work::{Attachment, JobSet};
+
+/// The background work of a [`Managed`](crate::Managed) resource: opening, checking, recovering and
+/// closing its value.
+///
+/// [`ManagedBuilder::build`](crate::managed::ManagedBuilder::build) spawns it for you. Built with
+/// [`build_with_runner`](crate::managed::ManagedBuilder::build_with_runner) it is yours to spawn, to
+/// await or to drop: the resource works without it, and only background checks and recovery stop.
+/// Whoever needs the value then opens it, and closes what has to be closed.
+///
+/// ```
+/// # use tenure_core::{Managed, NoTimer, Resource};
+/// # struct Text;
+/// # impl Resource for Text {
+/// #     type Value = String;
+/// #     type Error = std::io::Error;
+/// #     async fn open(&self) -> Result<String, Self::Error> { Ok("text".into()) }
+/// # }
+/// # futures::executor::block_on(async {
+/// let (text, runner) = Managed::builder(Text).build_with_runner(NoTimer)?;
+/// let work = async {
+///     assert_eq!(text.get().await.unwrap(), "text");
+///     text.close().await
+/// };
+/// let (report, ()) = futures::join!(work, runner.run());
+/// assert_eq!(report.closed, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap()
+/// ```
+#[must_use = "spawn or await its `run`, or drop it on purpose"]
+pub struct Runner<R: LocalResource, C: Clock> {
+    shared: Arc<Shared<R, C>>,
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Runner<R, C> {
+    pub(crate) const fn new(shared: Arc<Shared<R, C>>) -> Self {
+        Self { shared }
+    }
+
+    /// Does the work until the resource is shut down, or its last handle is dropped, and every value
+    /// has ended.
+    ///
+    /// The resource counts on the Runner from this call on, even before the future is first polled,
+    /// so that a first caller does not open beside it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future hands an opening under way to whoever waits for it, who starts anew, and
+    /// counts a close under way as abandoned. The resource goes on without a Runner.
+    pub fn run(self) -> impl Future<Output = ()> + use<R, C> {
+        let attached = Attached::new(self.shared);
+        async move { attached.drive().await }
+    }
+}
+
+impl<R: LocalResource, C: Clock> core::fmt::Debug for Runner<R, C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Runner")
+            .field("resource", &self.shared.reporter.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The resource knows of its Runner for as long as this lives.
+struct Attached<R: LocalResource, C: Clock> {
+    shared: Arc<Shared<R, C>>,
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
+    fn new(shared: Arc<Shared<R, C>>) -> Self {
+        shared.with(|cell, _| cell.runner = Attachment::Attached(None));
+        Self { shared }
+    }
+
+    async fn drive(self) {
+        let shared = &self.shared;
+        // What a shutdown calls off, and what it waits for.
+        let mut services = JobSet::new();
+        let mut closings = JobSet::new();
+        let mut era = 0;
+        let mut alarm = pin!(Alarm::unset());
+        poll_fn(|cx| {
+            loop {
+                shared.leave_runner_waker(cx.waker());
+                if !shared.has_handles() {
+                    shared.begin_closing(Why::HandlesDropped);
+                }
+                let claimed = shared.claim_for_runner();
+                if claimed.is_closing {
+                    services.clear();
+                }
+                if claimed.era != era {
+                    era = claimed.era;
+                    closings.clear();
+                }
+                if let Some(job) = claimed.job {
+                    let jobs = if job.is_close() {
+                        &mut closings
+                    } else {
+                        &mut services
+                    };
+                    jobs.push(job.perform());
+                    continue;
+                }
+                let progressed = services.poll(cx) | closings.poll(cx);
+                if shared.is_closed() {
+                    return Poll::Ready(());
+                }
+                if progressed {
+                    continue;
+                }
+                if alarm
+                    .as_mut()
+                    .poll(&shared.clock, claimed.wake_at, cx)
+                    .is_pending()
+                {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
+    fn drop(&mut self) {
+        self.shared.with(|cell, effects| {
+            cell.runner = Attachment::Absent;
+            effects.wakes.signal();
+        });
+        self.shared.close_if_orphaned();
+    }
+}
+
+/// What the Runner finds to do.
+struct Claimed<R: LocalResource, C: Clock> {
+    job: Option<Job<R, C>>,
+    wake_at: Option<Instant>,
+    is_closing: bool,
+    era: u64,
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
+    fn claim_for_runner(self: &Arc<Self>) -> Claimed<R, C> {
+        let now = self.now();
+        self.with(|cell, effects| {
+            recover(cell, now, effects);
+            let job = self
+                .claim_close(cell, None)
+                .or_else(|| self.claim_open(cell))
+                .or_else(|| self.claim_check(cell, now));
+            let check_at = cell.check_at.filter(|_| !cell.checking);
+            let wake_at = [check_at, cell.recover_at].into_iter().flatten().min();
+            Claimed {
+                job,
+                wake_at,
+                is_closing: cell.is_closing(),
+                era: cell.era,
+            }
+        })
+    }
+
+    fn claim_check(
+        self: &Arc<Self>,
+        cell: &mut Cell<R::Value>,
+        now: Option<Instant>,
+    ) -> Option<Job<R, C>> {
+        let every = self.config.check_every?;
+        let (now, check_at) = (now?, cell.check_at?);
+        if cell.checking || now < check_at {
+            return None;
+        }
+        let held = cell.current.as_ref()?;
+        // What was used with success within the interval needs no check. A degraded value does: only
+        // checks make it ready again.
+        let fresh_until = held
+            .used_at
+            .map(|used| used + every)
+            .filter(|until| *until > now);
+        if let (Some(until), State::Ready) = (fresh_until, cell.state()) {
+            cell.check_at = Some(until);
+            return None;
+        }
+        cell.checking = true;
+        Some(Job::Check(CheckDuty::claim(self, held, true)))
+    }
+
+    fn leave_runner_waker(&self, waker: &core::task::Waker) {
+        let waker = waker.clone();
+        let replaced = self.cell.with(|cell| cell.runner.leave_waker(waker));
+        drop(replaced);
+    }
+}
+
+/// Opens again by itself what was lost or could not be opened, once it has been wanted.
+fn recover<V>(cell: &mut Cell<V>, now: Option<Instant>, effects: &mut Effects) {
+    let due = match (cell.state(), cell.recover_at) {
+        (State::Uninitialized, _) => true,
+        (State::Error, Some(at)) => now.is_none_or(|now| now >= at),
+        _ => false,
+    };
+    if due && cell.kept_open {
+        cell.recover_at = None;
+        cell.step(Event::OpenWanted, now, effects);
+    }
+}

@@ -1,0 +1,255 @@
+//! What all handles, watchers and the Runner of one managed resource share.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
+
+use event_listener::Event as Signal;
+
+use super::builder::Config;
+use super::watch::History;
+use crate::Instant;
+use crate::cause::Cause;
+use crate::cleanup::{Audit, Corpse, Ledger, Why};
+use crate::event::{EventKind, Reporter};
+use crate::failure::OpenFailure;
+use crate::random::Random;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::state::{Action, Event, Machine, State};
+use crate::sync::{Arc, Lock};
+use crate::work::{Attachment, Wakes};
+
+pub(crate) struct Shared<R: LocalResource, C: Clock> {
+    pub(crate) resource: R,
+    pub(crate) clock: C,
+    pub(crate) config: Config,
+    pub(crate) reporter: Reporter,
+    pub(crate) cell: Lock<Cell<R::Value>>,
+    pub(crate) random: Lock<Random>,
+    /// How many `Managed` handles there are. Watchers do not count.
+    pub(crate) handles: AtomicUsize,
+    /// Tells everybody who waits, for whatever, that something changed.
+    pub(crate) changed: Signal,
+}
+
+/// All that the lock guards.
+pub(crate) struct Cell<V> {
+    pub(crate) machine: Machine,
+    pub(crate) history: History,
+    pub(crate) current: Option<Held<V>>,
+    /// Values out of use whose calls have not ended.
+    pub(crate) retired: Vec<(Held<V>, Why)>,
+    pub(crate) graveyard: VecDeque<Corpse<Arc<V>>>,
+    pub(crate) closing: usize,
+    /// What a shutdown closes values for.
+    pub(crate) close_why: Why,
+    pub(crate) flight: Flight,
+    /// How many tasks wait for an opening.
+    pub(crate) waiting: usize,
+    /// How the latest opening that failed did so, and which one it was.
+    pub(crate) failure: Option<(u64, OpenFailure)>,
+    pub(crate) last_error: Option<Cause>,
+    pub(crate) runner: Attachment,
+    /// Whether the Runner keeps the value open by itself.
+    pub(crate) kept_open: bool,
+    pub(crate) checking: bool,
+    pub(crate) check_at: Option<Instant>,
+    pub(crate) recover_at: Option<Instant>,
+    /// Changes when a shutdown runs out of time: closes from before it were counted already.
+    pub(crate) era: u64,
+    pub(crate) ledger: Ledger,
+}
+
+/// A value, and the calls that use it.
+#[derive(Debug)]
+pub(crate) struct Held<V> {
+    pub(crate) value: Arc<V>,
+    pub(crate) generation: u64,
+    pub(crate) calls: usize,
+    pub(crate) used_at: Option<Instant>,
+}
+
+/// The one opening there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flight {
+    None,
+    /// Wanted, and nobody drives it.
+    Due,
+    UnderWay,
+}
+
+/// What was found under the lock and is done outside it.
+#[derive(Default)]
+#[must_use = "whoever waits sleeps on until they are applied"]
+pub(crate) struct Effects {
+    pub(crate) wakes: Wakes,
+    moves: Vec<(State, State, u64)>,
+}
+
+impl<V> Cell<V> {
+    pub(crate) fn new(machine: Machine, kept_open: bool) -> Self {
+        Self {
+            machine,
+            history: History::default(),
+            current: None,
+            retired: Vec::new(),
+            graveyard: VecDeque::new(),
+            closing: 0,
+            close_why: Why::Shutdown,
+            flight: Flight::None,
+            waiting: 0,
+            failure: None,
+            last_error: None,
+            runner: Attachment::Absent,
+            kept_open,
+            checking: false,
+            check_at: None,
+            recover_at: None,
+            era: 0,
+            ledger: Ledger::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.machine.state()
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.state(), State::Closing | State::Closed)
+    }
+
+    /// Lets the machine take an event and does what it says.
+    pub(crate) fn step(
+        &mut self,
+        event: Event,
+        now: Option<Instant>,
+        effects: &mut Effects,
+    ) -> Action {
+        let change = self.machine.step(event, now);
+        if let Some((from, to)) = change.moved {
+            let number = self.machine.changes();
+            self.history.push(from, to, number, now);
+            effects.moves.push((from, to, number));
+            effects.wakes.signal();
+        }
+        match change.action {
+            Action::Open { .. } => {
+                self.flight = Flight::Due;
+                self.kept_open = true;
+                self.recover_at = None;
+                effects.wakes.push(self.runner.take_waker());
+                effects.wakes.signal();
+            }
+            Action::Retire => {
+                let why = match event {
+                    Event::CheckFailed { .. } => Why::CheckFailed,
+                    _ => Why::Broken,
+                };
+                self.recover_at = now;
+                self.retire(why, effects);
+            }
+            Action::Close => self.retire(self.close_why, effects),
+            Action::None | Action::Keep | Action::CloseLate | Action::Refuse => {}
+        }
+        change.action
+    }
+
+    /// Takes the current value out of use: it is closed once the calls on it have ended.
+    fn retire(&mut self, why: Why, effects: &mut Effects) {
+        self.check_at = None;
+        if let Some(held) = self.current.take() {
+            self.retired.push((held, why));
+        }
+        self.bury_retired(effects);
+    }
+
+    /// Sends those retired values to be closed that no call uses any more.
+    pub(crate) fn bury_retired(&mut self, effects: &mut Effects) {
+        let mut index = 0;
+        while index < self.retired.len() {
+            if self.retired[index].0.calls == 0 {
+                let (held, why) = self.retired.remove(index);
+                self.graveyard.push_back(Corpse {
+                    value: held.value,
+                    why,
+                });
+            } else {
+                index += 1;
+            }
+        }
+        effects.wakes.push(self.runner.take_waker());
+        effects.wakes.signal();
+    }
+
+    /// Closes for good once nothing is left to close.
+    pub(crate) fn finish_if_drained(&mut self, now: Option<Instant>, effects: &mut Effects) {
+        let drained = self.current.is_none()
+            && self.retired.is_empty()
+            && self.graveyard.is_empty()
+            && self.closing == 0
+            && self.flight != Flight::UnderWay;
+        if drained && self.state() == State::Closing {
+            self.step(Event::CloseEnded, now, effects);
+            effects.wakes.push(self.runner.take_waker());
+        }
+    }
+
+    /// The value of this generation, wherever it is.
+    pub(crate) fn held(&mut self, generation: u64) -> Option<&mut Held<V>> {
+        let retired = self.retired.iter_mut().map(|(held, _)| held);
+        self.current
+            .iter_mut()
+            .chain(retired)
+            .find(|held| held.generation == generation)
+    }
+
+    pub(crate) fn audit(&self) -> Audit {
+        Audit {
+            idle: u64::from(self.current.as_ref().is_some_and(|held| held.calls == 0)),
+            in_use: u64::from(self.current.as_ref().is_some_and(|held| held.calls > 0))
+                + self.retired.len() as u64,
+            closing: (self.graveyard.len() + self.closing) as u64,
+            ..self.ledger.tally.audit()
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// Runs `change` under the lock, then does outside it what it found.
+    pub(crate) fn with<U>(&self, change: impl FnOnce(&mut Cell<R::Value>, &mut Effects) -> U) -> U {
+        let mut effects = Effects::default();
+        let result = self.cell.with(|cell| change(cell, &mut effects));
+        for (from, to, number) in effects.moves {
+            self.reporter
+                .send(&self.clock, EventKind::Transition { from, to, number });
+        }
+        effects.wakes.wake(&self.changed);
+        result
+    }
+
+    pub(crate) fn now(&self) -> Option<Instant> {
+        self.clock.try_now()
+    }
+
+    pub(crate) fn has_handles(&self) -> bool {
+        self.handles.load(Ordering::Acquire) > 0
+    }
+
+    /// `interval` less up to a tenth, so that resources that were built together drift apart.
+    pub(crate) fn jittered(&self, interval: Duration) -> Duration {
+        let most = crate::time::nanos(interval) / 10;
+        let early = self.random.with(|random| random.below_or_equal(most));
+        interval.saturating_sub(Duration::from_nanos(early))
+    }
+}
+
+impl<R: LocalResource, C: Clock> core::fmt::Debug for Shared<R, C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Managed")
+            .field("name", &self.reporter.name)
+            .field("state", &self.cell.with(|cell| cell.state()))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,178 @@
+//! Closing a managed resource, on every way to its end.
+
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use core::time::Duration;
+
+use super::shared::Shared;
+use crate::alarm::Alarm;
+use crate::cleanup::{Corpse, Ending, Report, Why, abandon_value};
+use crate::event::EventKind;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::state::{Event, State};
+use crate::sync::Arc;
+use crate::work::JobSet;
+
+/// Closes the resource and waits until its values have ended, or until `within` is over.
+pub(crate) async fn close_managed<R: LocalResource<Value: Clone>, C: Clock>(
+    shared: &Arc<Shared<R, C>>,
+    within: Option<Duration>,
+) -> Report {
+    let deadline = shared.now().zip(within).map(|(now, within)| now + within);
+    shared.begin_closing(Why::Shutdown);
+    let mut closings = JobSet::new();
+    let mut change = None;
+    let mut alarm = pin!(Alarm::unset());
+    poll_fn(|cx| {
+        loop {
+            let listener = change.get_or_insert_with(|| shared.changed.listen());
+            if Pin::new(listener).poll(cx).is_ready() {
+                change = None;
+                continue;
+            }
+            if shared.is_closed() {
+                return Poll::Ready(());
+            }
+            let now = shared.now();
+            if deadline
+                .zip(now)
+                .is_some_and(|(deadline, now)| now >= deadline)
+            {
+                shared.cut_short();
+                return Poll::Ready(());
+            }
+            let limit = deadline.zip(now).map(|(deadline, now)| deadline - now);
+            while let Some(job) = shared.claim_close_for_shutdown(limit) {
+                closings.push(job.perform());
+            }
+            if closings.poll(cx) {
+                continue;
+            }
+            if alarm
+                .as_mut()
+                .poll(&shared.clock, deadline, cx)
+                .is_pending()
+            {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+    shared.report()
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
+    fn claim_close_for_shutdown(
+        self: &Arc<Self>,
+        limit: Option<Duration>,
+    ) -> Option<super::job::Job<R, C>> {
+        self.cell.with(|cell| {
+            if cell.runner.is_attached() {
+                None
+            } else {
+                self.claim_close(cell, limit)
+            }
+        })
+    }
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// From here on nothing is opened and nobody served. Does nothing if that is so already.
+    pub(crate) fn begin_closing(&self, why: Why) {
+        let now = self.now();
+        self.with(|cell, effects| {
+            if cell.is_closing() {
+                return;
+            }
+            cell.ledger.begin_shutdown(now);
+            cell.close_why = why;
+            cell.step(Event::CloseWanted, now, effects);
+            cell.finish_if_drained(now, effects);
+        });
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.cell.with(|cell| cell.state() == State::Closed)
+    }
+
+    /// There is no time left: what is being closed counts as timed out, and what waits to be closed
+    /// is abandoned.
+    fn cut_short(&self) {
+        let now = self.now();
+        let (timed_out, abandoned) = self.with(|cell, effects| {
+            let timed_out = core::mem::take(&mut cell.closing);
+            let abandoned = core::mem::take(&mut cell.graveyard);
+            for _ in 0..timed_out {
+                cell.ledger
+                    .record(Ending::CloseTimedOut, Why::Shutdown, None);
+            }
+            for corpse in &abandoned {
+                cell.ledger.record(Ending::Abandoned, corpse.why, None);
+            }
+            cell.era += 1;
+            cell.finish_if_drained(now, effects);
+            effects.wakes.push(cell.runner.take_waker());
+            effects.wakes.signal();
+            (timed_out, abandoned)
+        });
+        for _ in 0..timed_out {
+            let (ending, why) = (Ending::CloseTimedOut, Why::Shutdown);
+            self.reporter.send(
+                &self.clock,
+                EventKind::Ended {
+                    ending,
+                    why,
+                    error: None,
+                },
+            );
+        }
+        for corpse in abandoned {
+            self.abandon(corpse);
+        }
+    }
+
+    /// With neither a Runner nor a handle left nobody can await a close: what is open is abandoned.
+    pub(crate) fn close_if_orphaned(&self) {
+        let orphaned = !self.has_handles() && self.cell.with(|cell| !cell.runner.is_attached());
+        if orphaned {
+            self.begin_closing(Why::HandlesDropped);
+            self.cut_short();
+        }
+    }
+
+    /// Gives a value to `abandon`. A value that somebody still holds a share of is dropped by the
+    /// last of them: there is no way to have it alone without cloning it.
+    fn abandon(&self, corpse: Corpse<Arc<R::Value>>) {
+        let Corpse { value, why } = corpse;
+        match Arc::try_unwrap(value) {
+            Ok(value) => {
+                let corpse = Corpse { value, why };
+                abandon_value(&self.resource, &self.clock, &self.reporter, corpse);
+            }
+            Err(_shared) => {
+                let ending = Ending::Abandoned;
+                self.reporter.send(
+                    &self.clock,
+                    EventKind::Ended {
+                        ending,
+                        why,
+                        error: None,
+                    },
+                );
+            }
+        }
+    }
+
+    fn report(&self) -> Report {
+        let now = self.now();
+        self.cell.with(|cell| {
+            if cell.state() == State::Closed {
+                cell.ledger.end_shutdown(now);
+            }
+            cell.ledger
+                .report(&self.reporter.name, now, cell.retired.len() as u64)
+        })
+    }
+}
