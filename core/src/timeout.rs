@@ -105,7 +105,7 @@ impl TimedOut {
     /// The message that was given to [`with_timeout`].
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        core::ops::Deref::deref(&self.message)
     }
 
     /// The limit that passed.

@@ -189,6 +189,10 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
     ///
     /// # Errors
     /// A [`ConfigError`] that names the field that is wrong.
+    #[expect(
+        clippy::type_complexity,
+        reason = "a name for the pair would say less than the pair"
+    )]
     pub fn build_with_runner<C: Clock>(
         self,
         clock: C,
