@@ -1,8 +1,9 @@
 //! Running a hook of the user's: its panic contained, its time limited.
 
+use alloc::string::String;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -44,7 +45,10 @@ where
     F: Future<Output = Result<T, E>>,
 {
     let future = sync::contain(begin).map_err(panicked)?;
-    match Limited::new(clock.clone(), limit, Contained { future }).await {
+    let contained = Contained {
+        future: Some(future),
+    };
+    match Limited::new(clock.clone(), limit, contained).await {
         Ok(Ok(Ok(value))) => Ok(value),
         Ok(Ok(Err(error))) => Err(HookError::Failed(error)),
         Ok(Err(message)) => Err(panicked(message)),
@@ -52,24 +56,39 @@ where
     }
 }
 
-fn panicked<E>(message: alloc::string::String) -> HookError<E> {
+fn panicked<E>(message: String) -> HookError<E> {
     HookError::Panicked(Cause::new(Panicked::new(message)))
 }
 
 pin_project! {
-    /// A future whose panics become errors.
+    /// A future whose panics become errors, be it polled or dropped.
     struct Contained<F> {
+        // Absent once it has ended.
         #[pin]
-        future: F,
+        future: Option<F>,
+    }
+
+    impl<F> PinnedDrop for Contained<F> {
+        fn drop(this: Pin<&mut Self>) {
+            // Cut off by its limit, or with its task: whoever could be told of a panic is gone.
+            let mut future = this.project().future;
+            let _ = sync::contain(|| future.set(None));
+        }
     }
 }
 
 impl<F: Future> Future for Contained<F> {
-    type Output = Result<F::Output, alloc::string::String>;
+    type Output = Result<F::Output, String>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        match sync::contain(|| this.future.poll(cx)) {
+        let mut future = self.project().future;
+        let polled = sync::contain(|| {
+            let running = future.as_mut().as_pin_mut();
+            let output = ready!(running.map_or(Poll::Pending, |running| running.poll(cx)));
+            future.set(None);
+            Poll::Ready(output)
+        });
+        match polled {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Ok(Poll::Pending) => Poll::Pending,
             Err(message) => Poll::Ready(Err(message)),

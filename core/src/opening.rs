@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::cause::Cause;
 use crate::contain::{HookError, hook};
 use crate::resource::LocalResource;
-use crate::retry::ErrorClass;
+use crate::retry::{ErrorClass, Retry};
 use crate::runtime::Clock;
 use crate::sync;
 
@@ -38,4 +38,9 @@ pub(crate) async fn open_value<R: LocalResource, C: Clock>(
                 cause: error.into_cause(),
             }
         })
+}
+
+/// The limit of one attempt: the policy's or the general one, whichever is shorter.
+pub(crate) fn attempt_limit(policy: &Retry, general: Option<Duration>) -> Option<Duration> {
+    policy.attempt_timeout.into_iter().chain(general).min()
 }

@@ -5,8 +5,36 @@ use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Waker};
+use core::time::Duration;
 
 use event_listener::Event as Signal;
+
+use crate::cause::Cause;
+
+/// The least time between attempts that nobody asked for, once the policy is exhausted: a policy without
+/// delays must not make a busy loop of them.
+pub(crate) const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Counts how often a task has gone round within one poll, so that work which is always done at once
+/// does not keep the executor to itself.
+pub(crate) struct Rounds(u32);
+
+impl Rounds {
+    const MOST: u32 = 64;
+
+    pub(crate) const fn new() -> Self {
+        Self(0)
+    }
+
+    /// Whether the task may go round once more; if not, it is woken to go on at its next poll.
+    pub(crate) fn go_on(&mut self, cx: &Context<'_>) -> bool {
+        self.0 += 1;
+        if self.0 > Self::MOST {
+            cx.waker().wake_by_ref();
+        }
+        self.0 <= Self::MOST
+    }
+}
 
 /// Several futures that run within one task, each polled with that task's own context.
 ///
@@ -110,6 +138,14 @@ pub(crate) struct Wakes {
     first: Option<Waker>,
     more: Vec<Waker>,
     signals: bool,
+    debris: Vec<Debris>,
+}
+
+/// Something whose `drop` is user code, and so must not run under a lock.
+#[derive(Debug)]
+enum Debris {
+    Waker { _waker: Waker },
+    Cause { _cause: Cause },
 }
 
 impl Wakes {
@@ -119,6 +155,18 @@ impl Wakes {
             Some(waker) => self.more.push(waker),
             None => {}
         }
+    }
+
+    /// Keeps a waker that is not needed any more until the lock is released.
+    pub(crate) fn drop_waker(&mut self, waker: Option<Waker>) {
+        self.debris
+            .extend(waker.map(|_waker| Debris::Waker { _waker }));
+    }
+
+    /// Keeps an error that is not needed any more until the lock is released.
+    pub(crate) fn drop_cause(&mut self, cause: Option<Cause>) {
+        self.debris
+            .extend(cause.map(|_cause| Debris::Cause { _cause }));
     }
 
     /// Whoever listens for changes is to hear of one.
@@ -136,5 +184,6 @@ impl Wakes {
         for waker in self.more {
             waker.wake();
         }
+        drop(self.debris);
     }
 }

@@ -113,27 +113,37 @@ struct Shutdown {
 }
 
 impl Ledger {
-    pub(crate) fn record(&mut self, ending: Ending, why: Why, cause: Option<Cause>) {
+    /// Records an ending. Hands back an error that it forgets for it, to be dropped outside the lock.
+    #[must_use = "an error of the user's is not to be dropped under a lock"]
+    pub(crate) fn record(
+        &mut self,
+        ending: Ending,
+        why: Why,
+        cause: Option<Cause>,
+    ) -> Option<Cause> {
         self.tally.count(ending);
+        let mut forgotten = None;
         if matches!(
             ending,
             Ending::CloseFailed | Ending::CloseTimedOut | Ending::Abandoned
         ) {
             if self.failures.len() == REMEMBERED {
-                self.failures.pop_front();
+                forgotten = self.failures.pop_front().and_then(|failure| failure.cause);
             }
             self.failures.push_back(Failure { ending, why, cause });
         }
+        forgotten
     }
 
     /// From here on, endings count for the report.
-    pub(crate) fn begin_shutdown(&mut self, now: Option<Instant>) {
-        self.failures.clear();
+    #[must_use = "errors of the user's are not to be dropped under a lock"]
+    pub(crate) fn begin_shutdown(&mut self, now: Option<Instant>) -> VecDeque<Failure> {
         self.shutdown = Some(Shutdown {
             before: self.tally,
             began_at: now,
             ended_at: None,
         });
+        core::mem::take(&mut self.failures)
     }
 
     pub(crate) fn end_shutdown(&mut self, now: Option<Instant>) {

@@ -11,6 +11,7 @@ use super::shared::{Cell, Shared};
 use crate::config::{ConfigError, above_zero, at_least};
 use crate::event::{EventSink, Reporter};
 use crate::name::Name;
+use crate::opening::attempt_limit;
 use crate::random::Random;
 use crate::resource::{LocalResource, Resource};
 use crate::retry::{Budget, Retry};
@@ -18,6 +19,7 @@ use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::start::Start;
 use crate::state::{Machine, Thresholds};
 use crate::sync::{Arc, Lock};
+use crate::work::LEAST_PAUSE;
 
 /// How a [`Managed`] resource is to be: its retries, its checks, its times. Made by
 /// [`Managed::builder`].
@@ -135,7 +137,8 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
         self
     }
 
-    /// How long after an opening the first check comes. Default one interval.
+    /// How long after an opening the first check comes. Default one interval. Without an
+    /// [interval](ManagedBuilder::check_every) there are no checks to delay.
     pub const fn initial_delay(mut self, delay: Duration) -> Self {
         self.config.initial_delay = Some(delay);
         self
@@ -198,7 +201,9 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
         clock: C,
     ) -> Result<(Managed<R, C>, Runner<R, C>), ConfigError> {
         self.config.validate()?;
-        let machine = Machine::new(self.config.thresholds, clock.try_now());
+        let mut config = self.config;
+        config.open_timeout = attempt_limit(&config.retry, config.open_timeout);
+        let machine = Machine::new(config.thresholds, clock.try_now());
         let shared = Arc::new(Shared {
             cell: Lock::new(Cell::new(machine, self.start == Start::InBackground)),
             random: Lock::new(Random::seeded(clock.seed())),
@@ -209,8 +214,9 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
                 sink: self.sink,
             },
             resource: self.resource,
+            clone_value: Clone::clone,
             clock,
-            config: self.config,
+            config,
         });
         Ok((Managed::new(shared.clone()), Runner::new(shared)))
     }
@@ -277,7 +283,7 @@ impl Config {
     /// How long the Runner waits before it tries again by itself after an opening failed for good:
     /// the longest delay of the backoff.
     pub(crate) fn recovery_delay(&self) -> Duration {
-        self.retry.backoff.nominal(u32::MAX)
+        self.retry.backoff.nominal(u32::MAX).max(LEAST_PAUSE)
     }
 }
 

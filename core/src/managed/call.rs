@@ -153,7 +153,7 @@ where
     O: FnMut(R::Value) -> F,
     F: Future<Output = Result<U, R::Error>>,
 {
-    let call = Call::begin(shared).await.map_err(Failed::to_open)?;
+    let mut call = Call::begin(shared).await.map_err(Failed::to_open)?;
     let value = (*call.value).clone();
     let Some(mut begin) = operation.with(Option::take) else {
         unreachable!("one attempt runs at a time, and each puts the operation back");
@@ -168,7 +168,7 @@ where
         Err(error) => {
             let class = shared.resource.classify(&error);
             if class == ErrorClass::Reconnect {
-                call.lost();
+                call.found_broken = true;
             }
             Err(Failed {
                 class,
@@ -183,6 +183,8 @@ struct Call<'a, R: LocalResource, C: Clock> {
     shared: &'a Shared<R, C>,
     value: Arc<R::Value>,
     generation: u64,
+    /// However many calls find that out, the value is opened anew once.
+    found_broken: bool,
 }
 
 impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
@@ -200,6 +202,7 @@ impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
             // Between the two locks the value may have gone: then the next one is waited for.
             if counted {
                 return Ok(Call {
+                    found_broken: false,
                     shared,
                     value: opened.value,
                     generation,
@@ -216,13 +219,6 @@ impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
             }
         });
     }
-
-    /// The value is broken. However many calls find that out, it is opened anew once.
-    fn lost(&self) {
-        let (now, generation) = (self.shared.now(), self.generation);
-        self.shared
-            .with(|cell, effects| cell.step(Event::ValueLost { generation }, now, effects));
-    }
 }
 
 impl<R: LocalResource, C: Clock> Drop for Call<'_, R, C> {
@@ -231,6 +227,12 @@ impl<R: LocalResource, C: Clock> Drop for Call<'_, R, C> {
         self.shared.with(|cell, effects| {
             if let Some(held) = cell.held(self.generation) {
                 held.calls -= 1;
+            }
+            if self.found_broken {
+                // Together with the end of the call, so that the value is closed before the next is
+                // opened, if no other call uses it.
+                let generation = self.generation;
+                cell.step(Event::ValueLost { generation }, now, effects);
             }
             if !cell.retired.is_empty() {
                 cell.bury_retired(effects);

@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use super::shared::{Flight, Held, Shared};
-use crate::cause::Cause;
+use crate::cause::{Cause, Panicked};
 use crate::cleanup::{Corpse, Ending, Why, close_value};
 use crate::contain::{HookError, hook};
 use crate::event::EventKind;
@@ -15,7 +15,7 @@ use crate::resource::LocalResource;
 use crate::retry::{Attempt, Decision, Outcome, RetryError, Retrying, StopReason};
 use crate::runtime::Clock;
 use crate::state::{Action, Event};
-use crate::sync::Arc;
+use crate::sync::{self, Arc};
 
 pub(crate) enum Job<R: LocalResource, C: Clock> {
     Open(OpenDuty<R, C>),
@@ -23,7 +23,7 @@ pub(crate) enum Job<R: LocalResource, C: Clock> {
     Close(CloseDuty<R, C>, Arc<R::Value>),
 }
 
-impl<R: LocalResource<Value: Clone>, C: Clock> Job<R, C> {
+impl<R: LocalResource, C: Clock> Job<R, C> {
     pub(crate) const fn is_close(&self) -> bool {
         matches!(self, Self::Close(..))
     }
@@ -67,7 +67,10 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
                 .send(&shared.clock, EventKind::OpenBegan { attempt });
             open_value(&shared.resource, &shared.clock, shared.config.open_timeout)
         };
-        let result = Retrying::over(shared.clock.clone(), shared.config.retry, attempt)
+        // Each attempt is limited where its panic is contained.
+        let mut policy = shared.config.retry;
+        policy.attempt_timeout = None;
+        let result = Retrying::over(shared.clock.clone(), policy, attempt)
             .classify(|refusal| refusal.class)
             .on_attempt(|attempt| report(&shared, attempt))
             .await;
@@ -81,10 +84,10 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         self.settled = true;
         let shared = &self.shared;
         let now = shared.now();
-        let first_check = shared.config.initial_delay.or(shared.config.check_every);
-        let check_at = now
-            .zip(first_check)
-            .map(|(now, delay)| now + shared.jittered(delay));
+        let check_at = shared.config.check_every.zip(now).map(|(every, now)| {
+            let delay = shared.config.initial_delay.unwrap_or(every);
+            now + shared.jittered(delay)
+        });
         let generation = self.generation;
         let value = Arc::new(value);
         shared.with(|cell, effects| {
@@ -98,7 +101,10 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
                     used_at: None,
                 });
                 cell.check_at = check_at;
-                cell.failure = None;
+                let forgotten = cell.failure.take();
+                effects
+                    .wakes
+                    .drop_cause(forgotten.map(|(_, failure)| failure.cause));
                 effects.wakes.push(cell.runner.take_waker());
             } else {
                 cell.graveyard.push_back(Corpse {
@@ -131,8 +137,12 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         shared.with(|cell, effects| {
             cell.flight = Flight::None;
             cell.ledger.tally.open_failed += 1;
-            cell.last_error = Some(failure.cause.clone());
-            cell.failure = Some((generation, failure));
+            let forgotten = cell.last_error.replace(failure.cause.clone());
+            effects.wakes.drop_cause(forgotten);
+            let forgotten = cell.failure.replace((generation, failure));
+            effects
+                .wakes
+                .drop_cause(forgotten.map(|(_, failure)| failure.cause));
             cell.step(Event::OpenFailed { generation }, now, effects);
             cell.recover_at = now.filter(|_| recovers).map(|now| now + delay);
             cell.finish_if_drained(now, effects);
@@ -176,7 +186,7 @@ pub(crate) struct CheckDuty<R: LocalResource, C: Clock> {
     scheduled: bool,
 }
 
-impl<R: LocalResource<Value: Clone>, C: Clock> CheckDuty<R, C> {
+impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
     pub(crate) fn claim(
         shared: &Arc<Shared<R, C>>,
         held: &Held<R::Value>,
@@ -194,10 +204,14 @@ impl<R: LocalResource<Value: Clone>, C: Clock> CheckDuty<R, C> {
     /// Checks the value, and tells the machine.
     pub(crate) async fn perform(self) -> Result<(), Cause> {
         let shared = &*self.shared;
-        let mut value = (*self.value).clone();
         let limit = shared.config.check_timeout;
-        let verdict = hook(&shared.clock, limit, || shared.resource.check(&mut value)).await;
-        let verdict = verdict.map_err(HookError::into_cause);
+        let verdict = match sync::contain(|| (shared.clone_value)(&self.value)) {
+            Ok(mut value) => {
+                let check = hook(&shared.clock, limit, || shared.resource.check(&mut value));
+                check.await.map_err(HookError::into_cause)
+            }
+            Err(message) => Err(Cause::new(Panicked::new(message))),
+        };
         let (now, generation) = (shared.now(), self.generation);
         let event = match &verdict {
             Ok(()) => {
@@ -213,7 +227,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> CheckDuty<R, C> {
         };
         shared.with(|cell, effects| {
             if let Err(error) = &verdict {
-                cell.last_error = Some(error.clone());
+                let forgotten = cell.last_error.replace(error.clone());
+                effects.wakes.drop_cause(forgotten);
             }
             cell.step(event, now, effects);
         });
@@ -233,7 +248,9 @@ impl<R: LocalResource, C: Clock> Drop for CheckDuty<R, C> {
             .zip(every)
             .map(|(now, every)| now + shared.jittered(every));
         shared.with(|cell, effects| {
-            cell.checking = false;
+            if cell.checking == Some(self.generation) {
+                cell.checking = None;
+            }
             if cell.current.is_some() && cell.machine.generation() == self.generation {
                 cell.check_at = next;
             }
@@ -251,7 +268,7 @@ pub(crate) struct CloseDuty<R: LocalResource, C: Clock> {
     settled: bool,
 }
 
-impl<R: LocalResource<Value: Clone>, C: Clock> CloseDuty<R, C> {
+impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
     /// Takes on a close that was counted as under way. It gets at most `limit`.
     pub(crate) fn claim(
         shared: &Arc<Shared<R, C>>,
@@ -274,8 +291,10 @@ impl<R: LocalResource<Value: Clone>, C: Clock> CloseDuty<R, C> {
 
     async fn perform(mut self, value: Arc<R::Value>) {
         let shared = self.shared.clone();
-        let value = Arc::try_unwrap(value).unwrap_or_else(|shared| (*shared).clone());
-        let (ending, error) = close_value(&shared.resource, &shared.clock, self.limit, value).await;
+        let (ending, error) = match shared.unshare(value) {
+            Ok(value) => close_value(&shared.resource, &shared.clock, self.limit, value).await,
+            Err(cause) => (Ending::CloseFailed, Some(cause)),
+        };
         self.settle(ending, error);
     }
 }
@@ -285,11 +304,12 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
         self.settled = true;
         let (shared, why) = (&self.shared, self.why);
         let now = shared.now();
-        let counts = shared.cell.with(|cell| {
+        let counts = shared.with(|cell, effects| {
             let counts = cell.era == self.era;
             if counts {
                 cell.closing -= 1;
-                cell.ledger.record(ending, why, error.clone());
+                let forgotten = cell.ledger.record(ending, why, error.clone());
+                effects.wakes.drop_cause(forgotten);
             }
             counts
         });

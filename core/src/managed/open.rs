@@ -13,7 +13,7 @@ use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Event, State};
 use crate::sync::Arc;
-use crate::work::OneJob;
+use crate::work::{OneJob, Rounds};
 
 /// The value, and which opening gave it.
 pub(crate) struct Opened<V> {
@@ -29,38 +29,49 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
     if let Some(opened) = shared.cell.with(|cell| opened(cell)) {
         return Ok(opened);
     }
-    let began_at = shared.now();
-    let deadline = began_at.zip(timeout).map(|(now, timeout)| now + timeout);
+    let deadline = shared
+        .now()
+        .zip(timeout)
+        .map(|(now, timeout)| now + timeout);
     let mut demand = Demand {
         shared,
         joined: None,
     };
     let mut work = OneJob::none();
+    let mut is_closing = false;
     let mut change = None;
     let mut alarm = pin!(Alarm::unset());
     poll_fn(|cx| {
-        loop {
+        let mut rounds = Rounds::new();
+        while rounds.go_on(cx) {
             let listener = change.get_or_insert_with(|| shared.changed.listen());
             if Pin::new(listener).poll(cx).is_ready() {
                 change = None;
                 continue;
             }
             if work.poll(cx) {
+                is_closing = false;
                 continue;
+            }
+            if is_closing {
+                // A close that was begun is finished. It has no more time than this caller.
+                return Poll::Pending;
             }
             if let Poll::Ready(answer) = demand.look() {
                 return Poll::Ready(answer);
             }
+            let now = shared.now();
+            let left = deadline.zip(now).map(|(deadline, now)| deadline - now);
+            if left == Some(Duration::ZERO) {
+                let waited = timeout.unwrap_or_default();
+                return Poll::Ready(Err(shared.not_open_after(waited)));
+            }
             if work.is_none() {
-                if let Some(job) = shared.claim_for_opener() {
+                if let Some(job) = shared.claim_for_opener(left) {
+                    is_closing = job.is_close();
                     work.begin(job.perform());
                     continue;
                 }
-            }
-            let now = shared.now();
-            if let Some((now, deadline)) = now.zip(deadline).filter(|(now, end)| now >= end) {
-                let waited = now - began_at.unwrap_or(deadline);
-                return Poll::Ready(Err(shared.not_open_after(waited)));
             }
             if alarm
                 .as_mut()
@@ -70,6 +81,7 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
                 return Poll::Pending;
             }
         }
+        Poll::Pending
     })
     .await
 }
@@ -137,12 +149,12 @@ fn opened<V>(cell: &Cell<V>) -> Option<Opened<V>> {
 impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     /// Work that a task which wants the value open has to do itself, where there is no Runner: first
     /// it closes what is out of use, since a device may not allow two openings at once.
-    fn claim_for_opener(self: &Arc<Self>) -> Option<Job<R, C>> {
+    fn claim_for_opener(self: &Arc<Self>, left: Option<Duration>) -> Option<Job<R, C>> {
         self.cell.with(|cell| {
             if cell.runner.is_attached() {
                 return None;
             }
-            self.claim_close(cell, None)
+            self.claim_close(cell, left)
                 .or_else(|| self.claim_open(cell))
         })
     }

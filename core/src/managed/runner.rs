@@ -13,7 +13,7 @@ use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Event, State};
 use crate::sync::Arc;
-use crate::work::{Attachment, JobSet};
+use crate::work::{Attachment, JobSet, Rounds};
 
 /// The background work of a [`Managed`](crate::Managed) resource: opening, checking, recovering and
 /// closing its value.
@@ -94,28 +94,31 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
         let mut era = 0;
         let mut alarm = pin!(Alarm::unset());
         poll_fn(|cx| {
-            loop {
+            let mut rounds = Rounds::new();
+            while rounds.go_on(cx) {
                 shared.leave_runner_waker(cx.waker());
                 if !shared.has_handles() {
                     shared.begin_closing(Why::HandlesDropped);
                 }
-                let claimed = shared.claim_for_runner();
-                if claimed.is_closing {
-                    services.clear();
-                }
-                if claimed.era != era {
-                    era = claimed.era;
-                    closings.clear();
-                }
-                if let Some(job) = claimed.job {
+                let wake_at = loop {
+                    let claimed = shared.claim_for_runner();
+                    if claimed.is_closing {
+                        services.clear();
+                    }
+                    if claimed.era != era {
+                        era = claimed.era;
+                        closings.clear();
+                    }
+                    let Some(job) = claimed.job else {
+                        break claimed.wake_at;
+                    };
                     let jobs = if job.is_close() {
                         &mut closings
                     } else {
                         &mut services
                     };
                     jobs.push(job.perform());
-                    continue;
-                }
+                };
                 let progressed = services.poll(cx) | closings.poll(cx);
                 if shared.is_closed() {
                     return Poll::Ready(());
@@ -123,14 +126,11 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
                 if progressed {
                     continue;
                 }
-                if alarm
-                    .as_mut()
-                    .poll(&shared.clock, claimed.wake_at, cx)
-                    .is_pending()
-                {
+                if alarm.as_mut().poll(&shared.clock, wake_at, cx).is_pending() {
                     return Poll::Pending;
                 }
             }
+            Poll::Pending
         })
         .await;
     }
@@ -139,6 +139,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
 impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
     fn drop(&mut self) {
         self.shared.with(|cell, effects| {
+            effects.wakes.drop_waker(cell.runner.take_waker());
             cell.runner = Attachment::Absent;
             effects.wakes.signal();
         });
@@ -158,13 +159,13 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     fn claim_for_runner(self: &Arc<Self>) -> Claimed<R, C> {
         let now = self.now();
         self.with(|cell, effects| {
-            recover(cell, now, effects);
+            let recover_at = recover(cell, now, effects);
             let job = self
                 .claim_close(cell, None)
                 .or_else(|| self.claim_open(cell))
                 .or_else(|| self.claim_check(cell, now));
-            let check_at = cell.check_at.filter(|_| !cell.checking);
-            let wake_at = [check_at, cell.recover_at].into_iter().flatten().min();
+            let check_at = cell.check_at.filter(|_| !cell.is_checking());
+            let wake_at = [check_at, recover_at].into_iter().flatten().min();
             Claimed {
                 job,
                 wake_at,
@@ -181,7 +182,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     ) -> Option<Job<R, C>> {
         let every = self.config.check_every?;
         let (now, check_at) = (now?, cell.check_at?);
-        if cell.checking || now < check_at {
+        if cell.is_checking() || now < check_at {
             return None;
         }
         let held = cell.current.as_ref()?;
@@ -195,8 +196,9 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
             cell.check_at = Some(until);
             return None;
         }
-        cell.checking = true;
-        Some(Job::Check(CheckDuty::claim(self, held, true)))
+        let duty = CheckDuty::claim(self, held, true);
+        cell.checking = Some(held.generation);
+        Some(Job::Check(duty))
     }
 
     fn leave_runner_waker(&self, waker: &core::task::Waker) {
@@ -206,15 +208,20 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     }
 }
 
-/// Opens again by itself what was lost or could not be opened, once it has been wanted.
-fn recover<V>(cell: &mut Cell<V>, now: Option<Instant>, effects: &mut Effects) {
-    let due = match (cell.state(), cell.recover_at) {
-        (State::Uninitialized, _) => true,
-        (State::Error, Some(at)) => now.is_none_or(|now| now >= at),
-        _ => false,
-    };
-    if due && cell.kept_open {
-        cell.recover_at = None;
-        cell.step(Event::OpenWanted, now, effects);
+/// Opens again by itself what was lost or could not be opened, once it has been wanted. Says when to
+/// look again.
+fn recover<V>(cell: &mut Cell<V>, now: Option<Instant>, effects: &mut Effects) -> Option<Instant> {
+    if !cell.kept_open {
+        return None;
     }
+    let due_at = match cell.state() {
+        State::Uninitialized => None,
+        State::Error => Some(cell.recover_at?),
+        _ => return None,
+    };
+    if due_at.zip(now).is_some_and(|(at, now)| now < at) {
+        return due_at;
+    }
+    cell.step(Event::OpenWanted, now, effects);
+    None
 }

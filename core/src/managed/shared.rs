@@ -10,7 +10,7 @@ use event_listener::Event as Signal;
 use super::builder::Config;
 use super::watch::History;
 use crate::Instant;
-use crate::cause::Cause;
+use crate::cause::{Cause, Panicked};
 use crate::cleanup::{Audit, Corpse, Ledger, Why};
 use crate::event::{EventKind, Reporter};
 use crate::failure::OpenFailure;
@@ -18,11 +18,13 @@ use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Action, Event, Machine, State};
-use crate::sync::{Arc, Lock};
+use crate::sync::{self, Arc, Lock};
 use crate::work::{Attachment, Wakes};
 
 pub(crate) struct Shared<R: LocalResource, C: Clock> {
     pub(crate) resource: R,
+    /// `Clone::clone` of the value, for places that do not know it can be cloned.
+    pub(crate) clone_value: fn(&R::Value) -> R::Value,
     pub(crate) clock: C,
     pub(crate) config: Config,
     pub(crate) reporter: Reporter,
@@ -54,7 +56,8 @@ pub(crate) struct Cell<V> {
     pub(crate) runner: Attachment,
     /// Whether the Runner keeps the value open by itself.
     pub(crate) kept_open: bool,
-    pub(crate) checking: bool,
+    /// The generation whose value is under a scheduled check.
+    pub(crate) checking: Option<u64>,
     pub(crate) check_at: Option<Instant>,
     pub(crate) recover_at: Option<Instant>,
     /// Changes when a shutdown runs out of time: closes from before it were counted already.
@@ -104,7 +107,7 @@ impl<V> Cell<V> {
             last_error: None,
             runner: Attachment::Absent,
             kept_open,
-            checking: false,
+            checking: None,
             check_at: None,
             recover_at: None,
             era: 0,
@@ -118,6 +121,12 @@ impl<V> Cell<V> {
 
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.state(), State::Closing | State::Closed)
+    }
+
+    /// Whether the current value is under a scheduled check.
+    pub(crate) fn is_checking(&self) -> bool {
+        self.checking.is_some()
+            && self.checking == self.current.as_ref().map(|held| held.generation)
     }
 
     /// Lets the machine take an event and does what it says.
@@ -150,7 +159,10 @@ impl<V> Cell<V> {
                 self.recover_at = now;
                 self.retire(why, effects);
             }
-            Action::Close => self.retire(self.close_why, effects),
+            Action::Close => {
+                self.recover_at = None;
+                self.retire(self.close_why, effects);
+            }
             Action::None | Action::Keep | Action::CloseLate | Action::Refuse => {}
         }
         change.action
@@ -227,6 +239,14 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         }
         effects.wakes.wake(&self.changed);
         result
+    }
+
+    /// The value by itself: taken out of its share, or cloned if somebody else holds one.
+    pub(crate) fn unshare(&self, value: Arc<R::Value>) -> Result<R::Value, Cause> {
+        Arc::try_unwrap(value).or_else(|value| {
+            sync::contain(|| (self.clone_value)(&value))
+                .map_err(|message| Cause::new(Panicked::new(message)))
+        })
     }
 
     pub(crate) fn now(&self) -> Option<Instant> {

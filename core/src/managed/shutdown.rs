@@ -13,7 +13,7 @@ use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Event, State};
 use crate::sync::Arc;
-use crate::work::JobSet;
+use crate::work::{JobSet, Rounds};
 
 /// Closes the resource and waits until its values have ended, or until `within` is over.
 pub(crate) async fn close_managed<R: LocalResource<Value: Clone>, C: Clock>(
@@ -26,7 +26,8 @@ pub(crate) async fn close_managed<R: LocalResource<Value: Clone>, C: Clock>(
     let mut change = None;
     let mut alarm = pin!(Alarm::unset());
     poll_fn(|cx| {
-        loop {
+        let mut rounds = Rounds::new();
+        while rounds.go_on(cx) {
             let listener = change.get_or_insert_with(|| shared.changed.listen());
             if Pin::new(listener).poll(cx).is_ready() {
                 change = None;
@@ -36,19 +37,19 @@ pub(crate) async fn close_managed<R: LocalResource<Value: Clone>, C: Clock>(
                 return Poll::Ready(());
             }
             let now = shared.now();
-            if deadline
-                .zip(now)
-                .is_some_and(|(deadline, now)| now >= deadline)
-            {
-                shared.cut_short();
-                return Poll::Ready(());
-            }
             let limit = deadline.zip(now).map(|(deadline, now)| deadline - now);
             while let Some(job) = shared.claim_close_for_shutdown(limit) {
                 closings.push(job.perform());
             }
             if closings.poll(cx) {
                 continue;
+            }
+            if deadline
+                .zip(now)
+                .is_some_and(|(deadline, now)| now >= deadline)
+            {
+                shared.cut_short();
+                return Poll::Ready(());
             }
             if alarm
                 .as_mut()
@@ -58,6 +59,7 @@ pub(crate) async fn close_managed<R: LocalResource<Value: Clone>, C: Clock>(
                 return Poll::Pending;
             }
         }
+        Poll::Pending
     })
     .await;
     shared.report()
@@ -86,7 +88,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             if cell.is_closing() {
                 return;
             }
-            cell.ledger.begin_shutdown(now);
+            for failure in cell.ledger.begin_shutdown(now) {
+                effects.wakes.drop_cause(failure.cause);
+            }
             cell.close_why = why;
             cell.step(Event::CloseWanted, now, effects);
             cell.finish_if_drained(now, effects);
@@ -104,12 +108,13 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let (timed_out, abandoned) = self.with(|cell, effects| {
             let timed_out = core::mem::take(&mut cell.closing);
             let abandoned = core::mem::take(&mut cell.graveyard);
-            for _ in 0..timed_out {
-                cell.ledger
-                    .record(Ending::CloseTimedOut, Why::Shutdown, None);
-            }
-            for corpse in &abandoned {
-                cell.ledger.record(Ending::Abandoned, corpse.why, None);
+            let cut_off = (0..timed_out).map(|_| (Ending::CloseTimedOut, Why::Shutdown));
+            let given_up = abandoned
+                .iter()
+                .map(|corpse| (Ending::Abandoned, corpse.why));
+            for (ending, why) in cut_off.chain(given_up) {
+                let forgotten = cell.ledger.record(ending, why, None);
+                effects.wakes.drop_cause(forgotten);
             }
             cell.era += 1;
             cell.finish_if_drained(now, effects);
@@ -142,25 +147,17 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         }
     }
 
-    /// Gives a value to `abandon`. A value that somebody still holds a share of is dropped by the
-    /// last of them: there is no way to have it alone without cloning it.
     fn abandon(&self, corpse: Corpse<Arc<R::Value>>) {
         let Corpse { value, why } = corpse;
-        match Arc::try_unwrap(value) {
+        match self.unshare(value) {
             Ok(value) => {
                 let corpse = Corpse { value, why };
                 abandon_value(&self.resource, &self.clock, &self.reporter, corpse);
             }
-            Err(_shared) => {
-                let ending = Ending::Abandoned;
-                self.reporter.send(
-                    &self.clock,
-                    EventKind::Ended {
-                        ending,
-                        why,
-                        error: None,
-                    },
-                );
+            Err(cause) => {
+                let (ending, error) = (Ending::Abandoned, Some(&cause));
+                self.reporter
+                    .send(&self.clock, EventKind::Ended { ending, why, error });
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::alarm::Alarm;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::{OneJob, Wakes};
+use crate::work::{OneJob, Rounds, Wakes};
 
 /// Waits for a value, for at most `timeout`.
 ///
@@ -37,7 +37,8 @@ pub(crate) async fn wait_for_value<R: LocalResource, C: Clock>(
     let mut is_closing = false;
     let mut alarm = pin!(Alarm::unset());
     poll_fn(|cx| {
-        loop {
+        let mut rounds = Rounds::new();
+        while rounds.go_on(cx) {
             if work.poll(cx) {
                 is_closing = false;
                 waiter.set_busy(false);
@@ -50,6 +51,11 @@ pub(crate) async fn wait_for_value<R: LocalResource, C: Clock>(
                 return Poll::Pending;
             }
             let now = shared.now();
+            if let Some((began_at, now)) = began_at.zip(now) {
+                if deadline.is_some_and(|deadline| now >= deadline) {
+                    return Poll::Ready(Err(waiter.time_is_over(now - began_at)));
+                }
+            }
             let claim = if work.is_none() {
                 waiter.claim(deadline, now)
             } else {
@@ -63,16 +69,12 @@ pub(crate) async fn wait_for_value<R: LocalResource, C: Clock>(
                 }
                 Claim::Nothing { resumes_at } => resumes_at,
             };
-            if let Some((began_at, now)) = began_at.zip(now) {
-                if deadline.is_some_and(|deadline| now >= deadline) {
-                    return Poll::Ready(Err(waiter.time_is_over(now - began_at)));
-                }
-            }
             let wake_at = [deadline, resumes_at].into_iter().flatten().min();
             if alarm.as_mut().poll(&shared.clock, wake_at, cx).is_pending() {
                 return Poll::Pending;
             }
         }
+        Poll::Pending
     })
     .await
 }
@@ -137,8 +139,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             .queue
             .with(|queue| queue.waiters.store_waker(place, waker));
         match stored {
-            Poll::Ready(_replaced) => Poll::Pending,
-            Poll::Pending => {
+            Ok(_replaced) => Poll::Pending,
+            Err(_unneeded) => {
                 let mut wakes = Wakes::default();
                 let look = self.shared.queue.with(|queue| {
                     let look = queue.waiters.look(place, cx.waker());
@@ -201,7 +203,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 queue.waiters.set_busy(place, true);
                 return Claim::Job(Job::Open(OpenDuty::claim(shared, queue, now)));
             }
-            if queue.waiters.waiting() > queue.opening + queue.closing {
+            if queue.waiters.waiting() > queue.opening {
                 let limit = deadline.zip(now).map(|(deadline, now)| deadline - now);
                 if let Some((duty, value)) = CloseDuty::claim(shared, queue, limit) {
                     queue.waiters.set_busy(place, true);

@@ -13,6 +13,7 @@ use super::stack::Stacks;
 use crate::config::{ConfigError, above_zero, at_most};
 use crate::event::{EventSink, Reporter};
 use crate::name::Name;
+use crate::opening::attempt_limit;
 use crate::random::Random;
 use crate::resource::{LocalResource, Resource};
 use crate::retry::Retry;
@@ -216,6 +217,8 @@ impl<R: LocalResource> PoolBuilder<R> {
     ) -> Result<(Pool<R, C>, Runner<R, C>), ConfigError> {
         self.config.validate()?;
         self.retry.validate()?;
+        let mut config = self.config;
+        config.open_timeout = attempt_limit(&self.retry, config.open_timeout);
         let seed = clock.seed();
         let openings = Openings::new(self.retry, seed);
         let shared = Arc::new(Shared {
@@ -230,7 +233,7 @@ impl<R: LocalResource> PoolBuilder<R> {
             },
             resource: self.resource,
             clock,
-            config: self.config,
+            config,
         });
         Ok((Pool::new(shared.clone()), Runner::new(shared)))
     }

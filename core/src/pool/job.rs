@@ -74,10 +74,9 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         match open_value(&shared.resource, &shared.clock, limit).await {
             Ok(value) => {
                 let took = shared.now().zip(began_at).map(|(now, began)| now - began);
+                let opened = EventKind::Opened { attempt, took };
+                shared.reporter.send(&shared.clock, opened);
                 self.opened(value);
-                shared
-                    .reporter
-                    .send(&shared.clock, EventKind::Opened { attempt, took });
             }
             Err(refusal) => self.failed(refusal),
         }
@@ -90,7 +89,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         shared.queue.with(|queue| {
             queue.opening -= 1;
             queue.ledger.tally.opened += 1;
-            queue.openings.succeeded();
+            wakes.drop_cause(queue.openings.succeeded());
             if queue.phase == Phase::Open {
                 shared.give(queue, Slot::new(value), &mut wakes);
             } else {
@@ -113,10 +112,11 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             queue.opening -= 1;
             queue.size -= 1;
             queue.ledger.tally.open_failed += 1;
-            let retry_in = queue
-                .openings
-                .failed(self.ticket, class, cause.clone(), now);
-            shared.give_up_if_hopeless(queue, &mut wakes);
+            let (retry_in, forgotten) =
+                queue
+                    .openings
+                    .failed(self.ticket, class, cause.clone(), now);
+            wakes.drop_cause(forgotten);
             shared.poke(queue, &mut wakes);
             retry_in
         });
@@ -142,7 +142,7 @@ impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
             queue.opening -= 1;
             queue.size -= 1;
             queue.ledger.tally.open_called_off += 1;
-            shared.finish_if_drained(queue);
+            queue.openings.retry_without_clock();
             shared.poke(queue, &mut wakes);
         });
         shared
@@ -180,15 +180,14 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
         };
         match verdict {
             Ok(()) => {
-                self.end(None);
                 shared.reporter.send(&shared.clock, EventKind::CheckPassed);
+                self.end(None);
             }
             Err(error) => {
                 let error = error.into_cause();
+                let failed = EventKind::CheckFailed { error: &error };
+                shared.reporter.send(&shared.clock, failed);
                 self.end(Some(Why::CheckFailed));
-                shared
-                    .reporter
-                    .send(&shared.clock, EventKind::CheckFailed { error: &error });
             }
         }
     }
@@ -268,26 +267,25 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
 
     fn settle(&mut self, ending: Ending, error: Option<Cause>) {
         self.settled = true;
-        let shared = &self.shared;
+        let (shared, why) = (&self.shared, self.why);
         let mut wakes = Wakes::default();
         let counts = shared.queue.with(|queue| {
-            if queue.era != self.era {
-                return false;
+            let counts = queue.era == self.era;
+            if counts {
+                queue.closing -= 1;
+                wakes.drop_cause(queue.ledger.record(ending, why, error.clone()));
             }
-            queue.closing -= 1;
-            queue.size -= 1;
-            queue.ledger.record(ending, self.why, error.clone());
-            shared.finish_if_drained(queue);
-            shared.poke(queue, &mut wakes);
-            true
+            counts
         });
         if counts {
-            let ended = EventKind::Ended {
-                ending,
-                why: self.why,
-                error: error.as_ref(),
-            };
+            // Before the slot is free, so that nothing that follows from it is told earlier.
+            let error = error.as_ref();
+            let ended = EventKind::Ended { ending, why, error };
             shared.reporter.send(&shared.clock, ended);
+            shared.queue.with(|queue| {
+                queue.size -= 1;
+                shared.poke(queue, &mut wakes);
+            });
         }
         shared.wake(wakes);
     }
@@ -304,8 +302,11 @@ impl<R: LocalResource, C: Clock> Drop for CloseDuty<R, C> {
 impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Tells everybody who waits that the backend is down, once the policy is exhausted and nothing
     /// that lives could serve them either.
-    fn give_up_if_hopeless(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
-        if queue.openings.gave_up().is_none() || queue.size > 0 {
+    pub(crate) fn give_up_if_hopeless(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
+        let hopeless = queue.phase == Phase::Open
+            && queue.openings.gave_up().is_some()
+            && queue.in_service() + queue.opening == 0;
+        if !hopeless {
             return;
         }
         if let Some(error) = self.backend_down(queue) {

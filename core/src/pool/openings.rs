@@ -7,6 +7,7 @@ use crate::backoff::Delays;
 use crate::cause::Cause;
 use crate::failure::OpenFailure;
 use crate::retry::{Decision, ErrorClass, Retry, StopReason};
+use crate::work::LEAST_PAUSE;
 
 /// The pool's openings since the last one that succeeded.
 ///
@@ -93,22 +94,26 @@ impl Openings {
         self.failure.as_ref()
     }
 
-    pub(crate) fn succeeded(&mut self) {
+    /// Takes a success. Hands back the error it forgets, to be dropped outside the lock.
+    #[must_use = "an error of the user's is not to be dropped under a lock"]
+    pub(crate) fn succeeded(&mut self) -> Option<Cause> {
+        let forgotten = self.failure.take().map(|failure| failure.cause);
         *self = Self {
             round: self.round + 1,
             ..Self::new(self.policy, self.seed)
         };
+        forgotten
     }
 
     /// Takes a failure, and says how long until the next attempt; `None` if those who wait may give
-    /// up hope.
+    /// up hope. Also hands back the error it forgets, to be dropped outside the lock.
     pub(crate) fn failed(
         &mut self,
         ticket: Ticket,
         class: ErrorClass,
         cause: Cause,
         now: Option<Instant>,
-    ) -> Option<Duration> {
+    ) -> (Option<Duration>, Option<Cause>) {
         let elapsed = now.zip(self.began_at).map(|(now, began)| now - began);
         let (policy, seed) = (self.policy, self.seed);
         let mut stopped = self.failure.as_ref().and_then(|failure| failure.stopped);
@@ -127,17 +132,17 @@ impl Openings {
                 }
                 Decision::Stop(reason) => Some(reason),
             };
-            let pause = retry_in.unwrap_or(delay);
+            let pause = retry_in.unwrap_or_else(|| delay.max(LEAST_PAUSE));
             self.pause = now.map_or(Pause::UntilAsked, |now| Pause::Until(now + pause));
         }
         let attempts = self.attempts;
-        self.failure = Some(OpenFailure {
+        let forgotten = self.failure.replace(OpenFailure {
             attempts,
             elapsed,
             stopped,
             cause,
         });
-        retry_in
+        (retry_in, forgotten.map(|failure| failure.cause))
     }
 
     /// Whether the policy is exhausted, so that nothing is to be hoped for from openings.
@@ -155,8 +160,16 @@ impl Openings {
         if self.told {
             self.start_afresh();
         }
+        self.retry_without_clock();
+    }
+
+    /// Something else changed: where no clock ends a pause, that does.
+    pub(crate) fn retry_without_clock(&mut self) {
         if self.pause == Pause::UntilAsked {
             self.pause = Pause::None;
+            if let Some(failure) = &mut self.failure {
+                failure.stopped = None;
+            }
         }
     }
 
@@ -165,6 +178,7 @@ impl Openings {
         self.told = false;
         self.attempts = 0;
         self.began_at = None;
+        self.delays = None;
         self.pause = Pause::None;
         if let Some(failure) = &mut self.failure {
             failure.stopped = None;

@@ -1,7 +1,7 @@
 //! Those who wait, first come, first served.
 
 use alloc::vec::Vec;
-use core::task::{Poll, Waker};
+use core::task::Waker;
 
 /// A queue of waiters, each of whom gets one answer.
 ///
@@ -63,9 +63,9 @@ impl<A> WaitQueue<A> {
         self.waiting
     }
 
-    pub(crate) fn join(&mut self, waker: Waker) -> Place {
+    pub(crate) fn join(&mut self, waker: Option<Waker>) -> Place {
         let waiter = Waiter {
-            waker: Some(waker),
+            waker,
             busy: false,
             previous: self.last,
             next: None,
@@ -104,22 +104,24 @@ impl<A> WaitQueue<A> {
         }
     }
 
-    /// Stores a waker, unless the answer has come. Hands back the waker that is not needed any more,
-    /// to be dropped outside the lock.
-    pub(crate) fn store_waker(&mut self, place: Place, new: Waker) -> Poll<Option<Waker>> {
+    /// Stores a waker, unless the answer has come: then the waker comes back as an error. Hands back the
+    /// waker that is not needed any more, to be dropped outside the lock.
+    pub(crate) fn store_waker(&mut self, place: Place, new: Waker) -> Result<Option<Waker>, Waker> {
         match &mut self.entries[place.0 as usize] {
-            Entry::Waiting(waiter) => Poll::Ready(waiter.waker.replace(new)),
-            _ => Poll::Pending,
+            Entry::Waiting(waiter) => Ok(waiter.waker.replace(new)),
+            _ => Err(new),
         }
     }
 
-    /// Leaves the queue, with the answer if one had come.
-    pub(crate) fn leave(&mut self, place: Place) -> Option<A> {
+    /// Leaves the queue, with the answer if one had come, and with the waker if not.
+    pub(crate) fn leave(&mut self, place: Place) -> (Option<A>, Option<Waker>) {
         if matches!(self.entries[place.0 as usize], Entry::Waiting(_)) {
-            let waiter = self.unlink(place.0);
-            self.entries[place.0 as usize] = Entry::Waiting(waiter);
+            let waker = self.unlink(place.0).waker;
+            self.release(place);
+            (None, waker)
+        } else {
+            (self.release(place), None)
         }
-        self.release(place)
     }
 
     /// Says whether the waiter drives a piece of work.

@@ -12,7 +12,7 @@ use crate::cleanup::Why;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::{Attachment, JobSet, Wakes};
+use crate::work::{Attachment, JobSet, Rounds, Wakes};
 
 /// The background work of a [`Pool`](crate::Pool): opening, checking, trimming and closing its values.
 ///
@@ -95,7 +95,8 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
         let mut sweep_at = shared.first_sweep();
         let mut alarm = pin!(Alarm::unset());
         poll_fn(|cx| {
-            loop {
+            let mut rounds = Rounds::new();
+            while rounds.go_on(cx) {
                 shared.leave_runner_waker(cx.waker());
                 if !shared.has_handles() {
                     shared.begin_closing(Why::HandlesDropped);
@@ -107,26 +108,25 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                     }
                     sweep_at = shared.next_sweep(now);
                 }
-                let claimed = shared.claim_for_runner(now);
-                if claimed.phase != Phase::Open {
-                    services.clear();
-                }
-                if claimed.era != era {
-                    era = claimed.era;
-                    closings.clear();
-                }
-                let has_new = claimed.job.is_some();
-                if let Some(job) = claimed.job {
+                let resumes_at = loop {
+                    let claimed = shared.claim_for_runner(now);
+                    if claimed.phase != Phase::Open {
+                        services.clear();
+                    }
+                    if claimed.era != era {
+                        era = claimed.era;
+                        closings.clear();
+                    }
+                    let Some(job) = claimed.job else {
+                        break claimed.resumes_at;
+                    };
                     let jobs = if job.is_close() {
                         &mut closings
                     } else {
                         &mut services
                     };
                     jobs.push(job.perform());
-                }
-                if has_new {
-                    continue;
-                }
+                };
                 let progressed = services.poll(cx) | closings.poll(cx);
                 if shared.is_closed() {
                     return Poll::Ready(());
@@ -134,11 +134,12 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                 if progressed {
                     continue;
                 }
-                let wake_at = [sweep_at, claimed.resumes_at].into_iter().flatten().min();
+                let wake_at = [sweep_at, resumes_at].into_iter().flatten().min();
                 if alarm.as_mut().poll(&shared.clock, wake_at, cx).is_pending() {
                     return Poll::Pending;
                 }
             }
+            Poll::Pending
         })
         .await;
     }
@@ -148,6 +149,7 @@ impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
     fn drop(&mut self) {
         let mut wakes = Wakes::default();
         self.shared.queue.with(|queue| {
+            wakes.drop_waker(queue.runner.take_waker());
             queue.runner = Attachment::Absent;
             self.shared.poke(queue, &mut wakes);
         });

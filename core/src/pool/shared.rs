@@ -138,11 +138,11 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Takes an idle value, or joins the queue.
     pub(crate) fn enter(&self, waker: core::task::Waker) -> Result<Entry<R::Value>, AcquireError> {
         let mut wakes = Wakes::default();
+        let mut waker = Some(waker);
         let entry = self.queue.with(|queue| {
             if queue.phase != Phase::Open {
-                return Err(AcquireError::Closed {
-                    pool: self.reporter.name.clone(),
-                });
+                let pool = self.reporter.name.clone();
+                return Err(AcquireError::Closed { pool });
             }
             queue.warm = true;
             if !queue.gated {
@@ -152,7 +152,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 }
                 queue.gated = true;
             }
-            let place = queue.waiters.join(waker);
+            let place = queue.waiters.join(waker.take());
             queue.openings.asked_again();
             self.poke(queue, &mut wakes);
             Ok(Entry::Waits(place))
@@ -176,7 +176,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     pub(crate) fn leave(&self, place: Place) {
         let mut wakes = Wakes::default();
         let refused = self.queue.with(|queue| {
-            let answer = queue.waiters.leave(place);
+            let (answer, waker) = queue.waiters.leave(place);
+            wakes.drop_waker(waker);
             let refused = match answer {
                 Some(Ok(slot)) => {
                     queue.handed -= 1;
@@ -275,6 +276,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         self.queue.with(|queue| {
             queue.lent -= 1;
             queue.graveyard.push_back(Corpse { value, why });
+            queue.openings.retry_without_clock();
             self.poke(queue, &mut wakes);
         });
         self.wake(wakes);
@@ -286,7 +288,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         self.queue.with(|queue| {
             queue.lent -= 1;
             queue.size -= 1;
-            queue.ledger.record(Ending::Detached, Why::Detached, None);
+            wakes.drop_cause(queue.ledger.record(Ending::Detached, Why::Detached, None));
+            queue.openings.retry_without_clock();
             self.poke(queue, &mut wakes);
         });
         self.wake(wakes);
@@ -314,9 +317,12 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         self.lower_gates_if_nobody_waits(queue);
     }
 
-    /// Finds somebody to drive the work there is: the Runner, else whoever awaits a shutdown or a
-    /// start, else those who wait.
+    /// Draws the conclusions from any change: whether all is closed, whether hope is gone, and who
+    /// drives the work there is: the Runner, else whoever awaits a shutdown or a start, else those who
+    /// wait.
     pub(crate) fn poke(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
+        self.finish_if_drained(queue);
+        self.give_up_if_hopeless(queue, wakes);
         if queue.phase != Phase::Open || queue.starters > 0 {
             wakes.signal();
         }

@@ -15,7 +15,7 @@ use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::{JobSet, Wakes};
+use crate::work::{JobSet, Rounds, Wakes};
 
 /// Closes the pool and waits until every value has ended, or until `within` is over.
 pub(crate) async fn close_pool<R: LocalResource, C: Clock>(
@@ -28,10 +28,10 @@ pub(crate) async fn close_pool<R: LocalResource, C: Clock>(
     let mut change = None;
     let mut alarm = pin!(Alarm::unset());
     poll_fn(|cx| {
-        loop {
+        let mut rounds = Rounds::new();
+        while rounds.go_on(cx) {
             let listener = change.get_or_insert_with(|| shared.changed.listen());
-            let changed = Pin::new(listener).poll(cx).is_ready();
-            if changed {
+            if Pin::new(listener).poll(cx).is_ready() {
                 change = None;
                 continue;
             }
@@ -39,18 +39,18 @@ pub(crate) async fn close_pool<R: LocalResource, C: Clock>(
                 return Poll::Ready(());
             }
             let now = shared.now();
+            while let Some(job) = shared.claim_close(deadline, now) {
+                closings.push(job.perform());
+            }
+            if closings.poll(cx) {
+                continue;
+            }
             if deadline
                 .zip(now)
                 .is_some_and(|(deadline, now)| now >= deadline)
             {
                 shared.cut_short();
                 return Poll::Ready(());
-            }
-            while let Some(job) = shared.claim_close(deadline, now) {
-                closings.push(job.perform());
-            }
-            if closings.poll(cx) {
-                continue;
             }
             if alarm
                 .as_mut()
@@ -60,6 +60,7 @@ pub(crate) async fn close_pool<R: LocalResource, C: Clock>(
                 return Poll::Pending;
             }
         }
+        Poll::Pending
     })
     .await;
     shared.report()
@@ -75,7 +76,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 return;
             }
             queue.phase = Phase::Draining;
-            queue.ledger.begin_shutdown(now);
+            for failure in queue.ledger.begin_shutdown(now) {
+                wakes.drop_cause(failure.cause);
+            }
             let idle = self.stacks.gate_and_drain();
             queue.graveyard.extend(idle.into_iter().map(|slot| Corpse {
                 value: slot.value,
@@ -85,7 +88,6 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 pool: self.reporter.name.clone(),
             };
             self.refuse_all(queue, &closed, &mut wakes);
-            self.finish_if_drained(queue);
             self.poke(queue, &mut wakes);
         });
         self.wake(wakes);
@@ -124,17 +126,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let (timed_out, abandoned) = self.queue.with(|queue| {
             let timed_out = core::mem::take(&mut queue.closing);
             let abandoned = core::mem::take(&mut queue.graveyard);
-            for _ in 0..timed_out {
-                queue
-                    .ledger
-                    .record(Ending::CloseTimedOut, Why::Shutdown, None);
-            }
-            for corpse in &abandoned {
-                queue.ledger.record(Ending::Abandoned, corpse.why, None);
+            let cut_off = (0..timed_out).map(|_| (Ending::CloseTimedOut, Why::Shutdown));
+            let given_up = abandoned
+                .iter()
+                .map(|corpse| (Ending::Abandoned, corpse.why));
+            for (ending, why) in cut_off.chain(given_up) {
+                wakes.drop_cause(queue.ledger.record(ending, why, None));
             }
             queue.size -= timed_out + abandoned.len();
             queue.era += 1;
-            self.finish_if_drained(queue);
             self.poke(queue, &mut wakes);
             (timed_out, abandoned)
         });

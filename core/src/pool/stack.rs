@@ -153,9 +153,20 @@ impl<V> Stacks<V> {
     }
 
     /// How many values lie idle, and how many more were taken from the stacks than put back.
+    ///
+    /// All stacks are locked until the last is counted: else a value that moves from one that is not
+    /// yet counted to one that is would count nowhere. Under the queue's lock.
     pub(crate) fn count(&self) -> (usize, i64) {
-        self.stacks.iter().fold((0, 0), |(idle, lent), stack| {
-            stack.with(|stack| (idle + stack.idle.len(), lent + stack.lent))
-        })
+        self.count_from(0, (0, 0))
+    }
+
+    fn count_from(&self, index: usize, (idle, lent): (usize, i64)) -> (usize, i64) {
+        match self.stacks.get(index) {
+            None => (idle, lent),
+            Some(stack) => stack.with(|stack| {
+                let sum = (idle + stack.idle.len(), lent + stack.lent);
+                self.count_from(index + 1, sum)
+            }),
+        }
     }
 }

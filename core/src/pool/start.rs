@@ -5,25 +5,26 @@ use core::pin::{Pin, pin};
 use core::task::Poll;
 
 use super::error::AcquireError;
-use super::job::{Job, OpenDuty};
+use super::job::{CloseDuty, Job, OpenDuty};
 use super::shared::{Phase, Shared};
 use crate::Instant;
 use crate::alarm::Alarm;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::{JobSet, Wakes};
+use crate::work::{JobSet, Rounds, Wakes};
 
 /// Waits until the minimum is open, and fails when it cannot be opened.
 pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
     shared: &Arc<Shared<R, C>>,
 ) -> Result<(), AcquireError> {
     let starter = Starter::new(shared);
-    let mut openings = JobSet::new();
+    let mut work = JobSet::new();
     let mut change = None;
     let mut alarm = pin!(Alarm::unset());
     poll_fn(|cx| {
-        loop {
+        let mut rounds = Rounds::new();
+        while rounds.go_on(cx) {
             let listener = change.get_or_insert_with(|| shared.changed.listen());
             if Pin::new(listener).poll(cx).is_ready() {
                 change = None;
@@ -31,13 +32,13 @@ pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
             }
             let resumes_at = match starter.progress() {
                 Progress::Done(result) => return Poll::Ready(result),
-                Progress::Open(job) => {
-                    openings.push(job.perform());
+                Progress::Work(job) => {
+                    work.push(job.perform());
                     continue;
                 }
                 Progress::Wait { resumes_at } => resumes_at,
             };
-            if openings.poll(cx) {
+            if work.poll(cx) {
                 continue;
             }
             if alarm
@@ -48,6 +49,7 @@ pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
                 return Poll::Pending;
             }
         }
+        Poll::Pending
     })
     .await
 }
@@ -59,7 +61,7 @@ struct Starter<'a, R: LocalResource, C: Clock> {
 
 enum Progress<R: LocalResource, C: Clock> {
     Done(Result<(), AcquireError>),
-    Open(Job<R, C>),
+    Work(Job<R, C>),
     Wait { resumes_at: Option<Instant> },
 }
 
@@ -92,15 +94,22 @@ impl<'a, R: LocalResource, C: Clock> Starter<'a, R, C> {
                 queue.openings.everybody_was_told();
                 return Progress::Done(error.map_or(Ok(()), Err));
             }
-            if queue.runner.is_attached() || queue.openings_due(&shared.config) == 0 {
+            if queue.runner.is_attached() {
                 return Progress::Wait { resumes_at: None };
             }
+            if queue.openings_due(&shared.config) == 0 {
+                // A value on its way out may hold the slot that is needed.
+                let close = CloseDuty::claim(shared, queue, None);
+                return match close {
+                    Some((duty, value)) => Progress::Work(Job::Close(duty, value)),
+                    None => Progress::Wait { resumes_at: None },
+                };
+            }
             if queue.openings.may_begin(now) {
-                Progress::Open(Job::Open(OpenDuty::claim(shared, queue, now)))
+                Progress::Work(Job::Open(OpenDuty::claim(shared, queue, now)))
             } else {
-                Progress::Wait {
-                    resumes_at: queue.openings.resumes_at(),
-                }
+                let resumes_at = queue.openings.resumes_at();
+                Progress::Wait { resumes_at }
             }
         })
     }
@@ -108,6 +117,11 @@ impl<'a, R: LocalResource, C: Clock> Starter<'a, R, C> {
 
 impl<R: LocalResource, C: Clock> Drop for Starter<'_, R, C> {
     fn drop(&mut self) {
-        self.shared.queue.with(|queue| queue.starters -= 1);
+        let mut wakes = Wakes::default();
+        self.shared.queue.with(|queue| {
+            queue.starters -= 1;
+            self.shared.poke(queue, &mut wakes);
+        });
+        self.shared.wake(wakes);
     }
 }

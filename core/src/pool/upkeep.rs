@@ -15,17 +15,17 @@ use crate::runtime::Clock;
 /// closed or checked at most a quarter late. It is never early.
 const SWEEPS: u32 = 4;
 
+/// Sweeps come no more often than this, however short the times.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
+
 /// Checks come up to a tenth early, so that values that were opened together drift apart.
 const JITTER_PARTS: u64 = 10;
 
 impl<R: LocalResource, C: Clock> Shared<R, C> {
     fn sweep_period(&self) -> Option<Duration> {
         let times = [self.config.idle_timeout, self.config.check_every];
-        times
-            .into_iter()
-            .flatten()
-            .min()
-            .map(|shortest| shortest / SWEEPS)
+        let shortest = times.into_iter().flatten().min()?;
+        Some((shortest / SWEEPS).max(SHORTEST_PERIOD))
     }
 
     pub(crate) fn first_sweep(&self) -> Option<Instant> {

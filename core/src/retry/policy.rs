@@ -44,7 +44,7 @@ use crate::config::{self, ConfigError};
 pub struct Retry {
     pub(crate) backoff: Backoff,
     max_retries: u32,
-    pub(super) attempt_timeout: Option<Duration>,
+    pub(crate) attempt_timeout: Option<Duration>,
     pub(super) deadline: Option<Duration>,
 }
 
