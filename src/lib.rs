@@ -51,15 +51,32 @@ pub use tenure_core::*;
 
 /// What each backend's module offers: its types, and pools and managed resources on it in one line.
 macro_rules! backend {
-    ($runtime:ty, $current:expr) => {
+    ($runtime:ident, $current:expr, $module:literal) => {
         /// A pool on this runtime.
+        ///
+        /// ```
+        /// # use tenure::Resource;
+        #[doc = concat!("struct Service<R: Resource> { sessions: tenure::", $module, "::Pool<R> }")]
+        /// ```
         pub type Pool<R> = crate::Pool<R, $runtime>;
 
         /// A managed resource on this runtime.
+        ///
+        /// ```
+        /// # use tenure::Resource;
+        #[doc = concat!("struct Service<R: Resource> { client: tenure::", $module, "::Managed<R> }")]
+        /// ```
         pub type Managed<R> = crate::Managed<R, $runtime>;
 
         /// A pool of `resource`'s values with default settings, its background work spawned on the
         /// current runtime. For other settings, see [`Pool::builder`](crate::Pool::builder).
+        ///
+        /// ```
+        /// # use tenure::Resource;
+        /// fn serve<R: Resource>(sessions: R) {
+        #[doc = concat!("    let pool = tenure::", $module, "::pool(sessions);")]
+        /// }
+        /// ```
         pub fn pool<R: crate::Resource>(resource: R) -> Pool<R> {
             match crate::Pool::builder(resource).build($current) {
                 Ok(pool) => pool,
@@ -69,6 +86,13 @@ macro_rules! backend {
 
         /// `resource` managed with default settings, its background work spawned on the current
         /// runtime. For other settings, see [`Managed::builder`](crate::Managed::builder).
+        ///
+        /// ```
+        /// # use tenure::Resource;
+        /// fn serve<R: Resource<Value: Clone + Sync>>(client: R) {
+        #[doc = concat!("    let client = tenure::", $module, "::managed(client);")]
+        /// }
+        /// ```
         pub fn managed<R: crate::Resource<Value: Clone + Sync>>(resource: R) -> Managed<R> {
             match crate::Managed::builder(resource).build($current) {
                 Ok(managed) => managed,
@@ -82,21 +106,21 @@ macro_rules! backend {
 #[cfg(feature = "tokio")]
 pub mod tokio {
     pub use tenure_tokio::*;
-    backend!(Tokio, Tokio::current());
+    backend!(Tokio, Tokio::current(), "tokio");
 }
 
 /// The async-std backend. Legacy: async-std is discontinued (RUSTSEC-2025-0052); use smol instead.
 #[cfg(feature = "async-std")]
 pub mod async_std {
     pub use tenure_async_std::*;
-    backend!(AsyncStd, AsyncStd);
+    backend!(AsyncStd, AsyncStd, "async_std");
 }
 
 /// The smol backend.
 #[cfg(feature = "smol")]
 pub mod smol {
     pub use tenure_smol::*;
-    backend!(Smol, Smol);
+    backend!(Smol, Smol, "smol");
 }
 
 /// The backend for any executor.

@@ -24,6 +24,12 @@ pub struct Cause(Arc<dyn Error + Send + Sync>);
 
 impl Cause {
     /// Shares an error.
+    ///
+    /// ```
+    #[doc = include_str!("doc_setting.txt")]
+    /// let cause = Cause::new("no route to host");
+    /// assert_eq!(cause.to_string(), "no route to host");
+    /// ```
     pub fn new(error: impl Into<BoxError>) -> Self {
         Self(Arc::from(error.into()))
     }
@@ -76,6 +82,14 @@ impl Panicked {
     }
 
     /// What the panic said.
+    ///
+    /// ```
+    #[doc = include_str!("doc_setting.txt")]
+    /// // What a panic in `open` becomes, where panics are contained.
+    /// fn is_a_bug(cause: &Cause) -> Option<&str> {
+    ///     cause.downcast_ref::<Panicked>().map(Panicked::message)
+    /// }
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0

@@ -37,6 +37,11 @@ impl<F: Fn(&Event<'_>) + Send + Sync> EventSink for F {
 }
 
 /// Something that happened to a resource. Prints as one line.
+///
+/// ```
+#[doc = include_str!("doc_setting.txt")]
+/// let sink = |event: &Event<'_>| println!("{event}");
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Event<'a> {
@@ -49,6 +54,15 @@ pub struct Event<'a> {
 }
 
 /// What happened.
+///
+/// ```
+#[doc = include_str!("doc_setting.txt")]
+/// let failures = |event: &Event<'_>| match event.kind {
+///     EventKind::OpenFailed { error, .. } => eprintln!("{}: {error}", event.name),
+///     _ => {}
+/// };
+/// # let _: &dyn EventSink = &failures;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind<'a> {

@@ -22,6 +22,11 @@ pub struct Name(Arc<str>);
 
 impl Name {
     /// A name from any text, passed through [`redact`].
+    ///
+    /// ```
+    #[doc = include_str!("doc_setting.txt")]
+    /// assert_eq!(Name::new("cache").to_string(), "cache");
+    /// ```
     #[must_use]
     pub fn new(text: impl AsRef<str>) -> Self {
         Self(Arc::from(redact(text.as_ref()).as_ref()))
@@ -41,6 +46,11 @@ impl Name {
     }
 
     /// The name as text.
+    ///
+    /// ```
+    #[doc = include_str!("doc_setting.txt")]
+    /// assert_eq!(pool.name().as_str(), "db");
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

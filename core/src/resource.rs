@@ -9,6 +9,18 @@ use crate::retry::ErrorClass;
 /// The error type that every resource's own error can become.
 ///
 /// All of `std::error::Error` types, `anyhow::Error`, `String` and `&'static str` can.
+///
+/// ```
+#[doc = include_str!("doc_setting.txt")]
+/// struct Anything;
+/// impl Resource for Anything {
+///     type Value = u16;
+///     type Error = BoxError;
+///     async fn open(&self) -> Result<u16, BoxError> {
+///         Ok("80".parse()?)
+///     }
+/// }
+/// ```
 pub type BoxError = Box<dyn core::error::Error + Send + Sync>;
 
 /// How to open, close and check one kind of value: a connection, a file, a session, a device.

@@ -56,6 +56,12 @@ pub fn with_timeout<T: Timer, F: Future>(
 pin_project! {
     /// The future of [`with_timeout`].
     ///
+    /// ```
+    #[doc = include_str!("doc_setting.txt")]
+    /// let never = with_timeout(&Virtual::default(), Duration::from_secs(1), "waiting", core::future::pending::<()>());
+    /// assert!(block_on(never).is_err());
+    /// ```
+    ///
     /// # Cancel safety
     /// Dropping it drops the future within, and nothing else.
     #[must_use = "futures do nothing unless polled"]
@@ -103,12 +109,24 @@ pub struct TimedOut {
 
 impl TimedOut {
     /// The message that was given to [`with_timeout`].
+    ///
+    /// ```
+    #[doc = include_str!("doc_setting.txt")]
+    /// let never = with_timeout(&Virtual::default(), Duration::from_secs(1), "waiting", core::future::pending::<()>());
+    /// assert_eq!(block_on(never).unwrap_err().message(), "waiting");
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         core::ops::Deref::deref(&self.message)
     }
 
     /// The limit that passed.
+    ///
+    /// ```
+    #[doc = include_str!("doc_setting.txt")]
+    /// let never = with_timeout(&Virtual::default(), Duration::from_secs(1), "waiting", core::future::pending::<()>());
+    /// assert_eq!(block_on(never).unwrap_err().limit(), Duration::from_secs(1));
+    /// ```
     #[must_use]
     pub const fn limit(&self) -> Duration {
         self.limit

@@ -45,18 +45,36 @@ pub struct Audit {
 
 impl Audit {
     /// Values that were opened and have not ended, counted where they are.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let audit = Audit { idle: 2, in_use: 1, ..Audit::default() };
+    /// assert_eq!(audit.live(), 3);
+    /// ```
     #[must_use]
     pub const fn live(&self) -> u64 {
         self.idle + self.in_use + self.checking + self.closing
     }
 
     /// Values that have ended, in whatever way.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let audit = Audit { closed: 2, detached: 1, ..Audit::default() };
+    /// assert_eq!(audit.ended(), 3);
+    /// ```
     #[must_use]
     pub const fn ended(&self) -> u64 {
         self.closed + self.close_failed + self.close_timed_out + self.abandoned + self.detached
     }
 
     /// Whether every value that was opened has ended or is somewhere.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// assert!(pool.audit().is_balanced());
+    /// assert!(!Audit { opened: 1, ..Audit::default() }.is_balanced(), "one got lost");
+    /// ```
     #[must_use]
     pub const fn is_balanced(&self) -> bool {
         self.opened == self.ended() + self.live()

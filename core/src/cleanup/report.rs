@@ -47,6 +47,11 @@ pub struct Report {
 
 impl Report {
     /// Whether every value was closed, and without an error.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// assert!(block_on(pool.close()).is_clean());
+    /// ```
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         self.close_failed == 0
@@ -74,6 +79,15 @@ impl fmt::Display for Report {
 }
 
 /// One value that did not end well.
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// fn show(report: &Report) {
+///     for failure in &report.failures {
+///         println!("{failure}");
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failure {

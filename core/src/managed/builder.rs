@@ -85,12 +85,26 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
     }
 
     /// The name in states, events, errors and reports. By default the resource type's, with a number.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).name("postgres://app:secret@db/users");
+    /// let (managed, _runner) = builder.build_with_runner(NoTimer)?;
+    /// assert_eq!(managed.name().as_str(), "postgres://***@db/users");
+    /// # Ok::<(), ConfigError>(())
+    /// ```
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.name = Some(Name::new(name));
         self
     }
 
     /// Where events go. By default nowhere.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let sink = std::sync::Arc::new(|event: &Event<'_>| println!("{event}"));
+    /// let builder = Managed::builder(Db).events(sink);
+    /// ```
     pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
         self.sink = Some(sink);
         self
@@ -98,12 +112,24 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
 
     /// How openings and calls are retried. Default [`Retry::default`], the original's 3 retries from
     /// 1 s on. A call can have its own, see [`CallOptions`](crate::CallOptions).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).retry(Retry::CRITICAL);
+    /// ```
     pub const fn retry(mut self, policy: Retry) -> Self {
         self.config.retry = policy;
         self
     }
 
     /// A budget that pays for the retries of calls, shared with whoever else holds it. Default none.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let budget = std::sync::Arc::new(Budget::standard());
+    /// let db = Managed::builder(Db).budget(budget.clone());
+    /// let cache = Managed::builder(Db).budget(budget);
+    /// ```
     pub fn budget(mut self, budget: Arc<Budget>) -> Self {
         self.config.budget = Some(budget);
         self
@@ -139,6 +165,13 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
 
     /// How long after an opening the first check comes. Default one interval. Without an
     /// [interval](ManagedBuilder::check_every) there are no checks to delay.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db)
+    ///     .check_every(Duration::from_secs(10))
+    ///     .initial_delay(Duration::from_secs(60));
+    /// ```
     pub const fn initial_delay(mut self, delay: Duration) -> Self {
         self.config.initial_delay = Some(delay);
         self
@@ -146,18 +179,33 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
 
     /// How long a check may take; one that takes longer has failed. Default 5 s, as HikariCP's
     /// `validationTimeout`.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).check_timeout(Duration::from_secs(2));
+    /// ```
     pub fn check_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.config.check_timeout = limit.into();
         self
     }
 
     /// How many checks in a row must fail for `Degraded`. Default 1, as in the original.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).fail_after(2);
+    /// ```
     pub const fn fail_after(mut self, checks: u32) -> Self {
         self.config.thresholds.fail_after = checks;
         self
     }
 
     /// How many checks in a row must pass for `Ready` again. Default 1, as in the original.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).recover_after(2);
+    /// ```
     pub const fn recover_after(mut self, checks: u32) -> Self {
         self.config.thresholds.recover_after = checks;
         self
@@ -165,24 +213,45 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
 
     /// How many checks in a row must fail for the value to be given up and opened anew. Default 3, as
     /// Kubernetes' `failureThreshold`; `None` never gives it up.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).fail_after(2).reopen_after(6);
+    /// let never = Managed::builder(Db).reopen_after(None);
+    /// ```
     pub fn reopen_after(mut self, checks: impl Into<Option<u32>>) -> Self {
         self.config.thresholds.reopen_after = checks.into();
         self
     }
 
     /// How long one attempt to open may take. Default 30 s, as in the original.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).open_timeout(Duration::from_secs(10));
+    /// ```
     pub fn open_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.config.open_timeout = limit.into();
         self
     }
 
     /// How long a close may take. Default 5 s.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).close_timeout(Duration::from_secs(1));
+    /// ```
     pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.config.close_timeout = limit.into();
         self
     }
 
     /// When the value is opened. Default [`Start::Lazily`].
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).start(Start::InBackground);
+    /// ```
     pub const fn start(mut self, start: Start) -> Self {
         self.start = start;
         self
@@ -223,6 +292,24 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
 
     /// Builds the resource, and spawns its Runner on the current thread.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// /// Runs what is spawned on this thread, some day.
+    /// # #[derive(Clone)]
+    /// # struct Here;
+    /// # impl Timer for Here {
+    /// #     type Sleep = core::future::Pending<()>;
+    /// #     fn now(&self) -> Instant { Instant::EPOCH }
+    /// #     fn sleep_until(&self, _: Instant) -> Self::Sleep { core::future::pending() }
+    /// # }
+    /// impl SpawnLocal for Here {
+    ///     // ..
+    /// #     fn spawn_local<F: Future<Output = ()> + 'static>(&self, _: F) {}
+    /// }
+    /// let managed = Managed::builder(Db).build_local(Here)?;
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    ///
     /// # Errors
     /// A [`ConfigError`] that names the field that is wrong.
     pub fn build_local<T>(self, runtime: T) -> Result<Managed<R, T>, ConfigError>
@@ -238,6 +325,26 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
 
 impl<R: Resource<Value: Clone + Sync>> ManagedBuilder<R> {
     /// Builds the resource, and spawns its Runner.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// /// Runs what is spawned on threads of its own.
+    /// # #[derive(Clone)]
+    /// # struct Threads;
+    /// # impl Timer for Threads {
+    /// #     type Sleep = core::future::Pending<()>;
+    /// #     fn now(&self) -> Instant { Instant::EPOCH }
+    /// #     fn sleep_until(&self, _: Instant) -> Self::Sleep { core::future::pending() }
+    /// # }
+    /// impl Spawn for Threads {
+    ///     // ..
+    /// #     fn spawn<F: Future<Output = ()> + Send + 'static>(&self, future: F) {
+    /// #         std::thread::spawn(|| block_on(future));
+    /// #     }
+    /// }
+    /// let managed = Managed::builder(Db).build(Threads)?;
+    /// # Ok::<(), ConfigError>(())
+    /// ```
     ///
     /// # Errors
     /// A [`ConfigError`] that names the field that is wrong.

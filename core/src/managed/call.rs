@@ -41,6 +41,11 @@ pub struct CallOptions {
 
 impl CallOptions {
     /// A call of this name, as the resource was built. The name may be built at run time.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let options = CallOptions::named(format!("user {}", 7));
+    /// ```
     pub fn named(operation: impl Into<Text>) -> Self {
         Self {
             operation: operation.into(),
@@ -53,30 +58,56 @@ impl CallOptions {
     }
 
     /// Another policy.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let options = CallOptions::named("login").retry(Retry::USER_FACING);
+    /// ```
     pub const fn retry(mut self, policy: Retry) -> Self {
         self.retry = Some(policy);
         self
     }
 
     /// Another number of retries, the first attempt not counted.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let once = CallOptions::named("charge").max_retries(0);
+    /// ```
     pub const fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = Some(retries);
         self
     }
 
     /// Another limit for each attempt, in which the value is opened if need be.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let options = CallOptions::named("query").attempt_timeout(Duration::from_secs(2));
+    /// ```
     pub const fn attempt_timeout(mut self, limit: Duration) -> Self {
         self.attempt_timeout = Some(limit);
         self
     }
 
     /// Another limit for all attempts and the delays between them.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let options = CallOptions::named("query").deadline(Duration::from_secs(10));
+    /// ```
     pub const fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
         self
     }
 
     /// A budget that pays for this call's retries, shared with whoever else holds it.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let budget = std::sync::Arc::new(Budget::standard());
+    /// let options = CallOptions::named("query").budget(budget.clone());
+    /// ```
     pub fn budget(mut self, budget: Arc<Budget>) -> Self {
         self.budget = Some(budget);
         self

@@ -231,36 +231,78 @@ impl CallError {
     }
 
     /// The name of the operation.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let refuse = |_| async { Err::<(), _>(std::io::Error::other("refused")) };
+    /// let error = block_on(managed.call("query", refuse)).unwrap_err();
+    /// assert_eq!(error.operation(), "query");
+    /// ```
     #[must_use]
     pub fn operation(&self) -> &str {
         &self.0.operation
     }
 
     /// How many attempts were made.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let refuse = |_| async { Err::<(), _>(std::io::Error::other("refused")) };
+    /// let error = block_on(managed.call("query", refuse)).unwrap_err();
+    /// assert_eq!(error.attempts(), 4);
+    /// ```
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
     /// How long they took in all, the delays between them included; zero without a clock.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let refuse = |_| async { Err::<(), _>(std::io::Error::other("refused")) };
+    /// let error = block_on(managed.call("query", refuse)).unwrap_err();
+    /// assert!(error.elapsed() < Duration::from_secs(30));
+    /// ```
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed
     }
 
     /// Why there was no further attempt.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let refuse = |_| async { Err::<(), _>(std::io::Error::other("refused")) };
+    /// let error = block_on(managed.call("query", refuse)).unwrap_err();
+    /// assert_eq!(error.reason(), StopReason::Attempts);
+    /// ```
     #[must_use]
     pub fn reason(&self) -> StopReason {
         self.0.reason
     }
 
     /// Whether the last attempt was cut off by its timeout or by the deadline.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let refuse = |_| async { Err::<(), _>(std::io::Error::other("refused")) };
+    /// let error = block_on(managed.call("query", refuse)).unwrap_err();
+    /// assert!(!error.is_timeout());
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.0.timed_out
     }
 
     /// What the operation answered last, if it ever answered.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let refuse = |_| async { Err::<(), _>(std::io::Error::other("refused")) };
+    /// let error = block_on(managed.call("query", refuse)).unwrap_err();
+    /// assert_eq!(error.cause().unwrap().to_string(), "refused");
+    /// ```
     #[must_use]
     pub fn cause(&self) -> Option<&Cause> {
         match &self.0.error {
@@ -270,6 +312,14 @@ impl CallError {
     }
 
     /// Why there was no value to call, if that was it.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let (managed, _runner) = Managed::builder(Down).build_with_runner(NoTimer)?;
+    /// let error = block_on(managed.call("query", |_| async { Ok(()) })).unwrap_err();
+    /// assert!(matches!(error.open_error(), Some(OpenError::Failed { .. })));
+    /// # Ok::<(), ConfigError>(())
+    /// ```
     #[must_use]
     pub fn open_error(&self) -> Option<&OpenError> {
         match &self.0.error {
@@ -279,12 +329,26 @@ impl CallError {
     }
 
     /// The operation's last error, as its own type.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let refuse = |_| async { Err::<(), _>(std::io::Error::other("refused")) };
+    /// let error = block_on(managed.call("query", refuse)).unwrap_err();
+    /// assert!(error.downcast_ref::<std::io::Error>().is_some());
+    /// ```
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         self.cause().and_then(|cause| cause.downcast_ref::<E>())
     }
 
     /// The latest attempts, the oldest first.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let refuse = |_| async { Err::<(), _>(std::io::Error::other("refused")) };
+    /// let error = block_on(managed.call("query", refuse)).unwrap_err();
+    /// assert_eq!(error.history().len(), 4);
+    /// ```
     #[must_use]
     pub fn history(&self) -> &[AttemptRecord] {
         &self.0.history

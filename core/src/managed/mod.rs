@@ -3,6 +3,7 @@
 mod builder;
 mod call;
 mod error;
+mod facts;
 mod job;
 mod open;
 mod runner;
@@ -20,13 +21,9 @@ pub use error::{CallError, CheckError, OpenError, Unreachable};
 pub use runner::Runner;
 pub use watch::{StateChange, Watch};
 
-use crate::Instant;
-use crate::cause::Cause;
-use crate::cleanup::{Audit, Report};
-use crate::name::Name;
+use crate::cleanup::Report;
 use crate::resource::LocalResource;
 use crate::runtime::{Clock, Timer};
-use crate::state::State;
 use crate::sync::{Arc, Text};
 use job::CheckDuty;
 use open::wait_until_open;
@@ -79,6 +76,12 @@ pub struct Managed<R: LocalResource, C: Clock> {
 impl<R: LocalResource<Value: Clone>> Managed<R, crate::NoTimer> {
     /// Begins to build a managed `resource`. The runtime comes at the end, with
     /// [`build`](ManagedBuilder::build).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let (managed, _runner) = Managed::builder(Db).build_with_runner(NoTimer)?;
+    /// # Ok::<(), ConfigError>(())
+    /// ```
     pub fn builder(resource: R) -> ManagedBuilder<R> {
         ManagedBuilder::new(resource)
     }
@@ -94,6 +97,15 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     /// One opening runs however many ask, its retries included, and all get its result. For a program
     /// that should not come up without its resource, await this first.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// managed.open().await?;
+    /// assert!(managed.is_healthy());
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`OpenError`] says how the opening failed, or that the resource is closed.
     ///
@@ -105,6 +117,15 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     }
 
     /// A clone of the value, opened first if need be.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let session = managed.get().await?;
+    /// assert_eq!(session, "session");
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`open`](Managed::open).
@@ -118,6 +139,16 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     }
 
     /// A clone of the value, if it is open now.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// assert_eq!(managed.try_get(), None);
+    /// managed.open().await?;
+    /// assert!(managed.try_get().is_some());
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn try_get(&self) -> Option<R::Value> {
         let value = self
@@ -133,6 +164,15 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     /// An error that the resource [classifies](crate::Resource::classify) as
     /// [`Reconnect`](crate::ErrorClass::Reconnect) has the value opened anew before the next attempt:
     /// once, however many calls fail on the same value. Other calls on the old value finish first.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let length = managed.call("length", |session| async move { Ok(session.len()) }).await?;
+    /// assert_eq!(length, 7);
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`CallError`] says how many attempts were made, over how long, and what the last one said.
@@ -236,6 +276,15 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     /// Shuts the resource down like [`shutdown`](Managed::shutdown), with no limit but the
     /// [`close_timeout`](ManagedBuilder::close_timeout): it waits for every call.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// managed.open().await?;
+    /// assert_eq!(managed.close().await.closed, 1);
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Cancel safety
     /// As [`shutdown`](Managed::shutdown).
     pub async fn close(&self) -> Report {
@@ -246,6 +295,14 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
 impl<R: LocalResource<Value: Clone>, T: Timer> Managed<R, T> {
     /// Opens the value like [`open`](Managed::open), and waits for at most `timeout`, which is this
     /// caller's own: others who wait for the same opening have theirs.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// managed.open_timeout(Duration::from_secs(5)).await?;
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`open`](Managed::open), and [`OpenError::TimedOut`].
@@ -259,6 +316,14 @@ impl<R: LocalResource<Value: Clone>, T: Timer> Managed<R, T> {
     }
 
     /// A clone of the value like [`get`](Managed::get), within `timeout`.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let session = managed.get_timeout(Duration::from_secs(5)).await?;
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`open_timeout`](Managed::open_timeout).
@@ -277,131 +342,20 @@ impl<R: LocalResource<Value: Clone>, T: Timer> Managed<R, T> {
     /// Called again, it waits for what is left and reports the whole. Concurrent callers all wait.
     /// What was never opened is closed at once, and nothing of the user's runs.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let report = managed.shutdown(Duration::from_secs(10)).await;
+    /// assert!(report.is_clean());
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Cancel safety
     /// Dropping the future leaves the resource closing; call it again to wait for the end. A close
     /// that this future drove itself, because there is no Runner, counts as abandoned.
     pub async fn shutdown(&self, within: Duration) -> Report {
         shutdown::close_managed(&self.shared, Some(within)).await
-    }
-}
-
-impl<R: LocalResource, C: Clock> Managed<R, C> {
-    /// The state now.
-    #[must_use]
-    pub fn state(&self) -> State {
-        self.shared.cell.with(|cell| cell.state())
-    }
-
-    /// Whether there is a value to use: `Ready` or `Degraded`.
-    #[must_use]
-    pub fn is_usable(&self) -> bool {
-        self.state().is_usable()
-    }
-
-    /// Whether the value is open and its checks pass: `Ready`.
-    #[must_use]
-    pub fn is_healthy(&self) -> bool {
-        self.state().is_healthy()
-    }
-
-    /// Whether the value is open: the same as [`is_usable`](Managed::is_usable).
-    #[must_use]
-    pub fn is_initialized(&self) -> bool {
-        self.is_usable()
-    }
-
-    /// How many calls are in flight.
-    #[must_use]
-    pub fn calls_in_flight(&self) -> usize {
-        self.shared.cell.with(|cell| {
-            let retired = cell.retired.iter().map(|(held, _)| held.calls);
-            cell.current
-                .iter()
-                .map(|held| held.calls)
-                .chain(retired)
-                .sum()
-        })
-    }
-
-    /// Whether any call is in flight.
-    #[must_use]
-    pub fn in_use(&self) -> bool {
-        self.calls_in_flight() > 0
-    }
-
-    /// What the latest opening or check that failed said.
-    #[must_use]
-    pub fn last_error(&self) -> Option<Cause> {
-        self.shared.cell.with(|cell| cell.last_error.clone())
-    }
-
-    /// When it was built, if there is a clock.
-    #[must_use]
-    pub fn created_at(&self) -> Option<Instant> {
-        self.shared.cell.with(|cell| cell.machine.created_at())
-    }
-
-    /// When the value was opened last.
-    #[must_use]
-    pub fn initialized_at(&self) -> Option<Instant> {
-        self.shared.cell.with(|cell| cell.machine.initialized_at())
-    }
-
-    /// When an opening or a check failed last, or the value was lost.
-    #[must_use]
-    pub fn last_error_at(&self) -> Option<Instant> {
-        self.shared.cell.with(|cell| cell.machine.last_error_at())
-    }
-
-    /// The resource's name.
-    #[must_use]
-    pub fn name(&self) -> &Name {
-        &self.shared.reporter.name
-    }
-
-    /// The resource whose value this is.
-    #[must_use]
-    pub fn resource(&self) -> &R {
-        &self.shared.resource
-    }
-
-    /// How many values were opened, and where each of them is. It balances at any moment.
-    #[must_use]
-    pub fn audit(&self) -> Audit {
-        self.shared.cell.with(|cell| cell.audit())
-    }
-
-    /// Watches the state from now on.
-    pub fn watch(&self) -> Watch<R, C> {
-        Watch::new(self.shared.clone())
-    }
-
-    /// Waits until the state is `wanted`; at once, if it is.
-    ///
-    /// ```
-    /// # use tenure_core::{Managed, NoTimer, Resource, State};
-    /// # struct Text;
-    /// # impl Resource for Text {
-    /// #     type Value = String;
-    /// #     type Error = std::io::Error;
-    /// #     async fn open(&self) -> Result<String, Self::Error> { Ok(String::new()) }
-    /// # }
-    /// # futures::executor::block_on(async {
-    /// let (text, _runner) = Managed::builder(Text).build_with_runner(NoTimer)?;
-    /// text.close().await;
-    /// assert!(text.wait_for(State::Closed).await.is_ok());
-    /// assert!(text.wait_for(State::Ready).await.is_err(), "it can no longer come");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap()
-    /// ```
-    ///
-    /// # Errors
-    /// [`Unreachable`] as soon as no path leads there any more.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost.
-    pub async fn wait_for(&self, wanted: State) -> Result<(), Unreachable> {
-        self.watch().wait_for(wanted).await
     }
 }
 

@@ -58,6 +58,14 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Runner<R, C> {
     /// The resource counts on the Runner from this call on, even before the future is first polled,
     /// so that a first caller does not open beside it.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let (managed, runner) = Managed::builder(Db).build_with_runner(NoTimer)?;
+    /// std::thread::spawn(|| block_on(runner.run()));
+    /// block_on(managed.close());
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    ///
     /// # Cancel safety
     /// Dropping the future hands an opening under way to whoever waits for it, who starts anew, and
     /// counts a close under way as abandoned. The resource goes on without a Runner.

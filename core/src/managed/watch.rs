@@ -116,6 +116,17 @@ impl<R: LocalResource, C: Clock> Watch<R, C> {
 
     /// The next change; `None` once the resource is closed and every change was seen.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let mut watch = managed.watch();
+    /// managed.close().await;
+    /// assert_eq!(watch.changed().await.map(|change| change.to), Some(State::Closed));
+    /// assert_eq!(watch.changed().await, None, "closed is final");
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Cancel safety
     /// Dropping the future loses no change.
     pub async fn changed(&mut self) -> Option<StateChange> {

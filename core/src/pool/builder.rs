@@ -98,12 +98,26 @@ impl<R: LocalResource> PoolBuilder<R> {
     }
 
     /// The name in events, errors and reports. By default the resource type's, with a number.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).name("postgres://app:secret@db/users");
+    /// let (pool, _runner) = builder.build_with_runner(NoTimer)?;
+    /// assert_eq!(pool.name().as_str(), "postgres://***@db/users");
+    /// # Ok::<(), ConfigError>(())
+    /// ```
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.name = Some(Name::new(name));
         self
     }
 
     /// Where events go. By default nowhere.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let sink = std::sync::Arc::new(|event: &Event<'_>| println!("{event}"));
+    /// let builder = Pool::builder(Db).events(sink);
+    /// ```
     pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
         self.sink = Some(sink);
         self
@@ -112,6 +126,11 @@ impl<R: LocalResource> PoolBuilder<R> {
     /// How many values are kept open even if nobody uses them. Default 0, as in the original.
     ///
     /// A Runner opens them and replaces those that break; without one, [`Pool::start`] opens them.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).min_size(2);
+    /// ```
     pub const fn min_size(mut self, values: usize) -> Self {
         self.config.min_size = values;
         self
@@ -119,6 +138,11 @@ impl<R: LocalResource> PoolBuilder<R> {
 
     /// How many values may be open at once, those being opened and closed included. Default 10, as in
     /// the original.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).max_size(50);
+    /// ```
     pub const fn max_size(mut self, values: usize) -> Self {
         self.config.max_size = values;
         self
@@ -129,6 +153,12 @@ impl<R: LocalResource> PoolBuilder<R> {
     ///
     /// Values are looked at a few times per timeout: one is closed between the timeout and a quarter
     /// more after its last use.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).idle_timeout(Duration::from_secs(600));
+    /// let for_ever = Pool::builder(Db).idle_timeout(None);
+    /// ```
     pub fn idle_timeout(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.config.idle_timeout = after.into();
         self
@@ -165,18 +195,33 @@ impl<R: LocalResource> PoolBuilder<R> {
 
     /// How long a check may take; one that takes longer has failed. Default 5 s, as HikariCP's
     /// `validationTimeout`.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).check_timeout(Duration::from_secs(2));
+    /// ```
     pub fn check_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.config.check_timeout = limit.into();
         self
     }
 
     /// How long one attempt to open a value may take. Default 30 s, as in the original.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).open_timeout(Duration::from_secs(10));
+    /// ```
     pub fn open_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.config.open_timeout = limit.into();
         self
     }
 
     /// How long the close of a value may take. Default 5 s.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).close_timeout(Duration::from_secs(1));
+    /// ```
     pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.config.close_timeout = limit.into();
         self
@@ -184,6 +229,11 @@ impl<R: LocalResource> PoolBuilder<R> {
 
     /// How long [`Pool::acquire`] waits in all. Default 30 s, as HikariCP and sqlx; `None` waits for
     /// ever.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).acquire_timeout(Duration::from_secs(3));
+    /// ```
     pub fn acquire_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.config.acquire_timeout = limit.into();
         self
@@ -192,12 +242,22 @@ impl<R: LocalResource> PoolBuilder<R> {
     /// How openings are retried. Default [`Retry::default`], the original's 3 retries from 1 s on.
     ///
     /// The pool's openings share one schedule, and while they fail one at a time is tried.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).retry(Retry::CRITICAL);
+    /// ```
     pub const fn retry(mut self, policy: Retry) -> Self {
         self.retry = policy;
         self
     }
 
     /// When the minimum is opened. Default [`Start::InBackground`].
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).start(Start::Lazily);
+    /// ```
     pub const fn start(mut self, start: Start) -> Self {
         self.start = start;
         self
@@ -240,6 +300,24 @@ impl<R: LocalResource> PoolBuilder<R> {
 
     /// Builds the pool, and spawns its Runner on the current thread.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// /// Runs what is spawned on this thread, some day.
+    /// # #[derive(Clone)]
+    /// # struct Here;
+    /// # impl Timer for Here {
+    /// #     type Sleep = core::future::Pending<()>;
+    /// #     fn now(&self) -> Instant { Instant::EPOCH }
+    /// #     fn sleep_until(&self, _: Instant) -> Self::Sleep { core::future::pending() }
+    /// # }
+    /// impl SpawnLocal for Here {
+    ///     // ..
+    /// #     fn spawn_local<F: Future<Output = ()> + 'static>(&self, _: F) {}
+    /// }
+    /// let pool = Pool::builder(Db).build_local(Here)?;
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    ///
     /// # Errors
     /// A [`ConfigError`] that names the field that is wrong.
     pub fn build_local<T>(self, runtime: T) -> Result<Pool<R, T>, ConfigError>
@@ -255,6 +333,26 @@ impl<R: LocalResource> PoolBuilder<R> {
 
 impl<R: Resource> PoolBuilder<R> {
     /// Builds the pool, and spawns its Runner.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// /// Runs what is spawned on threads of its own.
+    /// # #[derive(Clone)]
+    /// # struct Threads;
+    /// # impl Timer for Threads {
+    /// #     type Sleep = core::future::Pending<()>;
+    /// #     fn now(&self) -> Instant { Instant::EPOCH }
+    /// #     fn sleep_until(&self, _: Instant) -> Self::Sleep { core::future::pending() }
+    /// # }
+    /// impl Spawn for Threads {
+    ///     // ..
+    /// #     fn spawn<F: Future<Output = ()> + Send + 'static>(&self, future: F) {
+    /// #         std::thread::spawn(|| block_on(future));
+    /// #     }
+    /// }
+    /// let pool = Pool::builder(Db).build(Threads)?;
+    /// # Ok::<(), ConfigError>(())
+    /// ```
     ///
     /// # Errors
     /// A [`ConfigError`] that names the field that is wrong.

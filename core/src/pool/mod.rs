@@ -78,6 +78,12 @@ pub struct Pool<R: LocalResource, C: Clock> {
 impl<R: LocalResource> Pool<R, crate::NoTimer> {
     /// Begins to build a pool of `resource`'s values. The runtime comes at the end, with
     /// [`build`](PoolBuilder::build).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let (pool, _runner) = Pool::builder(Db).max_size(4).build_with_runner(NoTimer)?;
+    /// # Ok::<(), ConfigError>(())
+    /// ```
     pub fn builder(resource: R) -> PoolBuilder<R> {
         PoolBuilder::new(resource)
     }
@@ -93,6 +99,15 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     ///
     /// Waits for at most the pool's [`acquire_timeout`](PoolBuilder::acquire_timeout), if there is a
     /// timer. It covers waiting and opening together.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let lease = pool.acquire().await?;
+    /// assert_eq!(*lease, "session");
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`AcquireError`] says whether the pool was exhausted, its backend down, or the pool closed.
@@ -111,6 +126,16 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
 
     /// Like [`acquire`](Pool::acquire), but the lease keeps the pool alive and can move to other
     /// tasks.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let lease = pool.acquire_owned().await?;
+    /// let task = async move { lease.len() };
+    /// assert_eq!(task.await, 7);
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`acquire`](Pool::acquire).
@@ -187,6 +212,15 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     /// Shuts the pool down like [`shutdown`](Pool::shutdown), with no limit but the
     /// [`close_timeout`](PoolBuilder::close_timeout) of each value: it waits for every lease.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// drop(pool.acquire().await?);
+    /// assert_eq!(pool.close().await.closed, 1);
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Cancel safety
     /// As [`shutdown`](Pool::shutdown).
     pub async fn close(&self) -> Report {
@@ -194,24 +228,56 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     }
 
     /// How the pool stands now. Never waits.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let lease = pool.acquire().await?;
+    /// assert_eq!((pool.status().in_use, pool.status().idle), (1, 0));
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.status()
     }
 
     /// How many values were opened, and where each of them is. It balances at any moment.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// drop(pool.acquire().await?.detach());
+    /// assert_eq!((pool.audit().opened, pool.audit().detached), (1, 1));
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn audit(&self) -> Audit {
         self.shared.audit()
     }
 
     /// The pool's name.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// assert_eq!(pool.name().as_str(), "db");
+    /// ```
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.shared.reporter.name
     }
 
     /// Whether a shutdown has begun.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// pool.close().await;
+    /// assert!(pool.is_closed());
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared
@@ -220,6 +286,11 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     }
 
     /// The resource whose values these are.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let Db = pool.resource();
+    /// ```
     #[must_use]
     pub fn resource(&self) -> &R {
         &self.shared.resource
@@ -257,6 +328,14 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
     /// Takes a value like [`acquire_owned`](Pool::acquire_owned), waiting for at most `timeout` in
     /// all.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let lease = pool.acquire_owned_timeout(Duration::from_secs(1)).await?;
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// As [`acquire`](Pool::acquire).
     ///
@@ -281,6 +360,15 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
     /// given to [`abandon`](crate::Resource::abandon).
     ///
     /// Called again, it waits for what is left and reports the whole. Concurrent callers all wait.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let report = pool.shutdown(Duration::from_secs(10)).await;
+    /// assert!(report.is_clean());
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Cancel safety
     /// Dropping the future leaves the pool closing; call it again to wait for the end. A close that

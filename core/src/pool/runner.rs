@@ -56,6 +56,14 @@ impl<R: LocalResource, C: Clock> Runner<R, C> {
     /// The pool counts on the Runner from this call on, even before the future is first polled, so
     /// that a first caller does not open beside it.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let (pool, runner) = Pool::builder(Db).build_with_runner(NoTimer)?;
+    /// std::thread::spawn(|| block_on(runner.run()));
+    /// block_on(pool.close());
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    ///
     /// # Cancel safety
     /// Dropping the future calls off the openings under way, hands values under a check to be closed,
     /// and counts the closes under way as abandoned. The pool goes on without a Runner.

@@ -67,6 +67,13 @@ impl Default for Thresholds {
 }
 
 /// What happened.
+///
+/// ```
+/// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+/// let mut machine = Machine::new(Thresholds::default(), None);
+/// machine.step(Event::OpenWanted, None);
+/// assert_eq!(machine.state(), State::Initializing);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Somebody wants the value.
@@ -108,6 +115,12 @@ pub enum Event {
 }
 
 /// What to do about it.
+///
+/// ```
+/// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+/// let mut machine = Machine::new(Thresholds::default(), None);
+/// assert_eq!(machine.step(Event::OpenWanted, None).action, Action::Open { generation: 1 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Nothing.
@@ -130,6 +143,13 @@ pub enum Action {
 }
 
 /// The answer of one step.
+///
+/// ```
+/// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+/// let mut machine = Machine::new(Thresholds::default(), None);
+/// let change = machine.step(Event::CloseWanted, None);
+/// assert_eq!(change.moved, Some((State::Uninitialized, State::Closed)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The states before and after, if the state changed.
@@ -140,6 +160,12 @@ pub struct Change {
 
 impl Machine {
     /// A machine for a value that was never opened.
+    ///
+    /// ```
+    /// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+    /// let machine = Machine::new(Thresholds::default(), None);
+    /// assert_eq!(machine.state(), State::Uninitialized);
+    /// ```
     #[must_use]
     pub const fn new(thresholds: Thresholds, now: Option<Instant>) -> Self {
         Self {
@@ -156,6 +182,14 @@ impl Machine {
     }
 
     /// Takes what happened, moves by [`TABLE`](super::TABLE), and says what to do.
+    ///
+    /// ```
+    /// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+    /// let mut machine = Machine::new(Thresholds::default(), None);
+    /// machine.step(Event::OpenWanted, None);
+    /// machine.step(Event::OpenFailed { generation: 1 }, None);
+    /// assert_eq!(machine.state(), State::Error);
+    /// ```
     pub fn step(&mut self, event: Event, now: Option<Instant>) -> Change {
         let before = self.state;
         let action = self.react(event, now);
@@ -285,42 +319,84 @@ impl Machine {
     }
 
     /// The state now.
+    ///
+    /// ```
+    /// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+    /// let machine = Machine::new(Thresholds::default(), None);
+    /// assert_eq!(machine.state(), State::Uninitialized);
+    /// ```
     #[must_use]
     pub const fn state(&self) -> State {
         self.state
     }
 
     /// The number of the latest opening; 0 before the first.
+    ///
+    /// ```
+    /// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+    /// let machine = Machine::new(Thresholds::default(), None);
+    /// assert_eq!(machine.generation(), 0);
+    /// ```
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
     }
 
     /// How often the state has changed.
+    ///
+    /// ```
+    /// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+    /// let machine = Machine::new(Thresholds::default(), None);
+    /// assert_eq!(machine.changes(), 0);
+    /// ```
     #[must_use]
     pub const fn changes(&self) -> u64 {
         self.changes
     }
 
     /// Failed checks in a row.
+    ///
+    /// ```
+    /// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+    /// let machine = Machine::new(Thresholds::default(), None);
+    /// assert_eq!(machine.failures(), 0);
+    /// ```
     #[must_use]
     pub const fn failures(&self) -> u32 {
         self.failures
     }
 
     /// When the machine was made, if there was a clock.
+    ///
+    /// ```
+    /// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+    /// let machine = Machine::new(Thresholds::default(), None);
+    /// assert_eq!(machine.created_at(), None);
+    /// ```
     #[must_use]
     pub const fn created_at(&self) -> Option<Instant> {
         self.created_at
     }
 
     /// When the latest value was opened.
+    ///
+    /// ```
+    /// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+    /// let machine = Machine::new(Thresholds::default(), None);
+    /// assert_eq!(machine.initialized_at(), None);
+    /// ```
     #[must_use]
     pub const fn initialized_at(&self) -> Option<Instant> {
         self.initialized_at
     }
 
     /// When the latest opening or check failed, or the value was lost.
+    ///
+    /// ```
+    /// use tenure_core::state::{Action, Change, Event, Machine, State, Thresholds};
+    /// let machine = Machine::new(Thresholds::default(), None);
+    /// assert_eq!(machine.last_error_at(), None);
+    /// ```
     #[must_use]
     pub const fn last_error_at(&self) -> Option<Instant> {
         self.last_error_at

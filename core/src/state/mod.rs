@@ -51,12 +51,22 @@ impl State {
     ];
 
     /// Whether there is a value to use: `Ready` or `Degraded`.
+    ///
+    /// ```
+    /// use tenure_core::State;
+    /// assert!(State::Degraded.is_usable() && !State::Error.is_usable());
+    /// ```
     #[must_use]
     pub const fn is_usable(self) -> bool {
         matches!(self, Self::Ready | Self::Degraded)
     }
 
     /// Whether there is a value and its checks pass: `Ready`.
+    ///
+    /// ```
+    /// use tenure_core::State;
+    /// assert!(!State::Degraded.is_healthy());
+    /// ```
     #[must_use]
     pub const fn is_healthy(self) -> bool {
         matches!(self, Self::Ready)
@@ -99,6 +109,11 @@ impl State {
     }
 
     /// The state's name as the documentation writes it.
+    ///
+    /// ```
+    /// use tenure_core::State;
+    /// assert_eq!(State::Ready.name(), "Ready");
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -120,6 +135,12 @@ impl core::fmt::Display for State {
 }
 
 /// What moves a resource from one state to another.
+///
+/// ```
+/// use tenure_core::state::{next, State, Trigger};
+/// let lost = Trigger::ALL.map(|trigger| next(State::Ready, trigger));
+/// assert!(lost.contains(&Some(State::Error)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Trigger {
     /// An opening began.
@@ -161,6 +182,12 @@ impl Trigger {
 }
 
 /// One row of [`TABLE`].
+///
+/// ```
+/// use tenure_core::state::{State, TABLE};
+/// let from_ready = TABLE.iter().filter(|row| row.from == State::Ready);
+/// assert_eq!(from_ready.count(), 3);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// The state before.
