@@ -1,10 +1,11 @@
 //! What happens, told as it happens: the event sink.
 
+use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
 use crate::Instant;
-use crate::cause::Cause;
+use crate::cause::{Cause, Panicked};
 use crate::cleanup::{Ending, Why};
 use crate::name::Name;
 use crate::runtime::Clock;
@@ -78,19 +79,22 @@ pub enum EventKind<'a> {
     },
     /// An attempt to open a value began.
     OpenBegan {
-        /// The attempt's number since the last success, from 1.
+        /// The attempt's number, from 1: within this opening, or, in a pool, since openings began to
+        /// fail.
         attempt: u32,
     },
     /// A value was opened.
     Opened {
-        /// The attempt's number since the last success, from 1.
+        /// The attempt's number, from 1: within this opening, or, in a pool, since openings began to
+        /// fail.
         attempt: u32,
         /// How long the attempt took.
         took: Option<Duration>,
     },
     /// An attempt to open a value failed.
     OpenFailed {
-        /// The attempt's number since the last success, from 1.
+        /// The attempt's number, from 1: within this opening, or, in a pool, since openings began to
+        /// fail.
         attempt: u32,
         /// Why.
         error: &'a Cause,
@@ -223,6 +227,14 @@ impl Reporter {
             // A sink that panics has nobody left to be told.
             let _ = sync::contain(|| sink.event(&event));
         }
+    }
+}
+
+impl Reporter {
+    /// Tells of a panic of user code that has no caller to return to.
+    pub(crate) fn swallowed(&self, clock: &impl Clock, phase: &'static str, message: String) {
+        let error = &Cause::new(Panicked::new(message));
+        self.send(clock, EventKind::Swallowed { phase, error });
     }
 }
 

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::cause::Cause;
 use crate::contain::{HookError, hook};
+use crate::event::Reporter;
 use crate::resource::LocalResource;
 use crate::retry::{ErrorClass, Retry};
 use crate::runtime::Clock;
@@ -22,17 +23,20 @@ pub(crate) struct Refusal {
 pub(crate) async fn open_value<R: LocalResource, C: Clock>(
     resource: &R,
     clock: &C,
+    reporter: &Reporter,
     limit: Option<Duration>,
 ) -> Result<R::Value, Refusal> {
     hook(clock, limit, || resource.open())
         .await
         .map_err(|error| {
             let class = match &error {
-                HookError::Failed(error) => {
-                    sync::contain(|| resource.classify(error)).unwrap_or(ErrorClass::Retry)
-                }
-                HookError::TimedOut(_) | HookError::Panicked(_) => ErrorClass::Retry,
+                HookError::Failed(error) => sync::contain(|| resource.classify(error)),
+                HookError::TimedOut(_) | HookError::Panicked(_) => Ok(ErrorClass::Retry),
             };
+            let class = class.unwrap_or_else(|message| {
+                reporter.swallowed(clock, "classify", message);
+                ErrorClass::Retry
+            });
             Refusal {
                 class,
                 cause: error.into_cause(),

@@ -1,5 +1,6 @@
 //! Calling an operation on the value, under the policy.
 
+use alloc::borrow::Cow;
 use core::future::Future;
 use core::time::Duration;
 
@@ -8,6 +9,7 @@ use super::open::wait_until_open;
 use super::shared::Shared;
 use crate::cause::Cause;
 use crate::event::EventKind;
+use crate::name::redact;
 use crate::resource::LocalResource;
 use crate::retry::{Attempt, Budget, Decision, ErrorClass, Outcome, Retry, Retrying};
 use crate::runtime::Clock;
@@ -40,15 +42,21 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// A call of this name, as the resource was built. The name may be built at run time.
+    /// A call of this name, as the resource was built. The name may be built at run time; it shows in
+    /// events and errors, [redacted](crate::redact) as all names are.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
     /// let options = CallOptions::named(format!("user {}", 7));
     /// ```
     pub fn named(operation: impl Into<Text>) -> Self {
+        let operation = operation.into();
+        let operation = match redact(&operation) {
+            Cow::Owned(redacted) => redacted.into(),
+            Cow::Borrowed(_) => operation,
+        };
         Self {
-            operation: operation.into(),
+            operation,
             retry: None,
             max_retries: None,
             attempt_timeout: None,
@@ -150,6 +158,8 @@ where
     // Each attempt takes the operation out, calls it, and puts it back, so that no lock is held over
     // user code.
     let operation = Lock::new(Some(operation));
+    // What the operation itself said last, though a later attempt may not even find a value.
+    let answer = Lock::new(None);
     let attempt = || attempt(shared, &operation);
     let budget = options
         .budget
@@ -161,16 +171,26 @@ where
         attempt,
     )
     .classify(|failed| failed.class)
-    .on_attempt(|attempt| report(shared, &name, attempt))
+    .on_attempt(|attempt| {
+        if let Outcome::Failed(Failed {
+            failure: CallFailure::Operation(cause),
+            ..
+        }) = &attempt.outcome
+        {
+            let forgotten = answer.with(|answer| answer.replace(cause.clone()));
+            drop(forgotten);
+        }
+        report(shared, &name, attempt);
+    })
     .named(options.operation);
     let result = match budget {
         Some(budget) => retrying.budget(budget).await,
         None => retrying.await,
     };
     result.map_err(|error| {
-        CallError::new(shared.reporter.name.clone(), name, error, |failed| {
-            failed.failure
-        })
+        let resource = shared.reporter.name.clone();
+        let answer = answer.with(Option::take);
+        CallError::new(resource, name, error, answer, |failed| failed.failure)
     })
 }
 

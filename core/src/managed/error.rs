@@ -178,6 +178,8 @@ struct Story {
     reason: StopReason,
     timed_out: bool,
     error: Option<CallFailure>,
+    /// What the operation itself said last.
+    answer: Option<Cause>,
     history: Vec<AttemptRecord>,
 }
 
@@ -207,6 +209,7 @@ impl CallError {
         name: Name,
         operation: Text,
         error: crate::RetryError<E>,
+        answer: Option<Cause>,
         into_failure: impl FnOnce(E) -> CallFailure,
     ) -> Self {
         let history: Vec<_> = error.history().copied().collect();
@@ -226,6 +229,7 @@ impl CallError {
             reason,
             timed_out,
             error,
+            answer,
             history,
         }))
     }
@@ -295,7 +299,8 @@ impl CallError {
         self.0.timed_out
     }
 
-    /// What the operation answered last, if it ever answered.
+    /// What the operation itself answered last, if it ever answered: also where a later attempt found
+    /// no value to call.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -305,10 +310,7 @@ impl CallError {
     /// ```
     #[must_use]
     pub fn cause(&self) -> Option<&Cause> {
-        match &self.0.error {
-            Some(CallFailure::Operation(cause)) => Some(cause),
-            _ => None,
-        }
+        self.0.answer.as_ref()
     }
 
     /// Why there was no value to call, if that was it.

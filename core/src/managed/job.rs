@@ -17,6 +17,9 @@ use crate::runtime::Clock;
 use crate::state::{Action, Event};
 use crate::sync::{self, Arc};
 
+/// What an attempt says that never came to say anything.
+const CUT_OFF: &str = "cut off by the deadline of its retries";
+
 pub(crate) enum Job<R: LocalResource, C: Clock> {
     Open(OpenDuty<R, C>),
     Check(CheckDuty<R, C>),
@@ -65,14 +68,15 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             shared
                 .reporter
                 .send(&shared.clock, EventKind::OpenBegan { attempt });
-            open_value(&shared.resource, &shared.clock, shared.config.open_timeout)
+            let limit = shared.config.open_timeout;
+            open_value(&shared.resource, &shared.clock, &shared.reporter, limit)
         };
         // Each attempt is limited where its panic is contained.
         let mut policy = shared.config.retry;
         policy.attempt_timeout = None;
         let result = Retrying::over(shared.clock.clone(), policy, attempt)
             .classify(|refusal| refusal.class)
-            .on_attempt(|attempt| report(&shared, attempt))
+            .on_attempt(|attempt| self.note(attempt))
             .await;
         match result {
             Ok(value) => self.opened(value),
@@ -80,13 +84,46 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         }
     }
 
+    /// Takes note of one attempt, in an event and, if it failed, in the state.
+    fn note(&self, attempt: &Attempt<'_, R::Value, Refusal>) {
+        let shared = &self.shared;
+        let number = attempt.number;
+        let error = match &attempt.outcome {
+            Outcome::Succeeded(_) => {
+                let took = shared.now().map(|_| attempt.took);
+                let opened = EventKind::Opened {
+                    attempt: number,
+                    took,
+                };
+                return shared.reporter.send(&shared.clock, opened);
+            }
+            Outcome::Failed(refusal) => refusal.cause.clone(),
+            Outcome::Rejected(_) | Outcome::TimedOut => Cause::new(CUT_OFF),
+        };
+        let (now, generation) = (shared.now(), self.generation);
+        shared.with(|cell, effects| {
+            cell.step(Event::AttemptFailed { generation }, now, effects);
+            let forgotten = cell.last_error.replace(error.clone());
+            effects.wakes.drop_cause(forgotten);
+        });
+        let failed = EventKind::OpenFailed {
+            attempt: number,
+            error: &error,
+            retry_in: attempt.next.and_then(Decision::retry_in),
+        };
+        shared.reporter.send(&shared.clock, failed);
+    }
+
     fn opened(&mut self, value: R::Value) {
         self.settled = true;
         let shared = &self.shared;
         let now = shared.now();
         let check_at = shared.config.check_every.zip(now).map(|(every, now)| {
-            let delay = shared.config.initial_delay.unwrap_or(every);
-            now + shared.jittered(delay)
+            // An initial delay is a time of grace: not a moment less.
+            now + shared
+                .config
+                .initial_delay
+                .unwrap_or_else(|| shared.jittered(every))
         });
         let generation = self.generation;
         let value = Arc::new(value);
@@ -127,7 +164,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             stopped: Some(stopped),
             cause: match error.into_cause() {
                 Some(refusal) => refusal.cause,
-                None => Cause::new("the deadline of the retries cut off the only attempt"),
+                None => Cause::new(CUT_OFF),
             },
         };
         // What is not worth a retry is not worth an attempt that nobody asked for either.
@@ -137,8 +174,6 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         shared.with(|cell, effects| {
             cell.flight = Flight::None;
             cell.ledger.tally.open_failed += 1;
-            let forgotten = cell.last_error.replace(failure.cause.clone());
-            effects.wakes.drop_cause(forgotten);
             let forgotten = cell.failure.replace((generation, failure));
             effects
                 .wakes
@@ -226,7 +261,8 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
             }
         };
         shared.with(|cell, effects| {
-            if let Err(error) = &verdict {
+            let current = cell.current.as_ref().map(|held| held.generation);
+            if let (Err(error), true) = (&verdict, current == Some(generation)) {
                 let forgotten = cell.last_error.replace(error.clone());
                 effects.wakes.drop_cause(forgotten);
             }
@@ -334,32 +370,5 @@ impl<R: LocalResource, C: Clock> Drop for CloseDuty<R, C> {
         if !self.settled {
             self.settle(Ending::Abandoned, None);
         }
-    }
-}
-
-/// Sends the event of one attempt to open.
-fn report<R: LocalResource, C: Clock>(
-    shared: &Shared<R, C>,
-    attempt: &Attempt<'_, R::Value, Refusal>,
-) {
-    let number = attempt.number;
-    let send = |kind| shared.reporter.send(&shared.clock, kind);
-    match attempt.outcome {
-        Outcome::Succeeded(_) => {
-            let took = shared.now().map(|_| attempt.took);
-            send(EventKind::Opened {
-                attempt: number,
-                took,
-            });
-        }
-        Outcome::Failed(Refusal { cause: error, .. }) => {
-            let retry_in = attempt.next.and_then(Decision::retry_in);
-            send(EventKind::OpenFailed {
-                attempt: number,
-                error,
-                retry_in,
-            });
-        }
-        _ => {}
     }
 }

@@ -71,7 +71,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             .send(&shared.clock, EventKind::OpenBegan { attempt });
         let began_at = shared.now();
         let limit = shared.config.open_timeout;
-        match open_value(&shared.resource, &shared.clock, limit).await {
+        match open_value(&shared.resource, &shared.clock, &shared.reporter, limit).await {
             Ok(value) => {
                 let took = shared.now().zip(began_at).map(|(now, began)| now - began);
                 let opened = EventKind::Opened { attempt, took };

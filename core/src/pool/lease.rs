@@ -118,8 +118,13 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<
             return;
         };
         slot.idle_since = Slot::<R::Value>::FRESH;
-        let looks_broken = || self.pool.resource.is_broken(&mut slot.value);
-        if sync::is_panicking() || sync::contain(looks_broken).unwrap_or(true) {
+        let pool = &self.pool;
+        let broken = sync::contain(|| pool.resource.is_broken(&mut slot.value));
+        let broken = broken.unwrap_or_else(|message| {
+            pool.reporter.swallowed(&pool.clock, "is_broken", message);
+            true
+        });
+        if broken || sync::is_panicking() {
             self.pool.bury(slot.value, Why::Broken);
         } else {
             self.pool.release(slot);

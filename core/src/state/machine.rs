@@ -88,6 +88,11 @@ pub enum Event {
         /// The opening's number.
         generation: u64,
     },
+    /// An attempt of the opening of this generation failed; others may follow.
+    AttemptFailed {
+        /// The opening's number.
+        generation: u64,
+    },
     /// The opening of this generation failed for good.
     OpenFailed {
         /// The opening's number.
@@ -205,6 +210,12 @@ impl Machine {
                 Action::None
             }
             Event::Opened { generation } => self.opened(generation, now),
+            Event::AttemptFailed { generation } => {
+                if generation == self.generation && self.state == State::Initializing {
+                    self.last_error_at = now;
+                }
+                Action::None
+            }
             Event::OpenFailed { generation } => {
                 if self.go_if_current(generation, Trigger::OpenFailed) {
                     self.last_error_at = now;

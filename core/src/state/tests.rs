@@ -71,11 +71,12 @@ fn s01_the_picture_has_every_row() {
 /// holds each move against the table.
 #[test]
 fn s01_no_sequence_of_events_leaves_the_table() {
-    fn events(generation: u64) -> [Event; 9] {
+    fn events(generation: u64) -> [Event; 10] {
         [
             Event::OpenWanted,
             Event::OpenCalledOff { generation },
             Event::Opened { generation },
+            Event::AttemptFailed { generation },
             Event::OpenFailed { generation },
             Event::CheckPassed { generation },
             Event::CheckFailed { generation },
@@ -122,6 +123,7 @@ fn b01_late_results_of_an_old_generation_change_nothing() {
     assert_eq!(machine.generation(), 2);
     let before = machine.clone();
     for late in [
+        Event::AttemptFailed { generation: 1 },
         Event::OpenFailed { generation: 1 },
         Event::OpenCalledOff { generation: 1 },
         Event::CheckFailed { generation: 1 },
