@@ -128,3 +128,8 @@ pub mod smol {
 pub mod futures {
     pub use tenure_futures::*;
 }
+
+/// The README's example, compiled.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
