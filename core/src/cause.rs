@@ -1,10 +1,11 @@
 //! The error of user code, in a form that all who waited for it can share.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::error::Error;
 use core::fmt;
 use core::ops::Deref;
 
+use crate::name::redact;
 use crate::resource::BoxError;
 use crate::sync::Arc;
 
@@ -57,6 +58,26 @@ impl fmt::Debug for Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A cause as a line of a log: with all its sources, and redacted.
+pub(crate) struct Told<'a>(pub(crate) &'a Cause);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = self.0.to_string();
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            let text = error.to_string();
+            // Many errors already say what their source says.
+            if !line.contains(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
+            source = error.source();
+        }
+        f.write_str(&redact(&line))
     }
 }
 

@@ -5,7 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::Instant;
-use crate::cause::{Cause, Panicked};
+use crate::cause::{Cause, Panicked, Told};
 use crate::cleanup::{Ending, Why};
 use crate::name::Name;
 use crate::runtime::Clock;
@@ -37,7 +37,8 @@ impl<F: Fn(&Event<'_>) + Send + Sync> EventSink for F {
     }
 }
 
-/// Something that happened to a resource. Prints as one line.
+/// Something that happened to a resource. Prints as one line, in which errors are shown with all their
+/// sources and without what looks like a password.
 ///
 /// ```
 #[doc = include_str!("doc_setting.txt")]
@@ -155,13 +156,14 @@ impl fmt::Display for Event<'_> {
             } => {
                 write!(
                     f,
-                    "opening failed, attempt {attempt}: {error}{}",
+                    "opening failed, attempt {attempt}: {}{}",
+                    Told(error),
                     Again(*retry_in)
                 )
             }
             EventKind::OpenCalledOff => write!(f, "opening called off"),
             EventKind::CheckPassed => write!(f, "check passed"),
-            EventKind::CheckFailed { error } => write!(f, "check failed: {error}"),
+            EventKind::CheckFailed { error } => write!(f, "check failed: {}", Told(error)),
             EventKind::CallFailed {
                 operation,
                 attempt,
@@ -170,7 +172,8 @@ impl fmt::Display for Event<'_> {
             } => {
                 write!(
                     f,
-                    "{operation} failed, attempt {attempt}: {error}{}",
+                    "{operation} failed, attempt {attempt}: {}{}",
+                    Told(error),
                     Again(*retry_in)
                 )
             }
@@ -184,9 +187,9 @@ impl fmt::Display for Event<'_> {
                 why,
                 error: Some(error),
             } => {
-                write!(f, "{ending} ({why}): {error}")
+                write!(f, "{ending} ({why}): {}", Told(error))
             }
-            EventKind::Swallowed { phase, error } => write!(f, "error in {phase}: {error}"),
+            EventKind::Swallowed { phase, error } => write!(f, "error in {phase}: {}", Told(error)),
         }
     }
 }

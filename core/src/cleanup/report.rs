@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::audit::Tally;
 use super::{Ending, Why};
 use crate::Instant;
-use crate::cause::Cause;
+use crate::cause::{Cause, Told};
 use crate::name::Name;
 
 /// What a shutdown did with every value that was live when it began.
@@ -104,7 +104,7 @@ impl fmt::Display for Failure {
         write!(f, "{} ({})", self.ending, self.why)?;
         self.cause
             .as_ref()
-            .map_or(Ok(()), |cause| write!(f, ": {cause}"))
+            .map_or(Ok(()), |cause| write!(f, ": {}", Told(cause)))
     }
 }
 

@@ -114,11 +114,15 @@ impl Openings {
         cause: Cause,
         now: Option<Instant>,
     ) -> (Option<Duration>, Option<Cause>) {
-        let elapsed = now.zip(self.began_at).map(|(now, began)| now - began);
-        let (policy, seed) = (self.policy, self.seed);
-        let mut stopped = self.failure.as_ref().and_then(|failure| failure.stopped);
-        let mut retry_in = None;
-        if ticket.round == self.round {
+        // A fresh start may have come while this opening was under way: then time counts from here.
+        let began_at = self.began_at.or(now);
+        self.began_at = began_at;
+        let elapsed = now.zip(began_at).map(|(now, began)| now - began);
+        let (policy, seed) = (self.policy, self.seed.wrapping_add(self.round));
+        let mut stopped = self.gave_up();
+        let pause_left = self.resumes_at().zip(now).map(|(at, now)| at - now);
+        let mut retry_in = pause_left.filter(|_| stopped.is_none());
+        if ticket.round == self.round || self.attempts == 0 {
             self.round += 1;
             self.attempts = self.attempts.saturating_add(1);
             let delays = self
@@ -130,7 +134,10 @@ impl Openings {
                     retry_in = Some(delay);
                     None
                 }
-                Decision::Stop(reason) => Some(reason),
+                Decision::Stop(reason) => {
+                    retry_in = None;
+                    Some(reason)
+                }
             };
             let pause = retry_in.unwrap_or_else(|| delay.max(LEAST_PAUSE));
             self.pause = now.map_or(Pause::UntilAsked, |now| Pause::Until(now + pause));

@@ -101,6 +101,7 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
         let mut closings = JobSet::new();
         let mut era = 0;
         let mut sweep_at = shared.first_sweep();
+        let mut overdue = false;
         let mut alarm = pin!(Alarm::unset());
         poll_fn(|cx| {
             let mut rounds = Rounds::new();
@@ -111,10 +112,12 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                 }
                 let now = shared.now();
                 if let Some((now, _)) = now.zip(sweep_at).filter(|(now, at)| now >= at) {
-                    for slot in shared.sweep(now) {
+                    let swept = shared.sweep(now);
+                    for slot in swept.to_check {
                         services.push(Job::Check(CheckDuty::claim(shared, slot)).perform());
                     }
-                    sweep_at = shared.next_sweep(now);
+                    sweep_at = swept.next_at;
+                    overdue = swept.overdue;
                 }
                 let resumes_at = loop {
                     let claimed = shared.claim_for_runner(now);
@@ -135,7 +138,11 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                     };
                     jobs.push(job.perform());
                 };
-                let progressed = services.poll(cx) | closings.poll(cx);
+                let served = services.poll(cx);
+                if served && overdue {
+                    sweep_at = sweep_at.and(now);
+                }
+                let progressed = served | closings.poll(cx);
                 if shared.is_closed() {
                     return Poll::Ready(());
                 }
