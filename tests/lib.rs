@@ -8,5 +8,8 @@
 mod worlds;
 
 mod contract;
+mod documents;
 mod ended_runtimes;
+mod managed;
+mod pool;
 mod spawning;

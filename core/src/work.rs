@@ -61,6 +61,10 @@ impl<F: Future<Output = ()>> JobSet<F> {
         self.jobs.len() < before
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     /// Drops every job: what each held gives itself back.
     pub(crate) fn clear(&mut self) {
         self.jobs.clear();

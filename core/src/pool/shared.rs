@@ -114,7 +114,9 @@ impl<V> Queue<V> {
         let for_waiters = self.waiters.waiting().saturating_sub(self.opening);
         let keeps_warm = self.warm && (self.runner.is_attached() || self.starters > 0);
         let for_minimum = if keeps_warm {
-            config.min_size.saturating_sub(self.size)
+            config
+                .min_size
+                .saturating_sub(self.in_service() + self.opening)
         } else {
             0
         };

@@ -19,7 +19,8 @@ pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
     shared: &Arc<Shared<R, C>>,
 ) -> Result<(), AcquireError> {
     let starter = Starter::new(shared);
-    let mut work = JobSet::new();
+    let mut openings = JobSet::new();
+    let mut closings = JobSet::new();
     let mut change = None;
     let mut alarm = pin!(Alarm::unset());
     poll_fn(|cx| {
@@ -31,14 +32,21 @@ pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
                 continue;
             }
             let resumes_at = match starter.progress() {
-                Progress::Done(result) => return Poll::Ready(result),
+                // A close that was begun is finished.
+                Progress::Done(result) if closings.is_empty() => return Poll::Ready(result),
+                Progress::Done(_) => None,
                 Progress::Work(job) => {
-                    work.push(job.perform());
+                    let jobs = if job.is_close() {
+                        &mut closings
+                    } else {
+                        &mut openings
+                    };
+                    jobs.push(job.perform());
                     continue;
                 }
                 Progress::Wait { resumes_at } => resumes_at,
             };
-            if work.poll(cx) {
+            if openings.poll(cx) | closings.poll(cx) {
                 continue;
             }
             if alarm
@@ -98,9 +106,11 @@ impl<'a, R: LocalResource, C: Clock> Starter<'a, R, C> {
                 return Progress::Wait { resumes_at: None };
             }
             if queue.openings_due(&shared.config) == 0 {
-                // A value on its way out may hold the slot that is needed.
-                let close = CloseDuty::claim(shared, queue, None);
-                return match close {
+                let missing = queue.in_service() + queue.opening < shared.config.min_size;
+                let full = queue.size >= shared.config.max_size;
+                // A value on its way out holds the slot that is needed.
+                let close = (missing && full).then(|| CloseDuty::claim(shared, queue, None));
+                return match close.flatten() {
                     Some((duty, value)) => Progress::Work(Job::Close(duty, value)),
                     None => Progress::Wait { resumes_at: None },
                 };

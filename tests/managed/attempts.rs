@@ -1,0 +1,142 @@
+//! How often, for how long and after what an opening is tried: S4 and S5.
+
+use std::error::Error;
+use std::time::Duration;
+
+use tenure_core::{Backoff, ErrorClass, OpenError, Retry, State, StopReason};
+
+use super::probe::{Hook, Probe, Refused, Step};
+use super::recorder::What;
+use super::{ManagedWorld, Rig, every};
+
+on_every_backend! {
+    s04_retries_as_the_policy_says,
+    s04_gives_up_when_the_policy_says,
+    s04_error_classes,
+    s04_open_timeout_cuts_an_attempt_off,
+    s04_a_panic_is_an_attempt_that_failed,
+    s05_the_policys_own_limits_bind_openings_too,
+}
+
+async fn s04_retries_as_the_policy_says<W: ManagedWorld>(world: W) {
+    let delay = world.tick() * 2;
+    let rig = Rig::new(&world, |builder| builder.retry(every(delay)));
+    let failing = Step::fail(ErrorClass::Retry);
+    rig.probe.next(Hook::Open, [failing.clone(), failing]);
+    rig.soon(rig.managed.open())
+        .await
+        .expect("the third attempt opens it");
+    let times = rig.probe.times(Hook::Open);
+    assert_eq!(times.len(), 3);
+    for pair in times.windows(2) {
+        assert!(pair[1] - pair[0] >= delay, "{times:?}");
+        assert!(!W::VIRTUAL_TIME || pair[1] - pair[0] == delay, "{times:?}");
+    }
+    assert_eq!(rig.events.delays(), [Some(delay), Some(delay)]);
+    assert_eq!(
+        rig.managed.audit().open_failed,
+        0,
+        "the opening as a whole succeeded"
+    );
+    rig.ends_well().await;
+}
+
+async fn s04_gives_up_when_the_policy_says<W: ManagedWorld>(world: W) {
+    let rig = Rig::new(&world, |builder| builder.retry(every(world.tick())));
+    rig.probe.always(Hook::Open, Step::fail(ErrorClass::Retry));
+    let error = rig
+        .soon(rig.managed.open())
+        .await
+        .expect_err("it never opens");
+    let OpenError::Failed { name, failure } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(name.as_str(), "probe");
+    assert_eq!(failure.attempts, 4, "three retries, the first not counted");
+    assert_eq!(failure.stopped, Some(StopReason::Attempts));
+    let elapsed = failure.elapsed.expect("there is a clock");
+    assert!(elapsed >= rig.ticks(3), "{elapsed:?}");
+    assert!(error.source().is_some());
+    assert_eq!(rig.managed.state(), State::Error);
+    assert_eq!(rig.managed.audit().open_failed, 1);
+    assert_eq!(
+        rig.events.delays().last(),
+        Some(&None),
+        "the last one says so"
+    );
+    let last = rig.managed.last_error().expect("it has failed");
+    assert!(last.downcast_ref::<Refused>().is_some());
+    rig.ends_well().await;
+}
+
+async fn s04_error_classes<W: ManagedWorld>(world: W) {
+    let (short, cap) = (world.tick(), world.tick() * 4);
+    let policy = Retry::new(Backoff::constant(short).cap(cap));
+    for (class, delay) in [
+        (ErrorClass::Retry, Some(short)),
+        (ErrorClass::Reconnect, Some(short)),
+        (ErrorClass::GiveUp, None),
+        (
+            ErrorClass::RetryAfter(world.tick() * 3),
+            Some(world.tick() * 3),
+        ),
+        (ErrorClass::RetryAfter(Duration::ZERO), Some(short)),
+        (ErrorClass::RetryAfter(Duration::MAX), Some(cap)),
+    ] {
+        let rig = Rig::new(&world, |builder| builder.retry(policy));
+        rig.probe.next(Hook::Open, [Step::fail(class)]);
+        let opened = rig.soon(rig.managed.open()).await;
+        assert_eq!(opened.is_ok(), delay.is_some(), "{class:?}");
+        assert_eq!(rig.events.delays(), [delay], "{class:?}");
+        if let (Some(delay), [first, second]) = (delay, &rig.probe.times(Hook::Open)[..]) {
+            assert!(*second - *first >= delay, "{class:?}");
+        }
+        rig.ends_well().await;
+    }
+}
+
+async fn s04_open_timeout_cuts_an_attempt_off<W: ManagedWorld>(world: W) {
+    let limit = world.tick() * 2;
+    let rig = Rig::new(&world, |builder| builder.open_timeout(limit));
+    rig.probe.next(Hook::Open, [Step::hang(), Step::ok()]);
+    rig.soon(rig.managed.open())
+        .await
+        .expect("the second attempt opens it");
+    let times = rig.probe.times(Hook::Open);
+    assert!(times[1] - times[0] >= limit, "{times:?}");
+    let timed_out = What::OpenFailed(1, format!("timed out after {limit:?}"), Some(rig.ticks(1)));
+    assert_eq!(rig.events.count(&timed_out), 1, "{:?}", rig.events.whats());
+    rig.ends_well().await;
+}
+
+async fn s04_a_panic_is_an_attempt_that_failed<W: ManagedWorld>(world: W) {
+    let probe = Probe::default();
+    probe.next(Hook::Open, [Step::panic(), Step::ok()]);
+    let rig = Rig::over(&world, &probe, |builder| builder);
+    rig.soon(rig.managed.open())
+        .await
+        .expect("the second attempt opens it");
+    let whats = rig.events.whats();
+    let told = whats.iter().any(|what| {
+        matches!(what, What::OpenFailed(1, error, Some(_)) if error.contains("as the script says"))
+    });
+    assert!(told, "{whats:?}");
+    rig.ends_well().await;
+}
+
+async fn s05_the_policys_own_limits_bind_openings_too<W: ManagedWorld>(world: W) {
+    let limit = world.tick() * 2;
+    let policy = every(world.tick()).max_retries(1).attempt_timeout(limit);
+    let rig = Rig::new(&world, |builder| builder.retry(policy));
+    rig.probe.always(Hook::Open, Step::hang());
+    let answer = rig.soon(rig.managed.open()).await;
+    let Err(OpenError::Failed { failure, .. }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(failure.attempts, 2);
+    assert!(failure.elapsed >= Some(limit * 2 + world.tick()));
+    // Both attempts began, and both have to be seen to end.
+    assert_eq!(rig.events.count(&What::OpenBegan(2)), 1);
+    assert_eq!(rig.events.delays(), [Some(world.tick()), None]);
+    rig.ends_well().await;
+}

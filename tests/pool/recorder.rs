@@ -1,0 +1,85 @@
+//! An event sink that remembers.
+
+use std::sync::{Arc, Mutex};
+
+use tenure_core::{Ending, Event, EventKind, EventSink, Instant, Why};
+
+/// What happened, in a form that outlives the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Happened {
+    OpenBegan(u32),
+    Opened(u32),
+    /// The attempt, what it said, and whether another follows.
+    OpenFailed(u32, String, bool),
+    OpenCalledOff,
+    CheckPassed,
+    CheckFailed(String),
+    Ended(Ending, Why, Option<String>),
+    Swallowed(String),
+    Other,
+}
+
+/// Remembers every event, in order. Clones are the same.
+#[derive(Clone, Default)]
+pub(super) struct Recorder(Arc<Mutex<Vec<Record>>>);
+
+/// One event: what it was, how it prints, whose it was and when.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) happened: Happened,
+    pub(super) line: String,
+    pub(super) name: String,
+    pub(super) at: Option<Instant>,
+}
+
+impl Recorder {
+    pub(super) fn sink(&self) -> Arc<dyn EventSink> {
+        let recorder = self.clone();
+        Arc::new(move |event: &Event<'_>| recorder.record(event))
+    }
+
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.0.lock().expect("no sink panics here").clone()
+    }
+
+    pub(super) fn happened(&self) -> Vec<Happened> {
+        let records = self.records();
+        records.into_iter().map(|record| record.happened).collect()
+    }
+
+    pub(super) fn count(&self, which: impl Fn(&Happened) -> bool) -> usize {
+        self.happened().iter().filter(|event| which(event)).count()
+    }
+
+    /// How many values have ended.
+    pub(super) fn endings(&self) -> usize {
+        self.count(|event| matches!(event, Happened::Ended(..)))
+    }
+
+    fn record(&self, event: &Event<'_>) {
+        let happened = match &event.kind {
+            EventKind::OpenBegan { attempt } => Happened::OpenBegan(*attempt),
+            EventKind::Opened { attempt, .. } => Happened::Opened(*attempt),
+            EventKind::OpenFailed {
+                attempt,
+                error,
+                retry_in,
+            } => Happened::OpenFailed(*attempt, error.to_string(), retry_in.is_some()),
+            EventKind::OpenCalledOff => Happened::OpenCalledOff,
+            EventKind::CheckPassed => Happened::CheckPassed,
+            EventKind::CheckFailed { error } => Happened::CheckFailed(error.to_string()),
+            EventKind::Ended { ending, why, error } => {
+                Happened::Ended(*ending, *why, error.map(ToString::to_string))
+            }
+            EventKind::Swallowed { error, .. } => Happened::Swallowed(error.to_string()),
+            _ => Happened::Other,
+        };
+        let record = Record {
+            happened,
+            line: event.to_string(),
+            name: event.name.to_string(),
+            at: event.at,
+        };
+        self.0.lock().expect("no sink panics here").push(record);
+    }
+}
