@@ -87,3 +87,7 @@ mod resource;
 mod start;
 #[cfg(feature = "alloc")]
 mod work;
+
+/// What must not compile.
+#[cfg(doctest)]
+mod misuse;

@@ -36,7 +36,7 @@ use crate::runtime::Runtime;
 use crate::sqlite::Sqlite;
 
 fn main() -> ExitCode {
-    match run() {
+    match backend().and_then(|backend| run(&backend)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("quickstart: {error}");
@@ -45,8 +45,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), BoxError> {
-    match backend()?.as_str() {
+fn run(backend: &str) -> Result<(), BoxError> {
+    match backend {
         "tokio" => tokio::runtime::Runtime::new()?.block_on(async { on(Tokio::current()).await }),
         "async-std" => async_std::task::block_on(on(AsyncStd)),
         "smol" => smol::block_on(on(Smol)),
@@ -70,5 +70,18 @@ async fn on<T: Runtime>(runtime: T) -> Result<(), BoxError> {
             story::tell(Postgres::new(&url, runtime.clone())?, runtime).await
         }
         _ => story::tell(Sqlite::in_temporary_folder(), runtime).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// One after the other: the rows are in a place that is the process's own.
+    #[test]
+    fn s18_a_database_pool_does_its_job_on_every_runtime() {
+        for backend in ["tokio", "async-std", "smol"] {
+            if let Err(error) = super::run(backend) {
+                panic!("on {backend}: {error}");
+            }
+        }
     }
 }
