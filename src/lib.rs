@@ -50,6 +50,7 @@
 pub use tenure_core::*;
 
 /// What each backend's module offers: its types, and pools and managed resources on it in one line.
+#[cfg(any(feature = "tokio", feature = "async-std", feature = "smol"))]
 macro_rules! backend {
     ($runtime:ident, $current:expr, $module:literal) => {
         /// A pool on this runtime.

@@ -129,7 +129,8 @@ async fn s05_attempt_timeout_and_deadline_both<W: ManagedWorld>(world: W) {
     let error = rig.soon(call).await.expect_err("it is out of time");
     assert_eq!(error.reason(), StopReason::Deadline);
     assert!(error.cause().is_none() && error.open_error().is_none());
-    assert!(error.elapsed() >= rig.ticks(7), "{error}");
+    // A delay that would end past the deadline is not begun: then it is over a little earlier.
+    assert!(error.elapsed() >= rig.ticks(4), "{error}");
     let history = error.history();
     let timed_out = |ended| ended == Ended::TimedOut;
     assert!(
