@@ -1,0 +1,296 @@
+//! The handle of a simulated world: its clock, its timer, its spawner and its dice.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tenure_core::{Instant, Spawn, SpawnLocal, Timer};
+
+use crate::executor::spawn_here;
+use crate::world::{TaskId, TimerKey, World};
+
+/// A simulated runtime. Hand it to the library, or to any code of yours that takes a
+/// [`Timer`], a [`Spawn`] or a [`SpawnLocal`], and it runs there unchanged.
+///
+/// Time passes only when every task waits, and then at once. Which of the ready tasks runs next is drawn
+/// from the seed, and so is [`random`](Sim::random): one seed gives one run.
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure_core::Timer;
+///
+/// let day = Duration::from_secs(24 * 60 * 60);
+/// let end = tenure_sim::run(7, |sim| async move {
+///     sim.sleep_until(sim.now() + day).await;
+///     sim.now()
+/// });
+/// assert_eq!(end - tenure_core::Instant::EPOCH, day);
+/// ```
+#[derive(Clone)]
+pub struct Sim {
+    world: Arc<World>,
+}
+
+impl Sim {
+    pub(crate) const fn new(world: Arc<World>) -> Self {
+        Self { world }
+    }
+
+    /// Runs `future` as a task beside the others, under a name that shows in traces and deadlocks.
+    ///
+    /// Dropping the [`Task`] leaves it running.
+    ///
+    /// ```
+    /// let sum = tenure_sim::run(1, |sim| async move {
+    ///     let one = sim.task("one", async { 1 });
+    ///     let two = sim.task("two", async { 2 });
+    ///     one.await + two.await
+    /// });
+    /// assert_eq!(sum, 3);
+    /// ```
+    pub fn task<F: Future<Output: 'static> + 'static>(
+        &self,
+        name: impl Into<String>,
+        future: F,
+    ) -> Task<F::Output> {
+        let cell = Rc::new(RefCell::new(Outcome {
+            output: None,
+            waker: None,
+        }));
+        let result = cell.clone();
+        let id = self.world.with(|state| state.add_task(name.into()));
+        let task = async move {
+            let output = future.await;
+            let waker = {
+                let mut outcome = result.borrow_mut();
+                outcome.output = Some(output);
+                outcome.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        };
+        spawn_here(&self.world, id, Box::pin(task));
+        Task {
+            world: self.world.clone(),
+            id,
+            cell,
+        }
+    }
+
+    /// A number that the seed decides.
+    ///
+    /// ```
+    /// let (a, b) = (tenure_sim::run(1, |sim| async move { sim.random() }),
+    ///               tenure_sim::run(1, |sim| async move { sim.random() }));
+    /// assert_eq!(a, b);
+    /// ```
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.world.with(|state| state.schedule.dice().next())
+    }
+
+    /// A number from 0 up to, but not including, `bound`, that the seed decides.
+    #[must_use]
+    pub fn below(&self, bound: u64) -> u64 {
+        self.world.with(|state| state.schedule.dice().below(bound))
+    }
+
+    /// Waits for `duration` of virtual time.
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        self.sleep_until(self.now() + duration)
+    }
+
+    /// Lets the other ready tasks run, if the scheduler chooses them.
+    pub async fn yield_now(&self) {
+        let mut yielded = false;
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Moves the clock forward at once, as when the machine was suspended: every timer on the way is late.
+    pub fn jump(&self, by: Duration) {
+        let wakers = self.world.with(|state| state.jump(by));
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Writes a line into the trace.
+    pub fn note(&self, line: impl FnOnce() -> String) {
+        self.world.with(|state| state.note(line));
+    }
+
+    /// How many times a task was polled so far.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.world.with(|state| state.steps())
+    }
+
+    pub(crate) const fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+}
+
+impl Timer for Sim {
+    type Sleep = Sleep;
+
+    fn now(&self) -> Instant {
+        self.world.with(|state| state.now)
+    }
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        Sleep {
+            world: self.world.clone(),
+            at,
+            key: None,
+        }
+    }
+
+    fn entropy(&self) -> u64 {
+        self.random()
+    }
+}
+
+impl Spawn for Sim {
+    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, future: F) {
+        self.world.with(|state| {
+            let number = state.steps();
+            let id = state.add_task(format!("task spawned at step {number}"));
+            state.spawned.push((id, Box::pin(future)));
+        });
+    }
+}
+
+impl SpawnLocal for Sim {
+    fn spawn_local<F: Future<Output = ()> + 'static>(&self, future: F) {
+        let id = self.world.with(|state| {
+            let number = state.steps();
+            state.add_task(format!("task spawned at step {number}"))
+        });
+        spawn_here(&self.world, id, Box::pin(future));
+    }
+}
+
+impl std::fmt::Debug for Sim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sim")
+            .field("now", &self.now())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A task of a simulation. Awaiting it gives its output; dropping it leaves it running.
+#[must_use = "a task runs whether it is awaited or not; drop it on purpose"]
+pub struct Task<T> {
+    world: Arc<World>,
+    id: TaskId,
+    cell: Rc<RefCell<Outcome<T>>>,
+}
+
+struct Outcome<T> {
+    output: Option<T>,
+    waker: Option<Waker>,
+}
+
+impl<T> Task<T> {
+    /// Drops the task's future once the current step is done.
+    pub fn cancel(self) {
+        self.world.with(|state| state.cancel(self.id));
+    }
+
+    /// Has the task's future dropped after the world's step of this number, if it has not ended by then.
+    pub(crate) fn cancel_after(&self, step: u64) {
+        self.world.with(|state| state.cancel_after(step, self.id));
+    }
+
+    /// Whether the task has ended or was cancelled.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.world.with(|state| state.has_ended(self.id))
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let mut outcome = self.cell.borrow_mut();
+        match outcome.output.take() {
+            Some(output) => Poll::Ready(output),
+            None => {
+                outcome.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.id.0)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The sleep of [`Sim`].
+#[must_use = "a sleep does nothing unless it is awaited"]
+pub struct Sleep {
+    world: Arc<World>,
+    at: Instant,
+    key: Option<TimerKey>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let (at, key) = (self.at, self.key);
+        let (key, replaced) = self.world.with(|state| match key {
+            _ if state.now >= at && at != Instant::MAX => {
+                (None, key.and_then(|key| state.clear_timer(key)))
+            }
+            // Later than everything: no timer at all, so that a deadlock shows as one.
+            _ if at == Instant::MAX => (None, None),
+            Some(key) => {
+                let replaced = state.renew_timer(key, waker);
+                (Some(key), replaced)
+            }
+            None => (Some(state.set_timer(at, waker)), None),
+        });
+        drop(replaced);
+        self.key = key;
+        if key.is_none() && at != Instant::MAX {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            let waker = self.world.with(|state| state.clear_timer(key));
+            drop(waker);
+        }
+    }
+}
+
+impl std::fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sleep")
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
