@@ -47,6 +47,10 @@ impl Schedule {
                 }
                 let taken = script[*next].taken;
                 *next += 1;
+                assert!(
+                    taken < of,
+                    "the order that is replayed is not one of this world"
+                );
                 taken
             }
         }

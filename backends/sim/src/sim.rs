@@ -82,7 +82,7 @@ impl Sim {
         }
     }
 
-    /// A number that the seed decides.
+    /// A number that the seed decides. Take all your random numbers from here, or a seed no longer replays.
     ///
     /// ```
     /// let (a, b) = (tenure_sim::run(1, |sim| async move { sim.random() }),
@@ -95,17 +95,47 @@ impl Sim {
     }
 
     /// A number from 0 up to, but not including, `bound`, that the seed decides.
+    ///
+    /// ```
+    /// let die = tenure_sim::run(1, |sim| async move { 1 + sim.below(6) });
+    /// assert!((1..=6).contains(&die));
+    /// ```
     #[must_use]
     pub fn below(&self, bound: u64) -> u64 {
         self.world.with(|state| state.schedule.dice().below(bound))
     }
 
     /// Waits for `duration` of virtual time.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure_core::Timer;
+    /// let woke_at = tenure_sim::run(1, |sim| async move {
+    ///     sim.sleep(Duration::from_secs(9)).await;
+    ///     sim.now()
+    /// });
+    /// assert_eq!(woke_at.as_nanos(), 9_000_000_000);
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the sleep takes its timer away.
     pub fn sleep(&self, duration: Duration) -> Sleep {
         self.sleep_until(self.now() + duration)
     }
 
     /// Lets the other ready tasks run, if the scheduler chooses them.
+    ///
+    /// ```
+    /// tenure_sim::run(1, |sim| async move {
+    ///     let other = sim.task("other", async {});
+    ///     while !other.is_over() {
+    ///         sim.yield_now().await;
+    ///     }
+    /// });
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
     pub async fn yield_now(&self) {
         let mut yielded = false;
         std::future::poll_fn(|cx| {
@@ -119,17 +149,94 @@ impl Sim {
     }
 
     /// Moves the clock forward at once, as when the machine was suspended: every timer on the way is late.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure_core::Timer;
+    /// tenure_sim::run(1, |sim| async move {
+    ///     let sleep = sim.sleep(Duration::from_secs(1));
+    ///     sim.jump(Duration::from_secs(60));
+    ///     sleep.await;
+    ///     assert_eq!(sim.now().as_nanos(), 60_000_000_000);
+    /// });
+    /// ```
     pub fn jump(&self, by: Duration) {
         let wakers = self.world.with(|state| state.jump(by));
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Writes a line into the trace.
+    /// From now on, about one step in so many polls a task that nothing woke, as every future has to
+    /// bear. The seed says when and which.
+    ///
+    /// Such polls hide lost wake-ups, so run a world without them as well.
+    ///
+    /// # Panics
+    /// If `one_in` is less than 2: nobody who was woken would ever run.
+    ///
+    /// ```
+    /// let steps = |spurious| tenure_sim::run(1, move |sim| async move {
+    ///     if spurious {
+    ///         sim.poll_spuriously(2);
+    ///     }
+    ///     let sleeper = sim.task("sleeper", sim.sleep(std::time::Duration::from_secs(1)));
+    ///     for _ in 0..20 {
+    ///         sim.yield_now().await;
+    ///     }
+    ///     sleeper.await;
+    ///     sim.steps()
+    /// });
+    /// assert!(steps(true) > steps(false));
+    /// ```
+    pub fn poll_spuriously(&self, one_in: u64) {
+        assert!(
+            one_in >= 2,
+            "`one_in` ({one_in}) is below 2: nobody who was woken would ever run"
+        );
+        self.world.with(|state| state.poll_spuriously(one_in));
+    }
+
+    /// From now on, a task that could go on is left for another at most so many times (a preemption, in
+    /// the sense of CHESS, Musuvathi and Qadeer, 2007). A task that has to wait is left for any other.
+    ///
+    /// Most faults of interleaving need two preemptions or fewer; the bound keeps
+    /// [`exhaust`](crate::exhaust) from trying the rest.
+    ///
+    /// ```
+    /// let orders = |preemptions| tenure_sim::exhaust(10_000, |sim| async move {
+    ///     sim.limit_preemptions(preemptions);
+    ///     let walk = |sim: tenure_sim::Sim| async move {
+    ///         sim.yield_now().await;
+    ///         sim.yield_now().await;
+    ///     };
+    ///     let (a, b) = (sim.task("a", walk(sim.clone())), sim.task("b", walk(sim.clone())));
+    ///     a.await;
+    ///     b.await;
+    /// }).runs;
+    /// assert!(orders(0) < orders(1) && orders(1) < orders(9));
+    /// ```
+    pub fn limit_preemptions(&self, most: u64) {
+        self.world.with(|state| state.limit_preemptions(most));
+    }
+
+    /// Writes a line into the trace. Where none is kept, `line` is not called.
+    ///
+    /// ```
+    /// let run = tenure_sim::run_traced(1, |sim| async move { sim.note(|| "here".into()) });
+    /// assert!(run.trace.contains("here"));
+    /// ```
     pub fn note(&self, line: impl FnOnce() -> String) {
-        self.world.with(|state| state.note(line));
+        if self.world.with(|state| state.is_traced()) {
+            // Outside the lock, because `line` may ask for the time.
+            let line = line();
+            self.world.with(|state| state.note(|| line));
+        }
     }
 
     /// How many times a task was polled so far.
+    ///
+    /// ```
+    /// assert_eq!(tenure_sim::run(1, |sim| async move { sim.steps() }), 1);
+    /// ```
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.world.with(|state| state.steps())
@@ -189,6 +296,17 @@ impl std::fmt::Debug for Sim {
 }
 
 /// A task of a simulation. Awaiting it gives its output; dropping it leaves it running.
+///
+/// ```
+/// tenure_sim::run(1, |sim| async move {
+///     let task = sim.task("adds", async { 1 + 1 });
+///     assert!(!task.is_over());
+///     assert_eq!(task.await, 2);
+/// });
+/// ```
+///
+/// # Cancel safety
+/// Dropping it, awaited or not, leaves the task running.
 #[must_use = "a task runs whether it is awaited or not; drop it on purpose"]
 pub struct Task<T> {
     world: Arc<World>,
@@ -203,16 +321,33 @@ struct Outcome<T> {
 
 impl<T> Task<T> {
     /// Drops the task's future once the current step is done.
+    ///
+    /// ```
+    /// tenure_sim::run(1, |sim| async move {
+    ///     let alive = std::rc::Rc::new(());
+    ///     let held = alive.clone();
+    ///     let task = sim.task("waits", async move {
+    ///         std::future::pending::<()>().await;
+    ///         drop(held);
+    ///     });
+    ///     task.cancel();
+    ///     sim.yield_now().await;
+    ///     assert_eq!(std::rc::Rc::strong_count(&alive), 1);
+    /// });
+    /// ```
     pub fn cancel(self) {
         self.world.with(|state| state.cancel(self.id));
     }
 
-    /// Has the task's future dropped after the world's step of this number, if it has not ended by then.
-    pub(crate) fn cancel_after(&self, step: u64) {
-        self.world.with(|state| state.cancel_after(step, self.id));
-    }
-
     /// Whether the task has ended or was cancelled.
+    ///
+    /// ```
+    /// tenure_sim::run(1, |sim| async move {
+    ///     let task = sim.task("sleeps", sim.sleep(std::time::Duration::from_secs(1)));
+    ///     sim.sleep(std::time::Duration::from_secs(2)).await;
+    ///     assert!(task.is_over());
+    /// });
+    /// ```
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.world.with(|state| state.has_ended(self.id))
@@ -243,6 +378,17 @@ impl<T> std::fmt::Debug for Task<T> {
 }
 
 /// The sleep of [`Sim`].
+///
+/// ```
+/// use std::time::Duration;
+/// tenure_sim::run(1, |sim| async move {
+///     let sleep: tenure_sim::Sleep = sim.sleep(Duration::from_millis(5));
+///     sleep.await;
+/// });
+/// ```
+///
+/// # Cancel safety
+/// Dropping it takes its timer away.
 #[must_use = "a sleep does nothing unless it is awaited"]
 pub struct Sleep {
     world: Arc<World>,

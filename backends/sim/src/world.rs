@@ -30,7 +30,7 @@ pub(crate) struct State {
     /// By instant, and then by the order in which they were set.
     timers: BTreeMap<TimerKey, Waker>,
     timers_set: u64,
-    /// Tasks that were woken and not polled since, in the order of their wakes.
+    /// Tasks that may be polled, in the order of their wakes.
     ready: Vec<TaskId>,
     tasks: Vec<TaskInfo>,
     cancelled: Vec<TaskId>,
@@ -38,8 +38,12 @@ pub(crate) struct State {
     pub(crate) schedule: Schedule,
     trace: Option<String>,
     steps: u64,
-    /// After which step a task is to be dropped, for the exploration of cancellation.
-    cancel_after: Option<(u64, TaskId)>,
+    /// The task that was polled last.
+    last: Option<TaskId>,
+    /// How often a task that could go on may still be left for another; without a limit, always.
+    preemptions_left: Option<u64>,
+    /// One step in so many polls a task that was not woken.
+    spurious_one_in: Option<u64>,
 }
 
 pub(crate) type TimerKey = (Instant, u64);
@@ -50,6 +54,16 @@ struct TaskInfo {
     name: String,
     waiting_since: Instant,
     ended: bool,
+    /// Whether it was woken since it was last polled, so that a second wake costs nothing.
+    woken: bool,
+    /// Whether it is kept from being polled, however often it is woken.
+    held: bool,
+}
+
+impl TaskInfo {
+    const fn is_ready(&self) -> bool {
+        self.woken && !self.held
+    }
 }
 
 impl World {
@@ -66,7 +80,9 @@ impl World {
                 schedule,
                 trace: traced.then(String::new),
                 steps: 0,
-                cancel_after: None,
+                last: None,
+                preemptions_left: None,
+                spurious_one_in: None,
             }),
         })
     }
@@ -85,6 +101,8 @@ impl State {
             name,
             waiting_since: self.now,
             ended: false,
+            woken: true,
+            held: false,
         });
         self.ready.push(id);
         id
@@ -93,40 +111,111 @@ impl State {
     pub(crate) fn end_task(&mut self, task: TaskId) {
         let info = &mut self.tasks[task.0];
         info.ended = true;
-        let name = info.name.clone();
-        self.ready.retain(|ready| *ready != task);
-        self.note(|| format!("{name} has ended"));
-    }
-
-    /// Chooses among the ready tasks.
-    pub(crate) fn next_step(&mut self) -> Option<TaskId> {
-        if self.ready.is_empty() {
-            return None;
+        if info.is_ready() {
+            self.ready.retain(|ready| *ready != task);
         }
-        let chosen = self.schedule.choose(self.ready.len());
-        let task = self.ready.remove(chosen);
-        self.steps += 1;
-        let now = self.now;
-        let info = &mut self.tasks[task.0];
-        info.waiting_since = now;
         if self.trace.is_some() {
-            let name = info.name.clone();
-            self.note(|| format!("{name} runs"));
+            let name = self.tasks[task.0].name.clone();
+            self.note(|| format!("{name} has ended"));
         }
-        Some(task)
     }
 
-    pub(crate) fn step_done(&mut self, _task: TaskId) {
-        if let Some((after, task)) = self.cancel_after {
-            if self.steps >= after {
-                self.cancel_after = None;
-                self.cancel(task);
+    pub(crate) fn wake(&mut self, task: TaskId) {
+        let info = &mut self.tasks[task.0];
+        if !info.ended && !info.woken {
+            info.woken = true;
+            if !info.held {
+                self.ready.push(task);
             }
         }
     }
 
-    pub(crate) fn cancel_after(&mut self, step: u64, task: TaskId) {
-        self.cancel_after = Some((step, task));
+    /// Keeps a task from being polled until it is let go. What wakes it meanwhile is not lost.
+    pub(crate) fn hold(&mut self, task: TaskId) {
+        self.tasks[task.0].held = true;
+        self.ready.retain(|ready| *ready != task);
+    }
+
+    pub(crate) fn let_go(&mut self, task: TaskId) {
+        let info = &mut self.tasks[task.0];
+        if std::mem::take(&mut info.held) && info.is_ready() && !info.ended {
+            self.ready.push(task);
+        }
+    }
+
+    pub(crate) fn is_woken(&self, task: TaskId) -> bool {
+        self.tasks[task.0].woken
+    }
+
+    /// Chooses who is polled next: one of the ready tasks, or now and then one that was not woken, if
+    /// that is asked for.
+    pub(crate) fn next_step(&mut self) -> Option<TaskId> {
+        let task = match self.choose_spurious() {
+            Some(task) => task,
+            None => self.choose_ready()?,
+        };
+        self.steps += 1;
+        self.last = Some(task);
+        let now = self.now;
+        let info = &mut self.tasks[task.0];
+        let woken = std::mem::take(&mut info.woken);
+        info.waiting_since = now;
+        if self.trace.is_some() {
+            let name = info.name.clone();
+            let why = if woken {
+                ""
+            } else {
+                ", though nothing woke it"
+            };
+            self.note(|| format!("{name} runs{why}"));
+        }
+        Some(task)
+    }
+
+    fn choose_ready(&mut self) -> Option<TaskId> {
+        if self.ready.is_empty() {
+            return None;
+        }
+        let chosen = self.choose_place();
+        Some(self.ready.remove(chosen))
+    }
+
+    fn choose_place(&mut self) -> usize {
+        let of = self.ready.len();
+        let Some(left) = self.preemptions_left else {
+            return self.schedule.choose(of);
+        };
+        let last = self.last;
+        let goes_on = self.ready.iter().position(|ready| Some(*ready) == last);
+        match goes_on {
+            Some(place) if left == 0 => place,
+            Some(place) => {
+                let chosen = self.schedule.choose(of);
+                self.preemptions_left = Some(left - u64::from(chosen != place));
+                chosen
+            }
+            None => self.schedule.choose(of),
+        }
+    }
+
+    /// A task that waits, if it is time for such a poll. Where nothing else goes on there is none, so
+    /// that a deadlock stays one.
+    fn choose_spurious(&mut self) -> Option<TaskId> {
+        let one_in = self.spurious_one_in?;
+        if self.ready.is_empty() || self.schedule.dice().below(one_in) > 0 {
+            return None;
+        }
+        let drawn = self.schedule.dice().below(self.tasks.len() as u64) as usize;
+        let info = &self.tasks[drawn];
+        (!info.ended && !info.woken && !info.held).then_some(TaskId(drawn))
+    }
+
+    pub(crate) fn poll_spuriously(&mut self, one_in: u64) {
+        self.spurious_one_in = Some(one_in);
+    }
+
+    pub(crate) fn limit_preemptions(&mut self, most: u64) {
+        self.preemptions_left = Some(most);
     }
 
     /// Has the task's future dropped before the next step.
@@ -154,6 +243,10 @@ impl State {
             let nanos = self.now.as_nanos();
             let _ = writeln!(trace, "{nanos:>15} {}", line());
         }
+    }
+
+    pub(crate) const fn is_traced(&self) -> bool {
+        self.trace.is_some()
     }
 
     pub(crate) fn take_trace(&mut self) -> String {
@@ -190,9 +283,14 @@ impl State {
     }
 
     fn due(&mut self) -> Vec<Waker> {
-        let later = self.timers.split_off(&(self.now, u64::MAX));
-        let due = std::mem::replace(&mut self.timers, later);
-        due.into_values().collect()
+        let mut due = Vec::new();
+        while let Some(first) = self.timers.first_entry() {
+            if first.key().0 > self.now {
+                break;
+            }
+            due.push(first.remove());
+        }
+        due
     }
 
     pub(crate) fn deadlock(&self) -> String {
@@ -204,8 +302,8 @@ impl State {
         text
     }
 
-    pub(crate) fn spinning(&self, task: TaskId) -> String {
-        let name = &self.tasks[task.0].name;
+    pub(crate) fn spinning(&self) -> String {
+        let name = self.last.map_or("none", |task| &self.tasks[task.0].name);
         let now = self.now.saturating_duration_since(Instant::EPOCH);
         format!(
             "livelock: tasks run on and on at {now:?} and the clock stands still; the last was {name}"
@@ -224,8 +322,17 @@ impl State {
 
 /// Wakes one task of one world.
 pub(crate) struct TaskWaker {
-    pub(crate) world: Arc<World>,
-    pub(crate) task: TaskId,
+    world: Arc<World>,
+    task: TaskId,
+}
+
+impl TaskWaker {
+    pub(crate) fn of(world: &Arc<World>, task: TaskId) -> Waker {
+        Waker::from(Arc::new(Self {
+            world: world.clone(),
+            task,
+        }))
+    }
 }
 
 impl Wake for TaskWaker {
@@ -234,11 +341,6 @@ impl Wake for TaskWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let task = self.task;
-        self.world.with(|state| {
-            if !state.tasks[task.0].ended && !state.ready.contains(&task) {
-                state.ready.push(task);
-            }
-        });
+        self.world.with(|state| state.wake(self.task));
     }
 }
