@@ -5,7 +5,8 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
+use std::time::Duration;
 
 use crate::world::{TaskId, TaskWaker, World};
 
@@ -14,10 +15,14 @@ pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 /// A task that is polled more often than this while the clock stands still is taken to spin.
 const MOST_STEPS_AT_ONE_INSTANT: u64 = 1_000_000;
 
+/// A main task that waits for longer than this while the timers of others go on is taken to wait for
+/// ever: background work that repeats would hide a deadlock otherwise.
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Runs `main` and what it spawns until `main` ends, then drops what is left.
 ///
 /// # Panics
-/// If every task waits and no timer is set, if one spins, or if a task panics.
+/// If every task waits and no timer is set, if `main` waits for ever, if a task spins, or if one panics.
 pub(crate) fn run_world<F: Future>(world: &Arc<World>, main: F) -> F::Output {
     Executor::enter(world).run("main", main)
 }
@@ -29,14 +34,14 @@ pub(crate) struct Executor {
     steps_at_this_instant: u64,
 }
 
-/// What a step of the world was.
+/// What the world does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// A task was polled.
-    Polled,
+pub(crate) enum Next {
+    /// This task is to be polled.
+    Task(TaskId),
     /// Nothing was ready, and the clock moved on to the next timer.
     TimePassed,
-    /// Nothing was ready, and no timer was set.
+    /// Nothing was ready, and no timer was set, or one who is held could run.
     Stuck,
 }
 
@@ -53,11 +58,7 @@ impl Executor {
     pub(crate) fn run<F: Future>(&mut self, name: &str, future: F) -> F::Output {
         let mut output = None;
         let mut front = Front::new(self.world(), name, async { output = Some(future.await) });
-        while !front.is_over() {
-            if self.step(&mut [&mut front]) == Step::Stuck {
-                self.report_deadlock();
-            }
-        }
+        self.run_to_end(&mut front);
         drop(front);
         match output {
             Some(output) => output,
@@ -65,30 +66,56 @@ impl Executor {
         }
     }
 
-    /// Polls one task, or moves the clock. `fronts` are the futures that are driven from outside.
-    pub(crate) fn step(&mut self, fronts: &mut [&mut Front<'_>]) -> Step {
-        let world = self.world().clone();
-        self.tasks.take_up(&world);
+    pub(crate) fn run_to_end(&mut self, front: &mut Front<'_>) {
+        while !front.is_over() {
+            match self.next() {
+                Next::Task(task) => self.poll(task, &mut [front]),
+                Next::TimePassed => self.expect_patience(front),
+                Next::Stuck => self.report_deadlock(),
+            }
+        }
+    }
+
+    /// Chooses the task to poll, or moves the clock.
+    pub(crate) fn next(&mut self) -> Next {
+        let world = &self.entered.world;
+        self.tasks.take_up(world);
         let Some(task) = world.with(|state| state.next_step()) else {
             self.steps_at_this_instant = 0;
             return match world.with(|state| state.advance()) {
                 Some(wakers) => {
                     wakers.into_iter().for_each(Waker::wake);
-                    Step::TimePassed
+                    Next::TimePassed
                 }
-                None => Step::Stuck,
+                None => Next::Stuck,
             };
         };
         self.steps_at_this_instant += 1;
         if self.steps_at_this_instant > MOST_STEPS_AT_ONE_INSTANT {
             panic!("{}", world.with(|state| state.spinning()));
         }
+        Next::Task(task)
+    }
+
+    /// Polls a task. `fronts` are the futures that are driven from outside.
+    pub(crate) fn poll(&mut self, task: TaskId, fronts: &mut [&mut Front<'_>]) {
+        let world = &self.entered.world;
         match fronts.iter_mut().find(|front| front.task == task) {
             Some(front) => front.poll(),
-            None => self.tasks.poll(&world, task),
+            None => self.tasks.poll(world, task),
         }
-        self.tasks.drop_cancelled(&world);
-        Step::Polled
+        self.tasks.drop_cancelled(world);
+    }
+
+    /// # Panics
+    /// If `front` waits and waits while the timers of others go on.
+    pub(crate) fn expect_patience(&self, front: &Front<'_>) {
+        self.world().with(|state| {
+            let waited = state.time_passed() - front.polled_after;
+            if waited > LONGEST_WAIT && !state.is_woken(front.task) {
+                panic!("{}", state.stall(front.task, LONGEST_WAIT));
+            }
+        });
     }
 
     /// # Panics
@@ -110,8 +137,8 @@ pub(crate) struct Front<'f> {
     waker: Waker,
     future: Option<Pin<Box<dyn Future<Output = ()> + 'f>>>,
     polls: u64,
-    /// In place of which poll it is dropped.
-    dropped_instead_of: Option<u64>,
+    /// How much time had passed when it was last polled.
+    polled_after: Duration,
 }
 
 impl<'f> Front<'f> {
@@ -120,20 +147,16 @@ impl<'f> Front<'f> {
         name: &str,
         future: impl Future<Output = ()> + 'f,
     ) -> Self {
-        let task = world.with(|state| state.add_task(name.into()));
+        let (task, polled_after) =
+            world.with(|state| (state.add_task(name.into()), state.time_passed()));
         Self {
             world: world.clone(),
             task,
             waker: TaskWaker::of(world, task),
             future: Some(Box::pin(future)),
             polls: 0,
-            dropped_instead_of: None,
+            polled_after,
         }
-    }
-
-    /// Has it dropped when it would be polled for this time.
-    pub(crate) const fn drop_instead_of_poll(&mut self, number: u64) {
-        self.dropped_instead_of = Some(number);
     }
 
     /// Drops the future, now.
@@ -146,14 +169,12 @@ impl<'f> Front<'f> {
 
     /// Drops the future while the stack unwinds, as when the code around it panics.
     pub(crate) fn cancel_by_panic(&mut self) {
-        struct Unwinding;
         let future = self.future.take();
         // `resume_unwind` unwinds as a panic does, and prints nothing.
-        let unwound = catch_unwind(AssertUnwindSafe(|| {
+        let _unwound = catch_unwind(AssertUnwindSafe(|| {
             let _dropped = future;
-            resume_unwind(Box::new(Unwinding));
+            resume_unwind(Box::new(()));
         }));
-        debug_assert!(unwound.is_err_and(|payload| payload.is::<Unwinding>()));
         self.world.with(|state| state.end_task(self.task));
     }
 
@@ -171,13 +192,11 @@ impl<'f> Front<'f> {
     }
 
     fn poll(&mut self) {
-        if self.dropped_instead_of == Some(self.polls + 1) {
-            return self.cancel();
-        }
         let Some(future) = &mut self.future else {
             return;
         };
         self.polls += 1;
+        self.polled_after = self.world.with(|state| state.time_passed());
         let mut cx = Context::from_waker(&self.waker);
         if future.as_mut().poll(&mut cx).is_ready() {
             self.cancel();

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod cancel;
 mod executor;
 mod explore;
 mod faults;
@@ -13,6 +14,7 @@ mod sim;
 mod world;
 
 pub use backend::{Backend, Ended};
+pub use cancel::{Cancelled, cancel_everywhere, cancel_pairs};
 pub use explore::{Explored, exhaust, explore};
 pub use faults::{Fault, Faults, Hook};
 pub use resource::{FaultyError, FaultyResource, FaultyValue, SharedFaultyResource};

@@ -1,7 +1,9 @@
 //! How a failing run is found again: environment variables, and the line that says what to set them to.
 
+use std::fmt::Display;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::world::World;
@@ -52,8 +54,12 @@ fn parse_order(text: &str) -> Option<Vec<usize>> {
 }
 
 /// The one moment of cancellation to run, if the environment names one.
-pub(crate) fn moment_to_run() -> Option<String> {
-    std::env::var(CANCEL).ok()
+pub(crate) fn moment_to_run<M: FromStr>() -> Option<M> {
+    let text = std::env::var(CANCEL).ok()?;
+    match text.parse() {
+        Ok(moment) => Some(moment),
+        Err(_) => panic!("{CANCEL} is `{text}`: it must be a moment as it was printed"),
+    }
 }
 
 /// The line that replays a seed.
@@ -62,7 +68,7 @@ pub(crate) fn seed_line(seed: u64, test: &str) -> String {
 }
 
 /// The line that replays one moment of cancellation.
-pub(crate) fn moment_line(seed: u64, moment: &str, test: &str) -> String {
+pub(crate) fn moment_line(seed: u64, moment: impl Display, test: &str) -> String {
     format!("replay it with: {SEEDS}={seed} {CANCEL}={moment} {test}")
 }
 

@@ -30,8 +30,12 @@ pub(crate) struct State {
     /// By instant, and then by the order in which they were set.
     timers: BTreeMap<TimerKey, Waker>,
     timers_set: u64,
+    /// How far timers, not jumps, have moved the clock.
+    time_passed: Duration,
     /// Tasks that may be polled, in the order of their wakes.
     ready: Vec<TaskId>,
+    /// Tasks that may not.
+    held: Vec<TaskId>,
     tasks: Vec<TaskInfo>,
     cancelled: Vec<TaskId>,
     pub(crate) spawned: Vec<(TaskId, SendFuture)>,
@@ -60,12 +64,6 @@ struct TaskInfo {
     held: bool,
 }
 
-impl TaskInfo {
-    const fn is_ready(&self) -> bool {
-        self.woken && !self.held
-    }
-}
-
 impl World {
     pub(crate) fn new(schedule: Schedule, traced: bool) -> Arc<Self> {
         Arc::new(Self {
@@ -73,7 +71,9 @@ impl World {
                 now: Instant::EPOCH,
                 timers: BTreeMap::new(),
                 timers_set: 0,
+                time_passed: Duration::ZERO,
                 ready: Vec::new(),
+                held: Vec::new(),
                 tasks: Vec::new(),
                 cancelled: Vec::new(),
                 spawned: Vec::new(),
@@ -111,7 +111,9 @@ impl State {
     pub(crate) fn end_task(&mut self, task: TaskId) {
         let info = &mut self.tasks[task.0];
         info.ended = true;
-        if info.is_ready() {
+        if info.held {
+            self.held.retain(|held| *held != task);
+        } else if info.woken {
             self.ready.retain(|ready| *ready != task);
         }
         if self.trace.is_some() {
@@ -132,14 +134,19 @@ impl State {
 
     /// Keeps a task from being polled until it is let go. What wakes it meanwhile is not lost.
     pub(crate) fn hold(&mut self, task: TaskId) {
-        self.tasks[task.0].held = true;
-        self.ready.retain(|ready| *ready != task);
+        if !std::mem::replace(&mut self.tasks[task.0].held, true) {
+            self.ready.retain(|ready| *ready != task);
+            self.held.push(task);
+        }
     }
 
     pub(crate) fn let_go(&mut self, task: TaskId) {
         let info = &mut self.tasks[task.0];
-        if std::mem::take(&mut info.held) && info.is_ready() && !info.ended {
-            self.ready.push(task);
+        if std::mem::take(&mut info.held) {
+            if info.woken && !info.ended {
+                self.ready.push(task);
+            }
+            self.held.retain(|held| *held != task);
         }
     }
 
@@ -268,9 +275,14 @@ impl State {
         self.timers.remove(&key)
     }
 
-    /// Moves the clock to the next timer, and hands out the wakers of all that are due then.
+    /// Moves the clock to the next timer, and hands out the wakers of all that are due then. Time does
+    /// not pass for a task that is held although it could run.
     pub(crate) fn advance(&mut self) -> Option<Vec<Waker>> {
+        if self.held.iter().any(|task| self.tasks[task.0].woken) {
+            return None;
+        }
         let (&(at, _), _) = self.timers.first_key_value()?;
+        self.time_passed += at - self.now;
         self.now = self.now.max(at);
         Some(self.due())
     }
@@ -293,10 +305,27 @@ impl State {
         due
     }
 
+    pub(crate) const fn time_passed(&self) -> Duration {
+        self.time_passed
+    }
+
     pub(crate) fn deadlock(&self) -> String {
-        let mut text = String::from("deadlock: every task waits and no timer is set.");
+        let waiting = self.waiting();
+        format!("deadlock: every task waits and no timer is set.{waiting}")
+    }
+
+    pub(crate) fn stall(&self, task: TaskId, limit: Duration) -> String {
+        let (name, waiting) = (&self.tasks[task.0].name, self.waiting());
+        let days = limit.as_secs() / (24 * 60 * 60);
+        format!(
+            "deadlock: {name} has waited for {days} days while the timers of others went on.{waiting}"
+        )
+    }
+
+    fn waiting(&self) -> String {
+        let mut text = String::new();
         for task in self.tasks.iter().filter(|task| !task.ended) {
-            let since = task.waiting_since.saturating_duration_since(Instant::EPOCH);
+            let since = task.waiting_since - Instant::EPOCH;
             let _ = write!(text, "\n  {} waits since {since:?}", task.name);
         }
         text
