@@ -444,7 +444,7 @@ impl Life {
         }
     }
 
-    const fn is_live(&self) -> bool {
+    fn is_live(&self) -> bool {
         self.endings.is_empty()
     }
 
