@@ -1,0 +1,8 @@
+//! What the simulator shows of the library: worlds drawn from a seed, operations dropped wherever they
+//! can be, models. `README.md` of the folder above says which bug each part was seen to catch.
+#![cfg(test)]
+#![forbid(unsafe_code)]
+
+mod drawn;
+mod patience;
+mod pool;

@@ -1,0 +1,3 @@
+//! The pool in the simulator.
+
+mod random;

@@ -1,0 +1,208 @@
+//! Pools of every configuration, used in every way, on backends on which everything goes wrong.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tenure_core::{OwnedLease, Pool, Start};
+use tenure_sim::{Backend, Faults, FaultyResource, Sim, Task, explore};
+
+use crate::drawn::{a_limit, backend, coin, heal, retry, some_limit, some_time};
+use crate::patience::Patience;
+
+/// As many worlds as the tests of every build explore.
+const SEEDS: u64 = 10_000;
+
+#[test]
+fn random_worlds_lose_nothing() {
+    let explored = explore(0..SEEDS, |sim| async move {
+        if sim.below(4) == 0 {
+            sim.poll_spuriously(4);
+        }
+        let world = World::drawn(&sim);
+        let users: Vec<_> = (0..2 + sim.below(5))
+            .map(|number| sim.task(format!("user {number}"), world.clone().user()))
+            .collect();
+        for user in users {
+            user.await;
+        }
+        world.end().await;
+    });
+    println!("{} pools, {} steps", explored.runs, explored.steps);
+}
+
+type FaultyPool = Pool<FaultyResource, Sim>;
+
+#[derive(Clone)]
+struct World {
+    sim: Sim,
+    backend: Backend,
+    pool: FaultyPool,
+    max_size: usize,
+    /// Absent where the pool has none, or has lost it.
+    runner: Rc<RefCell<Option<Task<()>>>>,
+    /// Leases that one task took and another may give back.
+    passed_on: Rc<RefCell<Vec<OwnedLease<FaultyResource, Sim>>>>,
+}
+
+impl World {
+    fn drawn(sim: &Sim) -> Self {
+        let backend = backend(sim);
+        let max_size = 1 + sim.below(4) as usize;
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .name("drawn")
+            .max_size(max_size)
+            .min_size(sim.below(max_size as u64 + 1) as usize)
+            .idle_timeout(some_limit(sim, 20))
+            .check_every(some_limit(sim, 10))
+            .check_timeout(a_limit(sim, 5))
+            .open_timeout(a_limit(sim, 5))
+            .close_timeout(a_limit(sim, 5))
+            .acquire_timeout(a_limit(sim, 30))
+            .retry(retry(sim))
+            .start(if coin(sim) {
+                Start::Lazily
+            } else {
+                Start::InBackground
+            });
+        let (pool, runner) = builder
+            .build_with_runner(sim.clone())
+            .expect("a configuration that makes sense");
+        let runner = match sim.below(3) {
+            0 => None,
+            _ => Some(sim.task("runner", runner.run())),
+        };
+        Self {
+            sim: sim.clone(),
+            backend,
+            pool,
+            max_size,
+            runner: Rc::new(RefCell::new(runner)),
+            passed_on: Rc::default(),
+        }
+    }
+
+    async fn user(self) {
+        for _ in 0..1 + self.sim.below(8) {
+            self.act().await;
+            self.look();
+            if coin(&self.sim) {
+                self.sim.sleep(some_time(&self.sim, 3_000)).await;
+            }
+        }
+    }
+
+    async fn act(&self) {
+        let (sim, pool) = (&self.sim, &self.pool);
+        let patience = Patience::drawn(sim);
+        match sim.below(24) {
+            0..=6 => {
+                if let Some(Ok(lease)) = patience.wait(sim, pool.acquire()).await {
+                    self.look();
+                    sim.sleep(some_time(sim, 2_000)).await;
+                    match sim.below(8) {
+                        0 => lease.discard(),
+                        1 => lease.detach().end(),
+                        _ => drop(lease),
+                    }
+                }
+            }
+            7..=9 => {
+                let limit = some_time(sim, 10_000);
+                let began = tenure_core::Timer::now(sim);
+                let acquired = patience.wait(sim, pool.acquire_timeout(limit)).await;
+                let took = tenure_core::Timer::now(sim) - began;
+                assert!(took <= limit, "{took:?} of {limit:?}");
+                if let Some(Ok(_lease)) = acquired {
+                    sim.yield_now().await;
+                }
+            }
+            10..=12 => {
+                if let Some(Ok(lease)) = patience.wait(sim, pool.acquire_owned()).await {
+                    self.passed_on.borrow_mut().push(lease);
+                }
+            }
+            13..=15 => {
+                let lease = self.passed_on.borrow_mut().pop();
+                drop(lease);
+            }
+            16 => {
+                let lease = pool.try_acquire();
+                sim.yield_now().await;
+                drop(lease);
+            }
+            17 => drop(patience.wait(sim, pool.start()).await),
+            18 => {
+                let live = self.backend.live();
+                if !live.is_empty() {
+                    let index = sim.below(live.len() as u64) as usize;
+                    self.backend.break_value(live[index]);
+                }
+            }
+            19 => self.backend.break_all(),
+            20 => {
+                let runner = self.runner.borrow_mut().take();
+                if let Some(runner) = runner {
+                    runner.cancel();
+                }
+            }
+            21 => sim.sleep(Duration::from_secs(sim.below(30))).await,
+            22 if sim.below(4) == 0 => {
+                let within = some_time(sim, 5_000);
+                let _ = patience.wait(sim, pool.shutdown(within)).await;
+            }
+            _ => self.backend.set_faults(if coin(sim) {
+                Faults::none()
+            } else {
+                Faults::drawn(sim)
+            }),
+        }
+    }
+
+    /// What holds at any moment.
+    fn look(&self) {
+        let (audit, status) = (self.pool.audit(), self.pool.status());
+        assert!(audit.is_balanced(), "{audit}");
+        let taken = status.idle + status.in_use + status.checking + status.closing + status.opening;
+        assert_eq!(status.size, taken, "{status}");
+        assert!(status.size <= self.max_size, "{status}");
+        assert!(self.backend.most_live() <= self.max_size);
+        assert_eq!(audit.opened, self.backend.opened(), "{audit}");
+    }
+
+    /// Openings that began before the backend was healed may still fail, each once.
+    async fn is_served(&self) {
+        let mut refused = 0;
+        while let Err(error) = self.pool.acquire_timeout(Duration::from_secs(600)).await {
+            refused += 1;
+            assert!(refused <= self.max_size, "{error}");
+        }
+    }
+
+    /// Whatever happened: once the backend is well, whoever asks is served; and all ends.
+    async fn end(self) {
+        heal(&self.backend);
+        let kept = std::mem::take(&mut *self.passed_on.borrow_mut());
+        drop(kept);
+        if !self.pool.is_closed() {
+            self.is_served().await;
+        }
+        self.look();
+        if coin(&self.sim) {
+            let _ = self.pool.shutdown(some_time(&self.sim, 5_000)).await;
+            self.look();
+        }
+        if coin(&self.sim) {
+            let report = self.pool.close().await;
+            assert_eq!(report.still_in_use, 0, "{report}");
+            assert!(self.pool.audit().is_balanced(), "{}", self.pool.audit());
+            assert_eq!(self.pool.audit().live(), 0, "{}", self.pool.audit());
+        }
+        let runner = self.runner.borrow_mut().take();
+        drop(self.pool);
+        if let Some(runner) = runner {
+            runner.await;
+        }
+        self.backend.assert_accounted();
+    }
+}
