@@ -4,5 +4,6 @@
 #![forbid(unsafe_code)]
 
 mod drawn;
+mod managed;
 mod patience;
 mod pool;

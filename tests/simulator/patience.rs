@@ -27,6 +27,14 @@ impl Patience {
         }
     }
 
+    /// The same, with an end.
+    pub(crate) fn at_most(self, limit: Duration) -> Self {
+        match self {
+            Self::Endless => Self::Time(limit),
+            Self::Polls(_) | Self::Time(_) => self,
+        }
+    }
+
     /// Awaits `future`, unless patience ends before.
     pub(crate) async fn wait<F: Future>(self, sim: &Sim, future: F) -> Option<F::Output> {
         let mut future = pin!(future);

@@ -180,7 +180,9 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
 
     /// Opens the minimum and waits until it is open: for a program that should not come up without.
     ///
-    /// Called again, or beside another call, it does no more than is missing.
+    /// Called again, or beside another call, it does no more than is missing. It has no limit of its
+    /// own: on a backend whose values fail their checks as soon as they are open, it waits until
+    /// [`with_timeout`](crate::with_timeout) ends it.
     ///
     /// # Errors
     /// [`AcquireError::BackendDown`] when the retries are exhausted, [`AcquireError::Closed`] when the

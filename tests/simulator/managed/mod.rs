@@ -1,0 +1,3 @@
+//! Managed resources in the simulator.
+
+mod random;
