@@ -1,8 +1,9 @@
 //! What worlds of all kinds draw from their seed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::{Backoff, Jitter, Retry};
+use tenure_core::{Backoff, Event, EventSink, Jitter, Retry};
 use tenure_sim::{Backend, Faults, Hook, Sim};
 
 /// One of two, with even chances.
@@ -47,6 +48,12 @@ pub(crate) fn retry(sim: &Sim) -> Retry {
     }
 }
 
+/// Writes what happens into the trace.
+pub(crate) fn noted(sim: &Sim) -> Arc<dyn EventSink> {
+    let sim = sim.clone();
+    Arc::new(move |event: &Event<'_>| sim.note(|| event.to_string()))
+}
+
 /// A backend on which this or that goes wrong, and whose hooks take this or that long.
 pub(crate) fn backend(sim: &Sim) -> Backend {
     let backend = Backend::new(sim);
@@ -67,4 +74,4 @@ pub(crate) fn heal(backend: &Backend) {
     }
 }
 
-const HOOKS: [Hook; 3] = [Hook::Open, Hook::Check, Hook::Close];
+pub(crate) const HOOKS: [Hook; 3] = [Hook::Open, Hook::Check, Hook::Close];

@@ -7,3 +7,5 @@ mod drawn;
 mod managed;
 mod patience;
 mod pool;
+mod tell;
+mod trouble;

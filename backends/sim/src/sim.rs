@@ -320,7 +320,7 @@ struct Outcome<T> {
 }
 
 impl<T> Task<T> {
-    /// Drops the task's future once the current step is done.
+    /// Drops the task's future once the current step is done. Whoever awaits the task then waits for ever.
     ///
     /// ```
     /// tenure_sim::run(1, |sim| async move {
@@ -335,7 +335,7 @@ impl<T> Task<T> {
     ///     assert_eq!(std::rc::Rc::strong_count(&alive), 1);
     /// });
     /// ```
-    pub fn cancel(self) {
+    pub fn cancel(&self) {
         self.world.with(|state| state.cancel(self.id));
     }
 

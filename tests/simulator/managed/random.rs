@@ -2,6 +2,7 @@
 //! wrong.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tenure_core::managed::CallOptions;
 use tenure_core::{Budget, Managed, Start, State, Timer};
 use tenure_sim::{Backend, Faults, FaultyError, SharedFaultyResource, Sim, Task, explore};
 
-use crate::drawn::{a_limit, backend, coin, heal, retry, some_limit, some_time};
+use crate::drawn::{a_limit, backend, coin, heal, noted, retry, some_limit, some_time};
 use crate::patience::Patience;
 
 /// As many worlds as the tests of every build explore.
@@ -22,7 +23,7 @@ fn random_worlds_lose_nothing() {
             sim.poll_spuriously(4);
         }
         let world = World::drawn(&sim);
-        let watcher = sim.task("watcher", world.clone().watch());
+        let watcher = sim.task("watcher", world.watch());
         let users: Vec<_> = (0..2 + sim.below(5))
             .map(|number| sim.task(format!("user {number}"), world.clone().user()))
             .collect();
@@ -54,6 +55,7 @@ impl World {
         let fail_after = 1 + sim.below(3) as u32;
         let mut builder = Managed::builder(SharedFaultyResource::new(&backend))
             .name("drawn")
+            .events(noted(sim))
             .check_every(some_limit(sim, 10))
             .check_timeout(a_limit(sim, 5))
             .fail_after(fail_after)
@@ -87,32 +89,33 @@ impl World {
     }
 
     /// Sees every change in order, or learns how many it missed, and sees the last.
-    async fn watch(self) {
-        let (sim, abandoned) = (self.sim, self.abandoned);
+    fn watch(&self) -> impl Future<Output = ()> + use<> {
+        let (sim, abandoned) = (self.sim.clone(), self.abandoned.clone());
+        // Holds no handle: whoever watches is no reason to keep the value.
         let mut watch = self.managed.watch();
-        // Whoever watches is no reason to keep the value.
-        drop(self.managed);
-        let mut last: Option<(u64, State)> = None;
-        loop {
-            let changed = Patience::drawn(&sim).wait(&sim, watch.changed()).await;
-            let Some(change) = changed else {
-                if abandoned.get() {
+        async move {
+            let mut last: Option<(u64, State)> = None;
+            loop {
+                let changed = Patience::drawn(&sim).wait(&sim, watch.changed()).await;
+                let Some(change) = changed else {
+                    if abandoned.get() {
+                        return;
+                    }
+                    continue;
+                };
+                let Some(change) = change else {
+                    assert!(last.is_none_or(|(_, state)| state == State::Closed));
                     return;
+                };
+                assert!(change.from.can_go(change.to), "{change:?}");
+                if let Some((number, state)) = last {
+                    assert_eq!(change.number, number + change.missed + 1);
+                    assert!(change.missed > 0 || change.from == state, "{change:?}");
                 }
-                continue;
-            };
-            let Some(change) = change else {
-                assert!(last.is_none_or(|(_, state)| state == State::Closed));
-                return;
-            };
-            assert!(change.from.can_go(change.to), "{change:?}");
-            if let Some((number, state)) = last {
-                assert_eq!(change.number, number + change.missed + 1);
-                assert!(change.missed > 0 || change.from == state, "{change:?}");
-            }
-            last = Some((change.number, change.to));
-            if coin(&sim) {
-                sim.sleep(some_time(&sim, 3_000)).await;
+                last = Some((change.number, change.to));
+                if coin(&sim) {
+                    sim.sleep(some_time(&sim, 3_000)).await;
+                }
             }
         }
     }

@@ -1,3 +1,7 @@
 //! The pool in the simulator.
 
+mod cancel;
+mod exhaustive;
+mod operations;
 mod random;
+mod scene;

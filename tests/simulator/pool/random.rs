@@ -7,7 +7,7 @@ use std::time::Duration;
 use tenure_core::{OwnedLease, Pool, Start};
 use tenure_sim::{Backend, Faults, FaultyResource, Sim, Task, explore};
 
-use crate::drawn::{a_limit, backend, coin, heal, retry, some_limit, some_time};
+use crate::drawn::{a_limit, backend, coin, heal, noted, retry, some_limit, some_time};
 use crate::patience::Patience;
 
 /// As many worlds as the tests of every build explore.
@@ -53,6 +53,7 @@ impl World {
         let max_size = 1 + sim.below(4) as usize;
         let builder = Pool::builder(FaultyResource::new(&backend))
             .name("drawn")
+            .events(noted(sim))
             .max_size(max_size)
             .min_size(sim.below(max_size as u64 + 1) as usize)
             .idle_timeout(some_limit(sim, 20))

@@ -50,6 +50,15 @@ impl Cancelled {
     }
 }
 
+impl std::ops::AddAssign for Cancelled {
+    fn add_assign(&mut self, other: Self) {
+        self.after_polls += other.after_polls;
+        self.instead_of_polls += other.instead_of_polls;
+        self.after_steps += other.after_steps;
+        self.by_panic += other.by_panic;
+    }
+}
+
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

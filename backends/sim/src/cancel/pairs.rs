@@ -102,7 +102,10 @@ pub fn cancel_pairs<W>(
 enum Met {
     AsWanted,
     FirstEnded,
+    /// The second ended before it got there, with the first held where it is.
     SecondEnded,
+    /// The second ended before it got there, and before the first did.
+    SecondEndedFirst,
     /// The first did not get there, with the second held where it is.
     FirstWaits,
     /// The second did not get there, with the first held where it is.
@@ -127,7 +130,8 @@ fn every_pair(cancelled: &mut Cancelled, run: impl Fn(Moment) -> Met) {
                     }
                     // With the first one further, the second may get there.
                     Met::SecondEnded | Met::SecondWaits => {}
-                    Met::FirstEnded | Met::FirstWaits => break,
+                    // With the first one further, nothing changes.
+                    Met::FirstEnded | Met::FirstWaits | Met::SecondEndedFirst => break,
                 }
             }
         }
@@ -162,9 +166,6 @@ fn drive<'f>(
         if first.is_over() {
             return Met::FirstEnded;
         }
-        if second.is_over() {
-            return Met::SecondEnded;
-        }
         let first_is_there = world.with(|state| {
             let is_there = first.polls() == first_at;
             if is_there {
@@ -175,6 +176,13 @@ fn drive<'f>(
             }
             is_there && (moment.way == Way::AfterPoll || state.is_woken(first.task()))
         });
+        if second.is_over() {
+            return if first_is_there {
+                Met::SecondEnded
+            } else {
+                Met::SecondEndedFirst
+            };
+        }
         if first_is_there && second.polls() == second_at {
             moment.way.cancel(&world, first);
             world.with(|state| state.let_go(second.task()));
