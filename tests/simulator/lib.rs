@@ -7,5 +7,7 @@ mod drawn;
 mod managed;
 mod patience;
 mod pool;
+mod regressions;
+mod retry;
 mod tell;
 mod trouble;

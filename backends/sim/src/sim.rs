@@ -371,8 +371,9 @@ impl<T> Future for Task<T> {
 
 impl<T> std::fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.world.with(|state| state.name(self.id).to_owned());
         f.debug_struct("Task")
-            .field("id", &self.id.0)
+            .field("name", &name)
             .finish_non_exhaustive()
     }
 }

@@ -240,6 +240,10 @@ impl State {
         self.steps
     }
 
+    pub(crate) fn name(&self, task: TaskId) -> &str {
+        &self.tasks[task.0].name
+    }
+
     pub(crate) fn has_ended(&self, task: TaskId) -> bool {
         self.tasks[task.0].ended
     }

@@ -142,6 +142,10 @@ impl<V> Cell<V> {
             self.history.push(from, to, number, now);
             effects.moves.push((from, to, number));
             effects.wakes.signal();
+            if to == State::Closed {
+                // A Runner with nothing to do sleeps without a timer: it ends only if it is told.
+                effects.wakes.push(self.runner.take_waker());
+            }
         }
         match change.action {
             Action::Open { .. } => {
@@ -204,7 +208,6 @@ impl<V> Cell<V> {
             && self.flight != Flight::UnderWay;
         if drained && self.state() == State::Closing {
             self.step(Event::CloseEnded, now, effects);
-            effects.wakes.push(self.runner.take_waker());
         }
     }
 

@@ -1,3 +1,6 @@
 //! Managed resources in the simulator.
 
+mod cancel;
+mod operations;
 mod random;
+mod scene;
