@@ -5,9 +5,11 @@
 
 mod drawn;
 mod managed;
+mod models;
 mod patience;
 mod pool;
 mod regressions;
 mod retry;
 mod tell;
 mod trouble;
+mod week;

@@ -93,7 +93,7 @@ impl Scene {
 
     /// Every retry was paid for, one that was dropped included, and the next operation is as good as
     /// the first.
-    async fn is_whole(self, operations: u32) {
+    async fn prove_whole(self, operations: u32) {
         let spent = RESERVE - self.budget.available().min(RESERVE);
         let retries = self.attempts.get().saturating_sub(operations);
         assert!(retries <= spent + 1, "{retries} retries, {spent} paid for");
@@ -122,7 +122,7 @@ fn every_retry_dropped_everywhere_loses_nothing() {
                     0..1,
                     async |sim| Scene::set(sim, polls, fault),
                     async |scene: &Scene| operation.perform(scene).await,
-                    async |scene: Scene| scene.is_whole(1).await,
+                    async |scene: Scene| scene.prove_whole(1).await,
                 );
             }
         }
@@ -143,7 +143,7 @@ fn every_pair_of_retries_on_one_budget_loses_nothing() {
                     async |sim| Scene::set(sim, Polls::AsWoken, fault),
                     async |scene: &Scene| first.perform(scene).await,
                     async |scene: &Scene| second.perform(scene).await,
-                    async |scene: Scene| scene.is_whole(2).await,
+                    async |scene: Scene| scene.prove_whole(2).await,
                 );
             }
             pairs += 1;

@@ -170,7 +170,7 @@ impl Scene {
 
     /// What has to hold once the operation is over, however it came to be over: nobody waits for ever,
     /// the resource is as good as new, and every value ends once.
-    pub(super) async fn is_whole(self) {
+    pub(super) async fn prove_whole(self) {
         self.closer.cancel();
         self.is_balanced();
         heal(&self.backend);

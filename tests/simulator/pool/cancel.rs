@@ -23,7 +23,7 @@ fn every_operation_dropped_everywhere_loses_nothing() {
                                 Scene::set(sim, setting, background, trouble).await
                             },
                             async |scene: &Scene| operation.perform(scene).await,
-                            async |scene: Scene| scene.is_whole().await,
+                            async |scene: Scene| scene.prove_whole().await,
                         );
                     }
                 }
@@ -53,7 +53,7 @@ fn every_pair_of_operations_loses_nothing() {
                             async |sim| Scene::set(sim, setting, background, trouble).await,
                             async |scene: &Scene| first.perform(scene).await,
                             async |scene: &Scene| second.perform(scene).await,
-                            async |scene: Scene| scene.is_whole().await,
+                            async |scene: Scene| scene.prove_whole().await,
                         );
                     }
                 }

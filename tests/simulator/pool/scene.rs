@@ -149,7 +149,7 @@ impl Scene {
 
     /// What has to hold once the operation is over, however it came to be over: nobody waits for ever,
     /// the pool is as good as new, and every value ends once.
-    pub(super) async fn is_whole(self) {
+    pub(super) async fn prove_whole(self) {
         self.closer.cancel();
         self.is_balanced();
         drop(self.lent.take());
