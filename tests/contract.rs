@@ -25,7 +25,7 @@ on_every_backend! {
     entropy_differs,
 }
 
-// Worlds that are none of the seven, but have a clock or a timer of their own.
+// Worlds that are none of the eight, but have a clock or a timer of their own.
 on_backend! { on_tokio_unpaused = TokioUnpaused:
     now_never_goes_backwards,
     a_past_deadline_ends_at_its_first_poll,
@@ -44,6 +44,7 @@ mod in_virtual_time {
     use super::*;
 
     on_backend! { on_tokio_paused = TokioPaused: a_year_passes_at_once, a_paused_clock_stands_still }
+    on_backend! { on_simulated = Simulated: a_year_passes_at_once, a_paused_clock_stands_still }
     on_backend! { on_tokio_local_set = TokioLocalSet: a_year_passes_at_once, a_paused_clock_stands_still }
 
     async fn a_year_passes_at_once<W: World>(world: W) {

@@ -22,6 +22,7 @@ mod anywhere {
     on_backend! { on_tokio_paused = TokioPaused: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
     on_backend! { on_tokio_unpaused = TokioUnpaused: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
     on_backend! { on_tokio_local_set = TokioLocalSet: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
+    on_backend! { on_simulated = Simulated: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
     on_backend! { on_async_std = AsyncStdGlobal: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
     on_backend! { on_smol = SmolGlobal: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
     on_backend! { on_futures_thread_pool = FuturesThreadPool: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
@@ -64,6 +65,7 @@ mod on_this_thread {
     use super::*;
 
     on_backend! { on_tokio_local_set = TokioLocalSet: a_future_that_is_not_send_runs_to_its_end }
+    on_backend! { on_simulated = Simulated: a_future_that_is_not_send_runs_to_its_end }
     on_backend! { on_async_std = AsyncStdGlobal: a_future_that_is_not_send_runs_to_its_end }
     on_backend! { on_smol_locally = SmolLocally: a_future_that_is_not_send_runs_to_its_end }
     on_backend! { on_futures_local_pool = FuturesLocalPool: a_future_that_is_not_send_runs_to_its_end }

@@ -19,7 +19,7 @@
 //! The names of the tests are then `managed::on_smol::s03_late_caller_waits_for_the_same_open`, and so
 //! on. A test that is missing in the list is dead code, of which the compiler warns.
 //!
-//! # The seven worlds
+//! # The eight worlds
 //!
 //! | module                  | clock   | the library gets | which spawns    | values     | background |
 //! |-------------------------|---------|------------------|-----------------|------------|------------|
@@ -29,6 +29,7 @@
 //! | `on_async_std`          | real    | `AsyncStd`       | on its threads  | `Send`     | runs       |
 //! | `on_smol`               | real    | `Smol`           | on its thread   | `Send`     | runs       |
 //! | `on_futures_local_pool` | real    | `AnyExecutor`    | on the pool     | not `Send` | runs       |
+//! | `on_simulated`          | virtual | `Sim`            | on one thread   | `Send`     | runs       |
 //! | `on_plain_block_on`     | real    | `FuturesTimer`   | nowhere         | `Send`     | is dropped |
 //!
 //! `on_backend!` runs a list in one world, for what only some have: `W::Runtime: Spawn` is a bound like
@@ -99,7 +100,7 @@ pub(crate) trait World: Clone + 'static {
     const BACKGROUND: bool = true;
 
     /// Makes the world and runs `test` in it to its end.
-    fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F);
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F);
 
     /// The backend.
     fn runtime(&self) -> Self::Runtime;
@@ -131,7 +132,7 @@ pub(crate) trait World: Clone + 'static {
     }
 }
 
-/// Runs each listed test of the calling module in all seven worlds. Once per module.
+/// Runs each listed test of the calling module in all eight worlds. Once per module.
 macro_rules! on_every_backend {
     ($($test:ident),+ $(,)?) => {
         on_backend! { on_tokio_multi_thread = TokioMultiThread: $($test),+ }
@@ -140,6 +141,7 @@ macro_rules! on_every_backend {
         on_backend! { on_async_std = AsyncStdGlobal: $($test),+ }
         on_backend! { on_smol = SmolGlobal: $($test),+ }
         on_backend! { on_futures_local_pool = FuturesLocalPool: $($test),+ }
+        on_backend! { on_simulated = Simulated: $($test),+ }
         on_backend! { on_plain_block_on = PlainBlockOn: $($test),+ }
     };
 }

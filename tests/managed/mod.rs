@@ -59,6 +59,7 @@ macro_rules! managed_worlds {
 managed_worlds! {
     TokioMultiThread holds SendProbe by |self, builder| builder.build(self.runtime());
     TokioPaused holds SendProbe by |self, builder| builder.build(self.runtime());
+    Simulated holds SendProbe by |self, builder| builder.build(self.runtime());
     TokioLocalSet holds LocalProbe by |self, builder| builder.build_local(self.runtime());
     AsyncStdGlobal holds SendProbe by |self, builder| builder.build(self.runtime());
     SmolGlobal holds SendProbe by |self, builder| builder.build(self.runtime());

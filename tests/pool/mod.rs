@@ -41,8 +41,8 @@ use tenure_core::{
 };
 
 use crate::worlds::{
-    AsyncStdGlobal, FuturesLocalPool, PlainBlockOn, SmolGlobal, TokioLocalSet, TokioMultiThread,
-    TokioPaused, World,
+    AsyncStdGlobal, FuturesLocalPool, PlainBlockOn, Simulated, SmolGlobal, TokioLocalSet,
+    TokioMultiThread, TokioPaused, World,
 };
 use probe::{Control, Fault, LocalProbe, SendProbe, Value};
 
@@ -180,6 +180,7 @@ macro_rules! built_by {
 built_by! {
     TokioMultiThread: build, SendProbe;
     TokioPaused: build, SendProbe;
+    Simulated: build, SendProbe;
     TokioLocalSet: build_local, LocalProbe;
     AsyncStdGlobal: build, SendProbe;
     SmolGlobal: build, SendProbe;

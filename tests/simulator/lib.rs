@@ -12,4 +12,5 @@ mod regressions;
 mod retry;
 mod tell;
 mod trouble;
+mod unlocked;
 mod week;

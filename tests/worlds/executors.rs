@@ -9,6 +9,7 @@ use smol::LocalExecutor;
 use tenure_async_std::AsyncStd;
 use tenure_core::SpawnLocal;
 use tenure_futures::{AnyExecutor, FuturesTimer};
+use tenure_sim::Sim;
 use tenure_smol::{Smol, SmolLocal};
 use tenure_tokio::Tokio;
 use tokio::runtime::{Builder, Runtime};
@@ -24,7 +25,7 @@ impl World for TokioMultiThread {
     type Runtime = Tokio;
     type Mark = Arc<()>;
 
-    fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
         tokio(Builder::new_multi_thread().worker_threads(2))
             .block_on(Beside::run(|beside| test(Self(beside))));
     }
@@ -48,7 +49,7 @@ impl World for TokioPaused {
 
     const VIRTUAL_TIME: bool = true;
 
-    fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
         tokio(Builder::new_current_thread().start_paused(true))
             .block_on(Beside::run(|beside| test(Self(beside))));
     }
@@ -62,7 +63,7 @@ impl World for TokioPaused {
     }
 }
 
-/// Tokio's current-thread scheduler, in real time. Not one of the seven.
+/// Tokio's current-thread scheduler, in real time. Not one of the eight.
 #[derive(Clone)]
 pub(crate) struct TokioUnpaused(Beside);
 
@@ -70,7 +71,7 @@ impl World for TokioUnpaused {
     type Runtime = Tokio;
     type Mark = Arc<()>;
 
-    fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
         tokio(&mut Builder::new_current_thread())
             .block_on(Beside::run(|beside| test(Self(beside))));
     }
@@ -94,7 +95,7 @@ impl World for TokioLocalSet {
 
     const VIRTUAL_TIME: bool = true;
 
-    fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
         let runtime = tokio(Builder::new_current_thread().start_paused(true));
         LocalSet::new().block_on(&runtime, async { test(Self).await });
     }
@@ -116,7 +117,7 @@ impl World for AsyncStdGlobal {
     type Runtime = AsyncStd;
     type Mark = Arc<()>;
 
-    fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
         async_std::task::block_on(async { test(Self).await });
     }
 
@@ -137,7 +138,7 @@ impl World for SmolGlobal {
     type Runtime = Smol;
     type Mark = Arc<()>;
 
-    fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
         smol::block_on(Beside::run(|beside| test(Self(beside))));
     }
 
@@ -150,7 +151,7 @@ impl World for SmolGlobal {
     }
 }
 
-/// A `LocalExecutor` of smol, for values that are not `Send`. Not one of the seven.
+/// A `LocalExecutor` of smol, for values that are not `Send`. Not one of the eight.
 #[derive(Clone)]
 pub(crate) struct SmolLocally(SmolLocal);
 
@@ -158,12 +159,37 @@ impl World for SmolLocally {
     type Runtime = SmolLocal;
     type Mark = Rc<()>;
 
-    fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
         let executor = Rc::new(LocalExecutor::new());
         smol::block_on(executor.run(async { test(Self(SmolLocal::new(&executor))).await }));
     }
 
     fn runtime(&self) -> SmolLocal {
+        self.0.clone()
+    }
+
+    fn detach(&self, future: impl Future<Output = ()> + 'static) {
+        self.0.spawn_local(future);
+    }
+}
+
+/// The simulator: a seed decides which of the ready tasks runs, and a test runs for a few of them.
+#[derive(Clone)]
+pub(crate) struct Simulated(Sim);
+
+impl World for Simulated {
+    type Runtime = Sim;
+    type Mark = Arc<()>;
+
+    const VIRTUAL_TIME: bool = true;
+
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
+        for seed in 0..5 {
+            tenure_sim::run(seed, |sim| test(Self(sim)));
+        }
+    }
+
+    fn runtime(&self) -> Sim {
         self.0.clone()
     }
 
@@ -180,7 +206,7 @@ impl World for FuturesLocalPool {
     type Runtime = AnyExecutor<LocalSpawner>;
     type Mark = Rc<()>;
 
-    fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
         let mut pool = LocalPool::new();
         let spawner = pool.spawner();
         pool.run_until(async { test(Self(AnyExecutor::new(spawner))).await });
@@ -195,7 +221,7 @@ impl World for FuturesLocalPool {
     }
 }
 
-/// The `ThreadPool` of the futures crate. Not one of the seven.
+/// The `ThreadPool` of the futures crate. Not one of the eight.
 #[derive(Clone)]
 pub(crate) struct FuturesThreadPool(AnyExecutor<ThreadPool>, Beside);
 
@@ -203,7 +229,7 @@ impl World for FuturesThreadPool {
     type Runtime = AnyExecutor<ThreadPool>;
     type Mark = Arc<()>;
 
-    fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
         let pool = ThreadPool::builder()
             .pool_size(2)
             .create()
@@ -232,7 +258,7 @@ impl World for PlainBlockOn {
 
     const BACKGROUND: bool = false;
 
-    fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
         futures::executor::block_on(Beside::run(|beside| test(Self(beside))));
     }
 
@@ -250,7 +276,7 @@ impl World for PlainBlockOn {
 struct Beside(Weak<LocalExecutor<'static>>);
 
 impl Beside {
-    async fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    async fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
         let executor = Rc::new(LocalExecutor::new());
         executor.run(test(Self(Rc::downgrade(&executor)))).await;
     }

@@ -1,0 +1,353 @@
+//! No code of a user's runs under a lock: hooks, drops of values and of errors, sinks, wakers.
+//!
+//! Each of them has another thread ask the holder how it stands. Were a lock held, that thread would
+//! wait for it, and the look would be over before.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use tenure_core::{
+    Backoff, ErrorClass, Event, EventSink, Managed, Pool, Resource, Retry, Start, Why,
+};
+use tenure_sim::{Sim, run};
+
+#[test]
+fn no_lock_of_a_pool_is_held_over_user_code() {
+    run(0, |sim| async move {
+        let lookout = Lookout::default();
+        let builder = || {
+            Pool::builder(Nosy(lookout.clone()))
+                .max_size(1)
+                .idle_timeout(MOMENT * 40)
+                .check_every(MOMENT * 4)
+                .retry(Retry::new(Backoff::constant(MOMENT)))
+                .start(Start::Lazily)
+                .events(lookout.sink())
+        };
+        let pool = builder().build(sim.clone()).expect("a valid configuration");
+        lookout.looks_at({
+            let pool = pool.clone();
+            move || drop((pool.status(), pool.audit(), pool.try_acquire()))
+        });
+        // The second open fails; one waiter is served, one leaves, one is refused.
+        let lease = pool.acquire().await.expect("a value");
+        let leaves = sim.task("leaves", lookout.clone().wakes(use_it(pool.clone())));
+        let served = sim.task("is served", lookout.clone().wakes(use_it(pool.clone())));
+        sim.sleep(MOMENT).await;
+        drop(lease);
+        leaves.cancel();
+        served.await;
+        sim.sleep(MOMENT * 20).await;
+        pool.acquire().await.expect("a value").discard();
+        drop(pool.acquire().await.expect("a value").detach());
+        sim.sleep(MOMENT * 100).await;
+        let lease = pool.acquire().await.expect("a value");
+        let refused = sim.task("is refused", lookout.clone().wakes(use_it(pool.clone())));
+        sim.sleep(MOMENT).await;
+        let closing = pool.shutdown(MOMENT);
+        drop(lookout.clone().wakes(closing).await);
+        drop(lease);
+        refused.await;
+        pool.close().await;
+        lookout.forget();
+        let (pool, runner) = builder()
+            .build_with_runner(sim)
+            .expect("a valid configuration");
+        drop(runner);
+        drop(pool.acquire().await.expect("a value"));
+        drop(pool);
+        lookout.saw_nothing_locked(&[
+            "open",
+            "close",
+            "check",
+            "is_broken",
+            "classify",
+            "abandon",
+            "drop of a value",
+            "drop of an error",
+            "sink",
+            "wake",
+            "drop of a waker",
+        ]);
+    });
+}
+
+#[test]
+fn no_lock_of_a_managed_resource_is_held_over_user_code() {
+    run(0, |sim| async move {
+        let lookout = Lookout::default();
+        let managed = Managed::builder(Nosy(lookout.clone()))
+            .check_every(MOMENT * 4)
+            .reopen_after(2)
+            .retry(Retry::new(Backoff::constant(MOMENT)))
+            .events(lookout.sink())
+            .build(sim.clone())
+            .expect("a valid configuration");
+        lookout.looks_at({
+            let managed = managed.clone();
+            move || {
+                drop((
+                    managed.state(),
+                    managed.audit(),
+                    managed.last_error(),
+                    managed.try_get(),
+                ))
+            }
+        });
+        let opens = sim.task("opens", {
+            let managed = managed.clone();
+            lookout
+                .clone()
+                .wakes(async move { drop(managed.get().await) })
+        });
+        opens.await;
+        for broken in [false, true] {
+            let call = managed.call("ask", |value| {
+                let lookout = lookout.clone();
+                async move {
+                    lookout.look("call");
+                    drop(value);
+                    if broken {
+                        Err(Refused::reconnect(lookout))
+                    } else {
+                        Ok(())
+                    }
+                }
+            });
+            let _ = call.await;
+        }
+        sim.sleep(MOMENT * 50).await;
+        let waits = sim.task("waits", {
+            let managed = managed.clone();
+            lookout.clone().wakes(async move {
+                drop(managed.wait_for(tenure_core::State::Closed).await);
+            })
+        });
+        sim.sleep(MOMENT).await;
+        managed.close().await;
+        waits.await;
+        lookout.saw_nothing_locked(&[
+            "open",
+            "close",
+            "check",
+            "classify",
+            "drop of a value",
+            "drop of an error",
+            "clone",
+            "call",
+            "sink",
+            "wake",
+            "drop of a waker",
+        ]);
+    });
+}
+
+const MOMENT: Duration = Duration::from_millis(10);
+
+async fn use_it(pool: Pool<Nosy, Sim>) {
+    let lease = pool.acquire().await;
+    drop(lease);
+}
+
+std::thread_local! {
+    /// Whether this thread was made to ask: what it runs into is not looked at again.
+    static ASKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Looks whether the holder can be asked, and takes note of where it could not.
+#[derive(Clone, Default)]
+struct Lookout(Arc<Notes>);
+
+#[derive(Default)]
+struct Notes {
+    ask: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+    looks: Mutex<BTreeMap<&'static str, usize>>,
+    locked: Mutex<Vec<&'static str>>,
+}
+
+impl Lookout {
+    fn looks_at(&self, ask: impl Fn() + Send + Sync + 'static) {
+        *lock(&self.0.ask) = Some(Arc::new(ask));
+    }
+
+    /// Lets go of the holder.
+    fn forget(&self) {
+        let ask = lock(&self.0.ask).take();
+        drop(ask);
+    }
+
+    fn look(&self, from: &'static str) {
+        if ASKS.get() {
+            return;
+        }
+        *lock(&self.0.looks).entry(from).or_default() += 1;
+        let Some(ask) = lock(&self.0.ask).clone() else {
+            return;
+        };
+        let (answer, answered) = channel();
+        std::thread::spawn(move || {
+            ASKS.set(true);
+            ask();
+            // Whoever looked may have given up.
+            let _ = answer.send(());
+        });
+        if answered.recv_timeout(Duration::from_secs(5)).is_err() {
+            lock(&self.0.locked).push(from);
+        }
+    }
+
+    fn sink(&self) -> Arc<dyn EventSink> {
+        let lookout = self.clone();
+        Arc::new(move |_: &Event<'_>| lookout.look("sink"))
+    }
+
+    /// Runs a future with a waker of its own at each poll.
+    async fn wakes<F: Future>(self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            let waker = Waker::from(Arc::new(NosyWaker {
+                lookout: self.clone(),
+                task: cx.waker().clone(),
+            }));
+            future.as_mut().poll(&mut Context::from_waker(&waker))
+        })
+        .await
+    }
+
+    /// # Panics
+    /// If a lock was held over one of them, or if one of them never ran.
+    fn saw_nothing_locked(&self, everywhere: &[&'static str]) {
+        let locked = lock(&self.0.locked).clone();
+        assert!(locked.is_empty(), "a lock was held over: {locked:?}");
+        let looks = lock(&self.0.looks).clone();
+        for place in everywhere {
+            assert!(looks.contains_key(place), "{place} never ran: {looks:?}");
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct NosyWaker {
+    lookout: Lookout,
+    task: Waker,
+}
+
+impl Wake for NosyWaker {
+    fn wake(self: Arc<Self>) {
+        self.lookout.look("wake");
+        self.task.wake_by_ref();
+    }
+}
+
+impl Drop for NosyWaker {
+    fn drop(&mut self) {
+        self.lookout.look("drop of a waker");
+    }
+}
+
+/// A resource whose every hook looks.
+struct Nosy(Lookout);
+
+struct NosyValue(Lookout);
+
+impl Clone for NosyValue {
+    fn clone(&self) -> Self {
+        self.0.look("clone");
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for NosyValue {
+    fn drop(&mut self) {
+        self.0.look("drop of a value");
+    }
+}
+
+#[derive(Debug)]
+struct Refused {
+    lookout: Lookout,
+    class: ErrorClass,
+}
+
+impl Refused {
+    fn reconnect(lookout: Lookout) -> Self {
+        let class = ErrorClass::Reconnect;
+        Self { lookout, class }
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("refused")
+    }
+}
+
+impl std::fmt::Debug for Lookout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lookout")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Drop for Refused {
+    fn drop(&mut self) {
+        self.lookout.look("drop of an error");
+    }
+}
+
+/// Every second open, close and check fails.
+impl Nosy {
+    fn fails(&self, hook: &'static str, each: usize) -> Result<(), Refused> {
+        self.0.look(hook);
+        if lock(&self.0.0.looks)[hook] % each == 0 {
+            let (lookout, class) = (self.0.clone(), ErrorClass::Retry);
+            return Err(Refused { lookout, class });
+        }
+        Ok(())
+    }
+}
+
+impl Resource for Nosy {
+    type Value = NosyValue;
+    type Error = Refused;
+    const CHECKED: bool = true;
+
+    async fn open(&self) -> Result<NosyValue, Refused> {
+        self.fails("open", 2)?;
+        Ok(NosyValue(self.0.clone()))
+    }
+
+    async fn close(&self, value: NosyValue) -> Result<(), Refused> {
+        drop(value);
+        self.fails("close", 2)
+    }
+
+    async fn check(&self, _: &mut NosyValue) -> Result<(), Refused> {
+        self.fails("check", 2)
+    }
+
+    fn is_broken(&self, _: &mut NosyValue) -> bool {
+        self.0.look("is_broken");
+        false
+    }
+
+    fn classify(&self, refused: &Refused) -> ErrorClass {
+        self.0.look("classify");
+        refused.class
+    }
+
+    fn abandon(&self, value: NosyValue, _: Why) {
+        self.0.look("abandon");
+        drop(value);
+    }
+}
