@@ -276,7 +276,7 @@ impl World for PlainBlockOn {
 struct Beside(Weak<LocalExecutor<'static>>);
 
 impl Beside {
-    async fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
+    async fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
         let executor = Rc::new(LocalExecutor::new());
         executor.run(test(Self(Rc::downgrade(&executor)))).await;
     }
