@@ -35,10 +35,13 @@ fn no_lock_of_a_pool_is_held_over_user_code() {
             let pool = pool.clone();
             move || drop((pool.status(), pool.audit(), pool.try_acquire()))
         });
-        // The second open fails; one waiter is served, one leaves, one is refused.
+        // One waiter leaves while it waits, one with what it was handed, one is served, one refused.
         let lease = pool.acquire().await.expect("a value");
+        let waits = sim.task("waits", lookout.clone().wakes(use_it(pool.clone())));
         let leaves = sim.task("leaves", lookout.clone().wakes(use_it(pool.clone())));
         let served = sim.task("is served", lookout.clone().wakes(use_it(pool.clone())));
+        sim.sleep(MOMENT).await;
+        waits.cancel();
         sim.sleep(MOMENT).await;
         drop(lease);
         leaves.cancel();

@@ -1,6 +1,7 @@
 //! Managed resources in the simulator.
 
 mod cancel;
+mod exhaustive;
 mod operations;
 mod random;
 mod scene;
