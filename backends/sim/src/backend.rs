@@ -72,7 +72,8 @@ impl Backend {
         }
     }
 
-    /// From now on, this goes wrong. [`Faults::none`] heals it; calls under way stay as they are.
+    /// From now on, this goes wrong. [`Faults::none`] heals it; calls under way stay as they are, and so
+    /// do jumps of the clock that were planned.
     ///
     /// ```
     /// # use tenure_sim::{Backend, Fault, Faults, Hook};
@@ -82,6 +83,9 @@ impl Backend {
     /// # });
     /// ```
     pub fn set_faults(&self, faults: Faults) {
+        for (at, by) in faults.jumps() {
+            self.sim.world().with(|state| state.jump_at(at, by));
+        }
         drop(self.with(|ledger| std::mem::replace(&mut ledger.faults, faults)));
     }
 

@@ -81,6 +81,7 @@ pub enum Fault {
 pub struct Faults {
     rules: Vec<Rule>,
     outages: Vec<Range<Duration>>,
+    jumps: Vec<(Duration, Duration)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +116,7 @@ impl Faults {
         Self {
             rules: Vec::new(),
             outages: Vec::new(),
+            jumps: Vec::new(),
         }
     }
 
@@ -165,8 +167,28 @@ impl Faults {
         self
     }
 
+    /// The clock jumps forward by this much when it gets `at` this time, counted from the start of the
+    /// world, as when the machine was suspended: every timer on the way is late.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure_core::Timer;
+    /// # use tenure_sim::{Backend, Faults};
+    /// tenure_sim::run(1, |sim| async move {
+    ///     let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+    ///     Backend::new(&sim).set_faults(Faults::none().jump(minute, hour));
+    ///     sim.sleep(minute * 2).await;
+    ///     assert_eq!(sim.now() - tenure_core::Instant::EPOCH, minute + hour);
+    /// });
+    /// ```
+    #[must_use]
+    pub fn jump(mut self, at: Duration, by: Duration) -> Self {
+        self.jumps.push((at, by));
+        self
+    }
+
     /// A plan that the seed decides: each hook may fail, hang, panic or be slow, seldom or often, and
-    /// there may be an outage within the first ten minutes.
+    /// there may be an outage within the first ten minutes, and the clock may jump by up to an hour.
     ///
     /// ```
     /// # use tenure_sim::Faults;
@@ -190,12 +212,22 @@ impl Faults {
             let end = start + Duration::from_secs(1 + sim.below(120));
             plan = plan.outage(start..end);
         }
+        if sim.below(8) == 0 {
+            let at = Duration::from_secs(sim.below(600));
+            plan = plan.jump(at, Duration::from_secs(1 + sim.below(3_600)));
+        }
         plan
     }
 
     fn with(mut self, hook: Hook, when: When, fault: Fault) -> Self {
         self.rules.push(Rule { hook, when, fault });
         self
+    }
+
+    /// When the clock jumps, and how far.
+    pub(crate) fn jumps(&self) -> impl Iterator<Item = (Instant, Duration)> {
+        let from_start = |(at, by): &(Duration, Duration)| (Instant::EPOCH + *at, *by);
+        self.jumps.iter().map(from_start)
     }
 
     /// What becomes of the call of `hook` with this number.

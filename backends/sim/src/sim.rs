@@ -165,6 +165,22 @@ impl Sim {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// How much time has passed in the world, jumps of its clock left out: what a limit is to be held
+    /// against where the clock may [jump](Sim::jump).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// tenure_sim::run(1, |sim| async move {
+    ///     sim.sleep(Duration::from_secs(1)).await;
+    ///     sim.jump(Duration::from_secs(60));
+    ///     assert_eq!(sim.time_passed(), Duration::from_secs(1));
+    /// });
+    /// ```
+    #[must_use]
+    pub fn time_passed(&self) -> Duration {
+        self.world.with(|state| state.time_passed())
+    }
+
     /// From now on, about one step in so many polls a task that nothing woke, as every future has to
     /// bear. The seed says when and which.
     ///

@@ -32,6 +32,8 @@ pub(crate) struct State {
     timers_set: u64,
     /// How far timers, not jumps, have moved the clock.
     time_passed: Duration,
+    /// When the clock will jump, and how far.
+    jumps: BTreeMap<Instant, Duration>,
     /// Tasks that may be polled, in the order of their wakes.
     ready: Vec<TaskId>,
     /// Tasks that may not.
@@ -72,6 +74,7 @@ impl World {
                 timers: BTreeMap::new(),
                 timers_set: 0,
                 time_passed: Duration::ZERO,
+                jumps: BTreeMap::new(),
                 ready: Vec::new(),
                 held: Vec::new(),
                 tasks: Vec::new(),
@@ -286,9 +289,23 @@ impl State {
             return None;
         }
         let (&(at, _), _) = self.timers.first_key_value()?;
+        if let Some(jump) = self.jumps.first_entry().filter(|jump| *jump.key() <= at) {
+            let (jumps_at, by) = jump.remove_entry();
+            self.pass_until(jumps_at);
+            return Some(self.jump(by));
+        }
+        self.pass_until(at);
+        Some(self.due())
+    }
+
+    fn pass_until(&mut self, at: Instant) {
         self.time_passed += at - self.now;
         self.now = self.now.max(at);
-        Some(self.due())
+    }
+
+    /// Has the clock jump forward once it is there.
+    pub(crate) fn jump_at(&mut self, at: Instant, by: Duration) {
+        *self.jumps.entry(at).or_default() += by;
     }
 
     /// Moves the clock forward at once, as when a machine was suspended.

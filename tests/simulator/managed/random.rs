@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tenure_core::managed::CallOptions;
-use tenure_core::{Budget, Managed, Start, State, Timer};
+use tenure_core::{Budget, Managed, Start, State};
 use tenure_sim::{Backend, Faults, FaultyError, SharedFaultyResource, Sim, Task, explore};
 
 use crate::drawn::{a_limit, backend, coin, heal, noted, retry, some_limit, some_time};
@@ -137,9 +137,9 @@ impl World {
             0..=1 => drop(patience.wait(sim, managed.open()).await),
             2..=3 => {
                 let limit = some_time(sim, 10_000);
-                let began = sim.now();
+                let began = sim.time_passed();
                 let _ = patience.wait(sim, managed.get_timeout(limit)).await;
-                let took = sim.now() - began;
+                let took = sim.time_passed() - began;
                 assert!(took <= limit, "{took:?} of {limit:?}");
             }
             4..=8 => self.call(patience).await,
