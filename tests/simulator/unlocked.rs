@@ -312,7 +312,7 @@ impl Drop for Refused {
 impl Nosy {
     fn fails(&self, hook: &'static str, each: usize) -> Result<(), Refused> {
         self.0.look(hook);
-        if lock(&self.0.0.looks)[hook] % each == 0 {
+        if lock(&self.0.0.looks)[hook].is_multiple_of(each) {
             let (lookout, class) = (self.0.clone(), ErrorClass::Retry);
             return Err(Refused { lookout, class });
         }
