@@ -131,6 +131,8 @@ mod without_std {
 #[cfg(feature = "alloc")]
 mod with_alloc {
     pub(crate) use alloc::sync::Arc;
+    pub(crate) use core::sync::atomic::AtomicUsize;
+    pub(crate) use event_listener::{Event as Signal, EventListener as Listener};
 
     /// A name: with the `alloc` feature it may be built at run time, without it is a literal.
     ///

@@ -7,9 +7,8 @@ use core::pin::Pin;
 use core::task::{Context, Waker};
 use core::time::Duration;
 
-use event_listener::Event as Signal;
-
 use crate::cause::Cause;
+use crate::sync::Signal;
 
 /// The least time between attempts that nobody asked for, once the policy is exhausted: a policy without
 /// delays must not make a busy loop of them.

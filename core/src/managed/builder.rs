@@ -1,9 +1,6 @@
 //! How a managed resource is configured and built.
 
-use core::sync::atomic::AtomicUsize;
 use core::time::Duration;
-
-use event_listener::Event as Signal;
 
 use super::Managed;
 use super::runner::Runner;
@@ -18,7 +15,7 @@ use crate::retry::{Budget, Retry};
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::start::Start;
 use crate::state::{Machine, Thresholds};
-use crate::sync::{Arc, Lock};
+use crate::sync::{Arc, AtomicUsize, Lock, Signal};
 use crate::work::LEAST_PAUSE;
 
 /// How a [`Managed`] resource is to be: its retries, its checks, its times. Made by

@@ -2,10 +2,8 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
-
-use event_listener::Event as Signal;
 
 use super::builder::Config;
 use super::watch::History;
@@ -18,7 +16,7 @@ use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Action, Event, Machine, State};
-use crate::sync::{self, Arc, Lock};
+use crate::sync::{self, Arc, AtomicUsize, Lock, Signal};
 use crate::work::{Attachment, Wakes};
 
 pub(crate) struct Shared<R: LocalResource, C: Clock> {

@@ -5,7 +5,6 @@ use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use event_listener::EventListener;
 use futures_core::Stream;
 
 use super::error::Unreachable;
@@ -14,7 +13,7 @@ use crate::Instant;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::State;
-use crate::sync::Arc;
+use crate::sync::{Arc, Listener};
 
 /// How many changes are kept for watchers that are behind.
 const KEPT: usize = 32;
@@ -100,7 +99,7 @@ impl History {
 pub struct Watch<R: LocalResource, C: Clock> {
     shared: Arc<Shared<R, C>>,
     seen: u64,
-    listener: Option<EventListener>,
+    listener: Option<Listener>,
 }
 
 impl<R: LocalResource, C: Clock> Watch<R, C> {

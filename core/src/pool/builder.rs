@@ -1,9 +1,6 @@
 //! How a pool is configured and built.
 
-use core::sync::atomic::AtomicUsize;
 use core::time::Duration;
-
-use event_listener::Event as Signal;
 
 use super::Pool;
 use super::openings::Openings;
@@ -19,7 +16,7 @@ use crate::resource::{LocalResource, Resource};
 use crate::retry::Retry;
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::start::Start;
-use crate::sync::{Arc, Lock};
+use crate::sync::{Arc, AtomicUsize, Lock, Signal};
 
 /// How a [`Pool`] is to be: its size, its times, its retries. Made by [`Pool::builder`].
 ///

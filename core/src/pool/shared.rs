@@ -1,8 +1,6 @@
 //! What all handles, leases and the Runner of one pool share, and the hand-off of values.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
-
-use event_listener::Event as Signal;
+use core::sync::atomic::Ordering;
 
 use super::builder::Config;
 use super::error::AcquireError;
@@ -17,7 +15,7 @@ use crate::event::{EventKind, Reporter};
 use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync::Lock;
+use crate::sync::{AtomicUsize, Lock, Signal};
 use crate::work::{Attachment, Wakes};
 
 /// The pool itself.
