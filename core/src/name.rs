@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
-use crate::sync::{Arc, Lock};
+use crate::sync::{Arc, StaticLock};
 
 /// The name under which a resource shows in states, events, errors and reports.
 ///
@@ -34,7 +34,7 @@ impl Name {
 
     /// A name nobody else in this process has: the type's, with a number.
     pub(crate) fn generated<R: ?Sized>() -> Self {
-        static NUMBER: Lock<u64> = Lock::new(0);
+        static NUMBER: StaticLock<u64> = StaticLock::new(0);
         let number = NUMBER.with(|number| {
             *number += 1;
             *number

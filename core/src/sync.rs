@@ -14,10 +14,18 @@ pub(crate) use with_std::*;
 #[cfg(not(feature = "std"))]
 pub(crate) use without_std::*;
 
+#[cfg(all(feature = "std", not(tenure_loom)))]
+pub(crate) use threads::*;
+
+// By name, because these take the place of what the globs bring. The checker's build has `std`.
+#[cfg(tenure_loom)]
+pub(crate) use modelled::{AtomicUsize, Listener, Lock, Signal, parallelism, thread_number};
+#[cfg(tenure_loom)]
+mod modelled;
+
 #[cfg(feature = "std")]
 mod with_std {
     use alloc::string::{String, ToString};
-    use core::sync::atomic::{AtomicUsize, Ordering};
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::{Mutex, PoisonError};
 
@@ -38,6 +46,9 @@ mod with_std {
         }
     }
 
+    /// The lock of what may stand in a `static`, and so outlives a model of the checker.
+    pub(crate) use Lock as StaticLock;
+
     /// Runs user code and hands back what it panicked with, if it did.
     pub(crate) fn contain<U>(f: impl FnOnce() -> U) -> Result<U, String> {
         catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
@@ -56,6 +67,11 @@ mod with_std {
     pub(crate) fn is_panicking() -> bool {
         std::thread::panicking()
     }
+}
+
+#[cfg(all(feature = "std", not(tenure_loom)))]
+mod threads {
+    use core::sync::atomic::{AtomicUsize, Ordering};
 
     /// A number for the current thread: consecutive threads get consecutive numbers.
     #[inline]
@@ -106,6 +122,8 @@ mod without_std {
         }
     }
 
+    pub(crate) use Lock as StaticLock;
+
     /// Runs user code; without `std` nothing can catch its panic.
     #[cfg(feature = "alloc")]
     pub(crate) fn contain<U>(f: impl FnOnce() -> U) -> Result<U, alloc::string::String> {
@@ -130,8 +148,11 @@ mod without_std {
 
 #[cfg(feature = "alloc")]
 mod with_alloc {
+    // Under the checker too: sinks and budgets come in the user's, and each count would add orders.
     pub(crate) use alloc::sync::Arc;
+    #[cfg(not(tenure_loom))]
     pub(crate) use core::sync::atomic::AtomicUsize;
+    #[cfg(not(tenure_loom))]
     pub(crate) use event_listener::{Event as Signal, EventListener as Listener};
 
     /// A name: with the `alloc` feature it may be built at run time, without it is a literal.

@@ -1,7 +1,7 @@
 //! A limit on the retries of many callers together.
 
 use crate::config::{self, ConfigError};
-use crate::sync::Lock;
+use crate::sync::StaticLock;
 
 /// A token bucket that keeps the retries of all who share it to a share of their calls.
 ///
@@ -35,7 +35,7 @@ use crate::sync::Lock;
 #[derive(Debug)]
 pub struct Budget {
     /// Hundredths of a retry, so that a percentage is a whole number of them.
-    tokens: Lock<u64>,
+    tokens: StaticLock<u64>,
     reserve: u32,
     percent: u32,
 }
@@ -57,7 +57,7 @@ impl Budget {
     #[must_use]
     pub const fn new(reserve: u32, percent: u32) -> Self {
         Self {
-            tokens: Lock::new(reserve as u64 * RETRY),
+            tokens: StaticLock::new(reserve as u64 * RETRY),
             reserve,
             percent,
         }
