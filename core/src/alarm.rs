@@ -12,7 +12,8 @@ use crate::runtime::Clock;
 pin_project! {
     /// A sleep until whatever instant is asked for last. Nothing is set up until somebody polls.
     pub(crate) struct Alarm<S> {
-        at: Option<Instant>,
+        // `Instant::MAX` while it is switched off.
+        at: Instant,
         #[pin]
         sleep: Option<S>,
     }
@@ -21,7 +22,7 @@ pin_project! {
 impl<S: Future<Output = ()>> Alarm<S> {
     pub(crate) const fn unset() -> Self {
         Self {
-            at: None,
+            at: Instant::MAX,
             sleep: None,
         }
     }
@@ -34,8 +35,9 @@ impl<S: Future<Output = ()>> Alarm<S> {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let mut this = self.project();
-        if *this.at != at {
-            *this.at = at;
+        let wanted = at.unwrap_or(Instant::MAX);
+        if *this.at != wanted {
+            *this.at = wanted;
             this.sleep.set(at.and_then(|at| clock.try_sleep_until(at)));
         }
         let Some(sleep) = this.sleep.as_mut().as_pin_mut() else {
@@ -44,7 +46,7 @@ impl<S: Future<Output = ()>> Alarm<S> {
         if sleep.poll(cx).is_pending() {
             return Poll::Pending;
         }
-        *this.at = None;
+        *this.at = Instant::MAX;
         this.sleep.set(None);
         Poll::Ready(())
     }

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use core::fmt;
+use core::panic::Location;
 use core::time::Duration;
 
 use crate::Instant;
@@ -131,6 +132,33 @@ pub enum EventKind<'a> {
         /// What went wrong on the way, if anything.
         error: Option<&'a Cause>,
     },
+    /// A hook of the resource failed. What follows is told apart: a value that ends, a failed opening.
+    HookFailed {
+        /// The hook's name.
+        hook: &'static str,
+        /// What it said.
+        error: &'a Cause,
+    },
+    /// A lease is held for longer than the pool's
+    /// [`leak_after`](crate::pool::PoolBuilder::leak_after). Told once for each.
+    Leaked {
+        /// Where it was taken.
+        taken_at: &'static Location<'static>,
+        /// For how long it has been held.
+        held_for: Duration,
+    },
+    /// A task that holds every value there may be asks for one more, and so waits for itself, unless
+    /// another future of the same task gives one back.
+    SelfDeadlock {
+        /// How many values it holds.
+        held: usize,
+    },
+    /// The Runner was woken late: the clock has jumped, as after a suspend of the machine, or the
+    /// executor was kept from running it. Timeouts that came due meanwhile come at once.
+    Late {
+        /// By how much.
+        by: Duration,
+    },
     /// An error or a panic of user code had no caller to return to.
     Swallowed {
         /// Which code it was.
@@ -189,6 +217,19 @@ impl fmt::Display for Event<'_> {
             } => {
                 write!(f, "{ending} ({why}): {}", Told(error))
             }
+            EventKind::HookFailed { hook, error } => {
+                write!(f, "{hook} failed: {}", Told(error))
+            }
+            EventKind::Leaked { taken_at, held_for } => {
+                write!(
+                    f,
+                    "a lease taken at {taken_at} has been held for {held_for:?}"
+                )
+            }
+            EventKind::SelfDeadlock { held } => {
+                write!(f, "a task holds all {held} values and asks for one more")
+            }
+            EventKind::Late { by } => write!(f, "background work is late by {by:?}"),
             EventKind::Swallowed { phase, error } => write!(f, "error in {phase}: {}", Told(error)),
         }
     }

@@ -52,6 +52,7 @@ mod holding {
     pub use crate::cleanup::{Audit, Ending, Failure, Report, Why};
     pub use crate::event::{Event, EventKind, EventSink};
     pub use crate::failure::OpenFailure;
+    pub use crate::hooks::Hooks;
     pub use crate::managed::{CallError, CallOptions, CheckError, Managed, OpenError, Unreachable};
     pub use crate::name::{Name, redact};
     pub use crate::pool::{AcquireError, Lease, OwnedLease, Pool};
@@ -73,6 +74,8 @@ mod contain;
 mod event;
 #[cfg(feature = "alloc")]
 mod failure;
+#[cfg(feature = "alloc")]
+mod hooks;
 #[cfg(feature = "alloc")]
 pub mod managed;
 #[cfg(feature = "alloc")]

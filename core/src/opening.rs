@@ -28,20 +28,28 @@ pub(crate) async fn open_value<R: LocalResource, C: Clock>(
 ) -> Result<R::Value, Refusal> {
     hook(clock, limit, || resource.open())
         .await
-        .map_err(|error| {
-            let class = match &error {
-                HookError::Failed(error) => sync::contain(|| resource.classify(error)),
-                HookError::TimedOut(_) | HookError::Panicked(_) => Ok(ErrorClass::Retry),
-            };
-            let class = class.unwrap_or_else(|message| {
-                reporter.swallowed(clock, "classify", message);
-                ErrorClass::Retry
-            });
-            Refusal {
-                class,
-                cause: error.into_cause(),
-            }
-        })
+        .map_err(|error| refuse(resource, clock, reporter, error))
+}
+
+/// What follows from an opening that went wrong.
+pub(crate) fn refuse<R: LocalResource>(
+    resource: &R,
+    clock: &impl Clock,
+    reporter: &Reporter,
+    error: HookError<R::Error>,
+) -> Refusal {
+    let class = match &error {
+        HookError::Failed(error) => sync::contain(|| resource.classify(error)),
+        HookError::TimedOut(_) | HookError::Panicked(_) => Ok(ErrorClass::Retry),
+    };
+    let class = class.unwrap_or_else(|message| {
+        reporter.swallowed(clock, "classify", message);
+        ErrorClass::Retry
+    });
+    Refusal {
+        class,
+        cause: error.into_cause(),
+    }
 }
 
 /// The limit of one attempt: the policy's or the general one, whichever is shorter.

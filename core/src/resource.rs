@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::future::Future;
 
 use crate::cleanup::Why;
+use crate::hooks::Hooks;
 use crate::retry::ErrorClass;
 
 /// The error type that every resource's own error can become.
@@ -87,6 +88,11 @@ pub trait Resource: Send + Sync + 'static {
     /// not compile.
     const CHECKED: bool = false;
 
+    /// Which of the hooks of a [`Pool`](crate::Pool) are written. Set it together with those methods: a
+    /// hook that is named here and not written does not compile, one that is written and not named here
+    /// is not called.
+    const HOOKS: Hooks = Hooks::NONE;
+
     /// Opens one value.
     ///
     /// The future is dropped when the opening times out or is called off, so whatever it holds must
@@ -117,6 +123,83 @@ pub trait Resource: Send + Sync + 'static {
             assert!(
                 !Self::CHECKED,
                 "`CHECKED` is true, but `check` is not written"
+            )
+        };
+        let _ = value;
+        core::future::ready(Ok(()))
+    }
+
+    /// Makes a value that was just opened ready for its first use, within the pool's
+    /// [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    ///
+    /// # Errors
+    /// The opening has failed then: the value is closed, and what follows is what follows any failed
+    /// opening.
+    fn after_open(
+        &self,
+        value: &mut Self::Value,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        const {
+            assert!(
+                !Self::HOOKS.has(Hooks::AFTER_OPEN),
+                "`HOOKS` names `after_open`, but it is not written"
+            )
+        };
+        let _ = value;
+        core::future::ready(Ok(()))
+    }
+
+    /// Makes a value ready for its next user, who waits for it: within what is left of that user's time, and
+    /// within the pool's [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    ///
+    /// # Errors
+    /// The value is closed then, and the user gets another.
+    fn before_acquire(
+        &self,
+        value: &mut Self::Value,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        const {
+            assert!(
+                !Self::HOOKS.has(Hooks::BEFORE_ACQUIRE),
+                "`HOOKS` names `before_acquire`, but it is not written"
+            )
+        };
+        let _ = value;
+        core::future::ready(Ok(()))
+    }
+
+    /// Cleans a value up after its last use, while nobody waits for it, within the pool's
+    /// [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    ///
+    /// # Errors
+    /// The value is closed then, and replaced.
+    fn after_release(
+        &self,
+        value: &mut Self::Value,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        const {
+            assert!(
+                !Self::HOOKS.has(Hooks::AFTER_RELEASE),
+                "`HOOKS` names `after_release`, but it is not written"
+            )
+        };
+        let _ = value;
+        core::future::ready(Ok(()))
+    }
+
+    /// Takes leave of a value before it is closed, within the pool's
+    /// [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    ///
+    /// # Errors
+    /// It is told to the event sink, and the value is closed all the same.
+    fn before_close(
+        &self,
+        value: &mut Self::Value,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        const {
+            assert!(
+                !Self::HOOKS.has(Hooks::BEFORE_CLOSE),
+                "`HOOKS` names `before_close`, but it is not written"
             )
         };
         let _ = value;
@@ -175,6 +258,11 @@ pub trait LocalResource {
     /// See [`Resource::CHECKED`].
     const CHECKED: bool = false;
 
+    /// Which of the hooks of a [`Pool`](crate::Pool) are written. Set it together with those methods: a
+    /// hook that is named here and not written does not compile, one that is written and not named here
+    /// is not called.
+    const HOOKS: Hooks = Hooks::NONE;
+
     /// See [`Resource::open`].
     ///
     /// # Errors
@@ -205,6 +293,80 @@ pub trait LocalResource {
         core::future::ready(Ok(()))
     }
 
+    /// Makes a value that was just opened ready for its first use, within the pool's
+    /// [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    ///
+    /// # Errors
+    /// The opening has failed then: the value is closed, and what follows is what follows any failed
+    /// opening.
+    fn after_open(&self, value: &mut Self::Value) -> impl Future<Output = Result<(), Self::Error>> {
+        const {
+            assert!(
+                !Self::HOOKS.has(Hooks::AFTER_OPEN),
+                "`HOOKS` names `after_open`, but it is not written"
+            )
+        };
+        let _ = value;
+        core::future::ready(Ok(()))
+    }
+
+    /// Makes a value ready for its next user, who waits for it: within what is left of that user's time, and
+    /// within the pool's [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    ///
+    /// # Errors
+    /// The value is closed then, and the user gets another.
+    fn before_acquire(
+        &self,
+        value: &mut Self::Value,
+    ) -> impl Future<Output = Result<(), Self::Error>> {
+        const {
+            assert!(
+                !Self::HOOKS.has(Hooks::BEFORE_ACQUIRE),
+                "`HOOKS` names `before_acquire`, but it is not written"
+            )
+        };
+        let _ = value;
+        core::future::ready(Ok(()))
+    }
+
+    /// Cleans a value up after its last use, while nobody waits for it, within the pool's
+    /// [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    ///
+    /// # Errors
+    /// The value is closed then, and replaced.
+    fn after_release(
+        &self,
+        value: &mut Self::Value,
+    ) -> impl Future<Output = Result<(), Self::Error>> {
+        const {
+            assert!(
+                !Self::HOOKS.has(Hooks::AFTER_RELEASE),
+                "`HOOKS` names `after_release`, but it is not written"
+            )
+        };
+        let _ = value;
+        core::future::ready(Ok(()))
+    }
+
+    /// Takes leave of a value before it is closed, within the pool's
+    /// [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    ///
+    /// # Errors
+    /// It is told to the event sink, and the value is closed all the same.
+    fn before_close(
+        &self,
+        value: &mut Self::Value,
+    ) -> impl Future<Output = Result<(), Self::Error>> {
+        const {
+            assert!(
+                !Self::HOOKS.has(Hooks::BEFORE_CLOSE),
+                "`HOOKS` names `before_close`, but it is not written"
+            )
+        };
+        let _ = value;
+        core::future::ready(Ok(()))
+    }
+
     /// See [`Resource::is_broken`].
     fn is_broken(&self, value: &mut Self::Value) -> bool {
         let _ = value;
@@ -228,6 +390,7 @@ impl<R: Resource> LocalResource for R {
     type Value = <R as Resource>::Value;
     type Error = <R as Resource>::Error;
     const CHECKED: bool = <R as Resource>::CHECKED;
+    const HOOKS: Hooks = <R as Resource>::HOOKS;
 
     fn open(&self) -> impl Future<Output = Result<Self::Value, Self::Error>> {
         Resource::open(self)
@@ -239,6 +402,31 @@ impl<R: Resource> LocalResource for R {
 
     fn check(&self, value: &mut Self::Value) -> impl Future<Output = Result<(), Self::Error>> {
         Resource::check(self, value)
+    }
+
+    fn after_open(&self, value: &mut Self::Value) -> impl Future<Output = Result<(), Self::Error>> {
+        Resource::after_open(self, value)
+    }
+
+    fn before_acquire(
+        &self,
+        value: &mut Self::Value,
+    ) -> impl Future<Output = Result<(), Self::Error>> {
+        Resource::before_acquire(self, value)
+    }
+
+    fn after_release(
+        &self,
+        value: &mut Self::Value,
+    ) -> impl Future<Output = Result<(), Self::Error>> {
+        Resource::after_release(self, value)
+    }
+
+    fn before_close(
+        &self,
+        value: &mut Self::Value,
+    ) -> impl Future<Output = Result<(), Self::Error>> {
+        Resource::before_close(self, value)
     }
 
     fn is_broken(&self, value: &mut Self::Value) -> bool {

@@ -55,6 +55,12 @@ pub trait Timer: Clone {
     fn entropy(&self) -> u64 {
         self.now().as_nanos()
     }
+
+    /// A number for the task that is being polled, where the runtime can tell tasks apart. It serves to
+    /// find a task that waits for what it holds itself.
+    fn current_task(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A runtime that takes a future and runs it to its end on its own, on any of its threads.
@@ -128,6 +134,11 @@ pub trait Clock: Clone {
 
     /// See [`Timer::entropy`].
     fn seed(&self) -> u64;
+
+    /// The task that is being polled, as [`Timer::current_task`].
+    fn current_task(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl<T: Timer> Clock for T {
@@ -143,6 +154,10 @@ impl<T: Timer> Clock for T {
 
     fn seed(&self) -> u64 {
         self.entropy()
+    }
+
+    fn current_task(&self) -> Option<u64> {
+        Timer::current_task(self)
     }
 }
 

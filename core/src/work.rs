@@ -4,10 +4,12 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Waker};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
 use crate::cause::Cause;
+use crate::pool::Quota;
+use crate::sync::Arc;
 use crate::sync::Signal;
 
 /// The least time between attempts that nobody asked for, once the policy is exhausted: a policy without
@@ -76,7 +78,7 @@ pub(crate) struct OneJob<F> {
     job: Option<Pin<Box<F>>>,
 }
 
-impl<F: Future<Output = ()>> OneJob<F> {
+impl<F> OneJob<F> {
     pub(crate) const fn none() -> Self {
         Self { job: None }
     }
@@ -89,16 +91,22 @@ impl<F: Future<Output = ()>> OneJob<F> {
         self.job.is_none()
     }
 
-    /// Polls the job, if there is one. Says whether it ended.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        let ended = self
-            .job
-            .as_mut()
-            .is_some_and(|job| job.as_mut().poll(cx).is_ready());
-        if ended {
-            self.job = None;
+    /// Drops the job: what it held gives itself back.
+    pub(crate) fn clear(&mut self) {
+        self.job = None;
+    }
+}
+
+impl<F: Future> OneJob<F> {
+    /// Polls the job, if there is one, and gives what came of it once it has ended.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Option<F::Output> {
+        match self.job.as_mut()?.as_mut().poll(cx) {
+            Poll::Pending => None,
+            Poll::Ready(output) => {
+                self.job = None;
+                Some(output)
+            }
         }
-        ended
     }
 }
 
@@ -141,6 +149,7 @@ pub(crate) struct Wakes {
     first: Option<Waker>,
     more: Vec<Waker>,
     signals: bool,
+    family: Option<Arc<Quota>>,
     debris: Vec<Debris>,
 }
 
@@ -177,9 +186,17 @@ impl Wakes {
         self.signals = true;
     }
 
+    /// All pools that share this quota are to look at it.
+    pub(crate) fn tell_family(&mut self, quota: &Arc<Quota>) {
+        self.family.get_or_insert_with(|| quota.clone());
+    }
+
     pub(crate) fn wake(self, changed: &Signal) {
         if self.signals {
             changed.notify(usize::MAX);
+        }
+        if let Some(quota) = self.family {
+            quota.changed.notify(usize::MAX);
         }
         if let Some(waker) = self.first {
             waker.wake();

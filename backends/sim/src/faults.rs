@@ -24,10 +24,27 @@ pub enum Hook {
     Check,
     /// To close a value.
     Close,
+    /// To make a new value ready for its first use.
+    AfterOpen,
+    /// To make a value ready for its next user.
+    BeforeAcquire,
+    /// To clean a value up after its last use.
+    AfterRelease,
+    /// To take leave of a value before it is closed.
+    BeforeClose,
 }
 
 impl Hook {
-    pub(crate) const ALL: [Self; 3] = [Self::Open, Self::Check, Self::Close];
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Open,
+        Self::Check,
+        Self::Close,
+        Self::AfterOpen,
+        Self::BeforeAcquire,
+        Self::AfterRelease,
+        Self::BeforeClose,
+    ];
 }
 
 impl std::fmt::Display for Hook {
@@ -36,6 +53,10 @@ impl std::fmt::Display for Hook {
             Self::Open => "open",
             Self::Check => "check",
             Self::Close => "close",
+            Self::AfterOpen => "after_open",
+            Self::BeforeAcquire => "before_acquire",
+            Self::AfterRelease => "after_release",
+            Self::BeforeClose => "before_close",
         })
     }
 }
@@ -153,7 +174,7 @@ impl Faults {
         self.with(hook, When::OneIn(calls), fault)
     }
 
-    /// Openings and checks fail within this time, counted from the start of the world.
+    /// All but closes fails within this time, counted from the start of the world.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -244,7 +265,7 @@ impl Faults {
         }
         let since_start = sim.now() - Instant::EPOCH;
         let is_down = self.outages.iter().any(|time| time.contains(&since_start));
-        if is_down && hook != Hook::Close {
+        if is_down && !matches!(hook, Hook::Close | Hook::BeforeClose) {
             Verdict::Outage
         } else {
             Verdict::Good

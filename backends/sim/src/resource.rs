@@ -4,7 +4,7 @@ use std::future::{Future, pending};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use tenure_core::{ErrorClass, Resource};
+use tenure_core::{ErrorClass, Hooks, Resource};
 
 use crate::backend::{Backend, Ended};
 use crate::faults::{Fault, Hook, Verdict};
@@ -12,7 +12,8 @@ use crate::faults::{Fault, Hook, Verdict};
 /// A resource whose values one task at a time uses, for a [`Pool`](tenure_core::Pool). Its
 /// [`Backend`] says what goes wrong, and accounts for every value.
 ///
-/// For values that are shared, take [`SharedFaultyResource`].
+/// For values that are shared, take [`SharedFaultyResource`]. It has the hooks of a pool as well, and may fail
+/// in them, if it is made by [`hooked`](FaultyResource::hooked).
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,7 +31,7 @@ use crate::faults::{Fault, Hook, Verdict};
 /// });
 /// ```
 #[derive(Clone, Debug)]
-pub struct FaultyResource {
+pub struct FaultyResource<const HOOKED: bool = false> {
     backend: Backend,
 }
 
@@ -105,6 +106,27 @@ pub enum FaultyError {
         /// The number of the value.
         value: u64,
     },
+}
+
+impl FaultyResource<true> {
+    /// A resource whose values this backend keeps account of, with all [hooks](tenure_core::Hooks).
+    ///
+    /// ```
+    /// # use tenure_core::Pool;
+    /// # use tenure_sim::{Backend, FaultyResource, Hook};
+    /// # tenure_sim::run(1, |sim| async move {
+    /// let backend = Backend::new(&sim);
+    /// let pool = Pool::builder(FaultyResource::hooked(&backend)).build(sim).unwrap();
+    /// drop(pool.acquire().await.unwrap());
+    /// assert_eq!((backend.calls(Hook::AfterOpen), backend.calls(Hook::BeforeAcquire)), (1, 1));
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn hooked(backend: &Backend) -> Self {
+        Self {
+            backend: backend.clone(),
+        }
+    }
 }
 
 impl FaultyResource {
@@ -213,10 +235,34 @@ impl Drop for FaultyValue {
     }
 }
 
-impl Resource for FaultyResource {
+impl<const HOOKED: bool> Resource for FaultyResource<HOOKED> {
     type Value = FaultyValue;
     type Error = FaultyError;
     const CHECKED: bool = true;
+    const HOOKS: Hooks = if HOOKED {
+        Hooks::AFTER_OPEN
+            .and(Hooks::BEFORE_ACQUIRE)
+            .and(Hooks::AFTER_RELEASE)
+            .and(Hooks::BEFORE_CLOSE)
+    } else {
+        Hooks::NONE
+    };
+
+    async fn after_open(&self, value: &mut FaultyValue) -> Result<(), FaultyError> {
+        act(value, Hook::AfterOpen).await
+    }
+
+    async fn before_acquire(&self, value: &mut FaultyValue) -> Result<(), FaultyError> {
+        act(value, Hook::BeforeAcquire).await
+    }
+
+    async fn after_release(&self, value: &mut FaultyValue) -> Result<(), FaultyError> {
+        act(value, Hook::AfterRelease).await
+    }
+
+    async fn before_close(&self, value: &mut FaultyValue) -> Result<(), FaultyError> {
+        act(value, Hook::BeforeClose).await
+    }
 
     async fn open(&self) -> Result<FaultyValue, FaultyError> {
         open(&self.backend).await
@@ -227,7 +273,7 @@ impl Resource for FaultyResource {
     }
 
     async fn check(&self, value: &mut FaultyValue) -> Result<(), FaultyError> {
-        check(value).await
+        act(value, Hook::Check).await
     }
 
     fn is_broken(&self, value: &mut FaultyValue) -> bool {
@@ -260,7 +306,7 @@ impl Resource for SharedFaultyResource {
     }
 
     async fn check(&self, value: &mut Arc<FaultyValue>) -> Result<(), FaultyError> {
-        check(value).await
+        act(value, Hook::Check).await
     }
 
     fn is_broken(&self, value: &mut Arc<FaultyValue>) -> bool {
@@ -285,8 +331,9 @@ async fn open(backend: &Backend) -> Result<FaultyValue, FaultyError> {
     })
 }
 
-async fn check(value: &FaultyValue) -> Result<(), FaultyError> {
-    outcome(&value.backend, Hook::Check).await.give()?;
+/// A hook on a value, which fails by plan, or because the value is no good.
+async fn act(value: &FaultyValue, hook: Hook) -> Result<(), FaultyError> {
+    outcome(&value.backend, hook).await.give()?;
     value.ask()
 }
 

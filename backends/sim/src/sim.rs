@@ -281,6 +281,11 @@ impl Timer for Sim {
     fn entropy(&self) -> u64 {
         self.random()
     }
+
+    fn current_task(&self) -> Option<u64> {
+        let last = self.world.with(|state| state.last());
+        last.map(|task| task.0 as u64)
+    }
 }
 
 impl Spawn for Sim {

@@ -243,6 +243,11 @@ impl State {
         self.steps
     }
 
+    /// The task that was polled last, which is the one that runs.
+    pub(crate) const fn last(&self) -> Option<TaskId> {
+        self.last
+    }
+
     pub(crate) fn name(&self, task: TaskId) -> &str {
         &self.tasks[task.0].name
     }

@@ -3,7 +3,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::future::Future;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
@@ -23,7 +23,6 @@ use tokio::runtime::{EnterGuard, Handle, RuntimeFlavor};
 /// the second needs a `LocalSet` or a `LocalRuntime`. Do not use it where no tokio runtime lives.
 ///
 /// # Panics
-///
 /// Sleeping and spawning panic with neither a runtime around the caller nor one around the call of
 /// [`Tokio::current`]. A sleep panics, too, where that runtime has no time driver or has ended; a future
 /// spawned on one that has ended is dropped. Telling the time never panics.
@@ -92,6 +91,12 @@ impl Timer for Tokio {
     fn entropy(&self) -> u64 {
         RandomState::new().build_hasher().finish()
     }
+
+    fn current_task(&self) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        tokio::task::try_id()?.hash(&mut hasher);
+        Some(hasher.finish())
+    }
 }
 
 impl Spawn for Tokio {
@@ -106,7 +111,6 @@ impl SpawnLocal for Tokio {
     /// Runs `future` on the `LocalSet` or `LocalRuntime` that the caller runs in.
     ///
     /// # Panics
-    ///
     /// Outside of one, because tokio has no other place for a future that is not `Send`.
     fn spawn_local<F: Future<Output = ()> + 'static>(&self, future: F) {
         tokio::task::spawn_local(future);
@@ -117,13 +121,10 @@ pin_project! {
     /// The sleep of [`Tokio`]: it ends at its instant, and never before.
     ///
     /// It enters the timer of the runtime in which it is first polled, and stays with that one.
-    ///
     /// # Cancel safety
-    ///
     /// It may be dropped at any time; nothing remains in the timer.
     ///
     /// # Panics
-    ///
     /// Polling it panics where [`Tokio`] says so.
     ///
     /// ```

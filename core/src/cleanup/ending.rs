@@ -58,6 +58,20 @@ pub enum Why {
     OpenedTooLate,
     /// A shutdown.
     Shutdown,
+    /// It had lived for as long as values may.
+    TooOld,
+    /// It had been lent as often as values may.
+    UsedUp,
+    /// All values that were open at some moment were called in.
+    Evicted,
+    /// There were more values than the maximum, since it was lowered.
+    Surplus,
+    /// The predicate of a `retain` said so.
+    NotRetained,
+    /// A hook failed.
+    HookFailed,
+    /// A hook was cut off half-way.
+    HookCutOff,
     /// The last handle was dropped without a shutdown.
     HandlesDropped,
 }
@@ -72,6 +86,13 @@ impl fmt::Display for Why {
             Self::IdleTooLong => "idle too long",
             Self::OpenedTooLate => "opened too late",
             Self::Shutdown => "shutdown",
+            Self::TooOld => "too old",
+            Self::UsedUp => "used up",
+            Self::Evicted => "evicted",
+            Self::Surplus => "surplus",
+            Self::NotRetained => "not retained",
+            Self::HookFailed => "hook failed",
+            Self::HookCutOff => "hook cut off",
             Self::HandlesDropped => "all handles dropped",
         })
     }

@@ -1,7 +1,7 @@
 //! Values on their way out.
 
 use super::{Ending, Why};
-use crate::cause::Cause;
+use crate::cause::{Cause, Panicked};
 use crate::contain::{HookError, hook};
 use crate::event::{EventKind, Reporter};
 use crate::resource::LocalResource;
@@ -38,9 +38,8 @@ pub(crate) fn abandon_value<R: LocalResource>(
     reporter: &Reporter,
     corpse: Corpse<R::Value>,
 ) {
-    let Corpse { value, why } = corpse;
-    let panic = sync::contain(|| resource.abandon(value, why)).err();
-    let error = panic.map(|message| Cause::new(crate::cause::Panicked::new(message)));
+    let why = corpse.why;
+    let error = abandon_quietly(resource, corpse);
     let ending = Ending::Abandoned;
     reporter.send(
         clock,
@@ -50,4 +49,14 @@ pub(crate) fn abandon_value<R: LocalResource>(
             error: error.as_ref(),
         },
     );
+}
+
+/// The same, for whoever tells of it. Hands out the panic, if there was one.
+pub(crate) fn abandon_quietly<R: LocalResource>(
+    resource: &R,
+    corpse: Corpse<R::Value>,
+) -> Option<Cause> {
+    let Corpse { value, why } = corpse;
+    let panic = sync::contain(|| resource.abandon(value, why)).err();
+    panic.map(|message| Cause::new(Panicked::new(message)))
 }

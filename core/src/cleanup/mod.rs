@@ -9,5 +9,5 @@ pub use audit::Audit;
 pub use ending::{Ending, Why};
 pub use report::{Failure, Report};
 
-pub(crate) use graveyard::{Corpse, abandon_value, close_value};
+pub(crate) use graveyard::{Corpse, abandon_quietly, abandon_value, close_value};
 pub(crate) use report::Ledger;

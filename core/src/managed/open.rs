@@ -49,7 +49,7 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
                 change = None;
                 continue;
             }
-            if work.poll(cx) {
+            if work.poll(cx).is_some() {
                 is_closing = false;
                 continue;
             }

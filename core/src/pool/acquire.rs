@@ -1,261 +1,344 @@
-//! Waiting for a value.
+//! Taking values out of a pool.
 
-use core::future::poll_fn;
-use core::pin::pin;
-use core::task::{Context, Poll};
+use alloc::vec::Vec;
+use core::future::Future;
+use core::panic::Location;
 use core::time::Duration;
 
+use super::Pool;
 use super::error::AcquireError;
-use super::job::{CloseDuty, Job, OpenDuty};
-use super::queue::{Look, Place};
-use super::shared::{Answer, Entry, Queue, Shared};
-use super::slot::Slot;
+use super::job::{CareDuty, Done, Job};
+use super::lease::{Lease, OwnedLease};
+use super::queue::End;
+use super::shared::{Handed, Shared};
+use super::waiting::{Waiting, Wish};
 use crate::Instant;
-use crate::alarm::Alarm;
 use crate::resource::LocalResource;
-use crate::runtime::Clock;
+use crate::runtime::{Clock, Timer};
 use crate::sync::Arc;
-use crate::work::{OneJob, Rounds, Wakes};
 
-/// Waits for a value, for at most `timeout`.
-///
-/// Where there is no Runner, the waiter also does the work it needs: it opens a value, or first
-/// closes a dying one whose slot it needs. An opening loses the race against a value that comes back;
-/// a close is finished first, within the waiter's own time.
-pub(crate) async fn wait_for_value<R: LocalResource, C: Clock>(
-    shared: &Arc<Shared<R, C>>,
-    timeout: Option<Duration>,
-) -> Result<Slot<R::Value>, AcquireError> {
-    let began_at = shared.now();
-    let deadline = began_at.zip(timeout).map(|(now, timeout)| now + timeout);
-    let mut waiter = Waiter {
-        shared,
-        place: None,
-        answer: None,
-    };
-    let mut work = OneJob::none();
-    let mut is_closing = false;
-    let mut alarm = pin!(Alarm::unset());
-    poll_fn(|cx| {
-        let mut rounds = Rounds::new();
-        while rounds.go_on(cx) {
-            if work.poll(cx) {
-                is_closing = false;
-                waiter.set_busy(false);
-            }
-            if waiter.poll_answer(cx).is_ready() && !is_closing {
-                return Poll::Ready(waiter.take_answer());
-            }
-            if is_closing {
-                // The close has no more time than the waiter, so it ends before the deadline does.
-                return Poll::Pending;
-            }
-            let now = shared.now();
-            if let Some((began_at, now)) = began_at.zip(now) {
-                if deadline.is_some_and(|deadline| now >= deadline) {
-                    return Poll::Ready(Err(waiter.time_is_over(now - began_at)));
-                }
-            }
-            let claim = if work.is_none() {
-                waiter.claim(deadline, now)
-            } else {
-                Claim::NOTHING
-            };
-            let resumes_at = match claim {
-                Claim::Job(job) => {
-                    is_closing = job.is_close();
-                    work.begin(job.perform());
-                    continue;
-                }
-                Claim::Nothing { resumes_at } => resumes_at,
-            };
-            let wake_at = [deadline, resumes_at].into_iter().flatten().min();
-            if alarm.as_mut().poll(&shared.clock, wake_at, cx).is_pending() {
-                return Poll::Pending;
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-/// A place in the queue, or the answer that came of it. Dropping it gives back either.
-struct Waiter<'a, R: LocalResource, C: Clock> {
-    shared: &'a Arc<Shared<R, C>>,
-    place: Option<Place>,
-    answer: Option<Answer<R::Value>>,
-}
-
-enum Claim<R: LocalResource, C: Clock> {
-    Job(Job<R, C>),
-    /// There is nothing to do here until then.
-    Nothing {
-        resumes_at: Option<Instant>,
-    },
-}
-
-impl<R: LocalResource, C: Clock> Claim<R, C> {
-    const NOTHING: Self = Self::Nothing { resumes_at: None };
-}
-
-impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.answer.is_some() {
-            return Poll::Ready(());
-        }
-        let Some(place) = self.place else {
-            return self.join(cx);
-        };
-        let mut wakes = Wakes::default();
-        let look = self.shared.queue.with(|queue| {
-            let look = queue.waiters.look(place, cx.waker());
-            self.note_taken(queue, &look, &mut wakes);
-            look
-        });
-        self.shared.wake(wakes);
-        match look {
-            Look::Answered(answer) => self.answered(answer),
-            Look::Waiting => Poll::Pending,
-            Look::WakerNeeded => self.renew_waker(place, cx),
-        }
-    }
-
-    fn join(&mut self, cx: &Context<'_>) -> Poll<()> {
-        match self.shared.enter(cx.waker().clone()) {
-            Ok(Entry::Waits(place)) => {
-                self.place = Some(place);
-                Poll::Pending
-            }
-            Ok(Entry::Taken(slot)) => self.answered(Ok(slot)),
-            Err(error) => self.answered(Err(error)),
-        }
-    }
-
-    /// Clones the task's waker outside the lock, and looks once more when it stores it.
-    fn renew_waker(&mut self, place: Place, cx: &Context<'_>) -> Poll<()> {
-        let waker = cx.waker().clone();
-        let stored = self
-            .shared
-            .queue
-            .with(|queue| queue.waiters.store_waker(place, waker));
-        match stored {
-            Ok(_replaced) => Poll::Pending,
-            Err(_unneeded) => {
-                let mut wakes = Wakes::default();
-                let look = self.shared.queue.with(|queue| {
-                    let look = queue.waiters.look(place, cx.waker());
-                    self.note_taken(queue, &look, &mut wakes);
-                    look
-                });
-                self.shared.wake(wakes);
-                match look {
-                    Look::Answered(answer) => self.answered(answer),
-                    Look::Waiting | Look::WakerNeeded => Poll::Pending,
-                }
-            }
-        }
-    }
-
-    /// A waiter that leaves with its answer may have been woken to do work: somebody else must.
-    fn note_taken(
+impl<R: LocalResource, C: Clock> Pool<R, C> {
+    /// Takes a value: an idle one, else whichever comes first, one that is given back or one newly
+    /// opened. Whoever came first is served first.
+    ///
+    /// Waits for at most the pool's [`acquire_timeout`](super::PoolBuilder::acquire_timeout), if there is a
+    /// timer. It covers waiting, opening, checks and hooks together.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let lease = pool.acquire().await?;
+    /// assert_eq!(*lease, "session");
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`AcquireError`] says whether the pool was exhausted, its backend down, or the pool closed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: its place goes to those behind it, and a value that it had
+    /// been handed goes to the next of them. A value under a check or a hook is closed then, since
+    /// nobody knows how far that came.
+    #[track_caller]
+    pub fn acquire(
         &self,
-        queue: &mut Queue<R::Value>,
-        look: &Look<Answer<R::Value>>,
-        wakes: &mut Wakes,
-    ) {
-        if let Look::Answered(answer) = look {
-            if answer.is_ok() {
-                self.shared.handed_value_taken(queue);
-            }
-            self.shared.poke(queue, wakes);
+    ) -> impl Future<Output = Result<Lease<'_, R, C>, AcquireError>> + use<'_, R, C> {
+        let wish = self.wish_for_one(self.shared.config.acquire_timeout);
+        Waiting::new(&self.shared, wish, Job::perform, borrowed)
+    }
+
+    /// Like [`acquire`](Pool::acquire), but the lease keeps the pool alive and can move to other
+    /// tasks.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let lease = pool.acquire_owned().await?;
+    /// let task = async move { lease.len() };
+    /// assert_eq!(task.await, 7);
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`acquire`](Pool::acquire).
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](Pool::acquire).
+    #[track_caller]
+    pub fn acquire_owned(
+        &self,
+    ) -> impl Future<Output = Result<OwnedLease<R, C>, AcquireError>> + use<'_, R, C> {
+        let wish = self.wish_for_one(self.shared.config.acquire_timeout);
+        Waiting::new(&self.shared, wish, Job::perform, owned)
+    }
+
+    /// Takes several values at once: all of them or none. Whoever came first is served first, and gathers
+    /// what comes back until it has all; so two callers never wait for each other's part.
+    ///
+    /// A task that holds values of the pool already can still wait for itself.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let leases = pool.acquire_many(3).await?;
+    /// assert_eq!((leases.len(), pool.status().in_use), (3, 3));
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`acquire`](Pool::acquire), and [`AcquireError::TooMany`] if the pool may not hold as many.
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](Pool::acquire).
+    #[track_caller]
+    pub fn acquire_many(
+        &self,
+        values: usize,
+    ) -> impl Future<Output = Result<Vec<Lease<'_, R, C>>, AcquireError>> + use<'_, R, C> {
+        self.gather(
+            values,
+            self.shared.config.acquire_timeout,
+            Location::caller(),
+        )
+    }
+
+    /// Takes an idle value, if there is one and nobody waits for it. Never opens one.
+    ///
+    /// A pool that [checks](super::PoolBuilder::check_on_acquire) values or runs a
+    /// [hook](crate::Resource::before_acquire) before it lends them gives none here: both take time.
+    ///
+    /// ```
+    /// # use tenure_core::{NoTimer, Pool, Resource};
+    /// # struct Text;
+    /// # impl Resource for Text {
+    /// #     type Value = String;
+    /// #     type Error = std::io::Error;
+    /// #     async fn open(&self) -> Result<String, Self::Error> { Ok(String::new()) }
+    /// # }
+    /// # futures::executor::block_on(async {
+    /// let (pool, _runner) = Pool::builder(Text).build_with_runner(NoTimer)?;
+    /// assert!(pool.try_acquire().is_none());
+    /// drop(pool.acquire().await?);
+    /// assert!(pool.try_acquire().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap()
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_acquire(&self) -> Option<Lease<'_, R, C>> {
+        if self.shared.prepares() {
+            return None;
+        }
+        self.shared
+            .take_idle()
+            .map(|slot| Lease::new(&self.shared, slot, Location::caller()))
+    }
+
+    /// The same for somebody else, who asked there.
+    pub(super) async fn acquire_owned_at(
+        &self,
+        asked_at: &'static Location<'static>,
+    ) -> Result<OwnedLease<R, C>, AcquireError> {
+        let wish = Wish {
+            asked_at,
+            ..self.wish_for_one(self.shared.config.acquire_timeout)
+        };
+        Waiting::new(&self.shared, wish, Job::perform, owned).await
+    }
+
+    #[inline]
+    #[track_caller]
+    fn wish_for_one(&self, within: Option<Duration>) -> Wish {
+        Wish {
+            wanted: 1,
+            end: End::Back,
+            within,
+            prepares: self.shared.prepares(),
+            asked_at: Location::caller(),
         }
     }
 
-    fn answered(&mut self, answer: Answer<R::Value>) -> Poll<()> {
-        self.place = None;
-        self.answer = Some(answer);
-        Poll::Ready(())
-    }
-
-    fn take_answer(&mut self) -> Answer<R::Value> {
-        match self.answer.take() {
-            Some(answer) => answer,
-            None => unreachable!("an answer is taken only when it has come"),
+    async fn gather(
+        &self,
+        values: usize,
+        within: Option<Duration>,
+        asked_at: &'static Location<'static>,
+    ) -> Result<Vec<Lease<'_, R, C>>, AcquireError> {
+        let shared = &self.shared;
+        let max_size = shared.queue.with(|queue| queue.max_size);
+        if values > max_size {
+            return Err(AcquireError::TooMany {
+                pool: shared.reporter.name.clone(),
+                wanted: values,
+                max_size,
+            });
         }
-    }
-
-    /// Claims work that this waiter needs done and that no Runner does.
-    fn claim(&self, deadline: Option<Instant>, now: Option<Instant>) -> Claim<R, C> {
-        let shared = self.shared;
-        shared.queue.with(|queue| {
-            let Some(place) = self.place else {
-                return Claim::NOTHING;
-            };
-            if queue.runner.is_attached() {
-                return Claim::NOTHING;
-            }
-            if queue.openings_due(&shared.config) > 0 {
-                if !queue.openings.may_begin(now) {
-                    return Claim::Nothing {
-                        resumes_at: queue.openings.resumes_at(),
-                    };
-                }
-                queue.waiters.set_busy(place, true);
-                return Claim::Job(Job::Open(OpenDuty::claim(shared, queue, now)));
-            }
-            if queue.waiters.waiting() > queue.opening {
-                let limit = deadline.zip(now).map(|(deadline, now)| deadline - now);
-                if let Some((duty, value)) = CloseDuty::claim(shared, queue, limit) {
-                    queue.waiters.set_busy(place, true);
-                    return Claim::Job(Job::Close(duty, value));
-                }
-            }
-            Claim::NOTHING
-        })
-    }
-
-    fn set_busy(&self, busy: bool) {
-        if let Some(place) = self.place {
-            self.shared
-                .queue
-                .with(|queue| queue.waiters.set_busy(place, busy));
+        if values == 0 {
+            return Ok(Vec::new());
         }
+        let until = shared
+            .now()
+            .zip(within)
+            .map_or(Instant::MAX, |(now, within)| now + within);
+        let wish = Wish {
+            wanted: values as u32,
+            end: End::Back,
+            within,
+            prepares: false,
+            asked_at,
+        };
+        let mut leases = Waiting::new(shared, wish, Job::perform, many_borrowed).await?;
+        if shared.prepares() {
+            let mut ready = Vec::with_capacity(values);
+            // Taken from the end, so that what is left stays a lease and goes back if this is dropped.
+            while let Some(lease) = leases.pop() {
+                ready.push(self.prepare(lease, until, asked_at).await?);
+            }
+            leases = ready;
+        }
+        Ok(leases)
     }
 
-    fn time_is_over(&self, waited: Duration) -> AcquireError {
-        self.shared.queue.with(|queue| {
-            self.shared
-                .backend_down(queue)
-                .unwrap_or_else(|| AcquireError::Exhausted {
-                    pool: self.shared.reporter.name.clone(),
-                    waited,
-                    status: self.shared.status_under_lock(queue),
-                })
-        })
+    /// Makes a value ready that was taken unprepared, or takes another in its place.
+    async fn prepare<'p>(
+        &'p self,
+        lease: Lease<'p, R, C>,
+        until: Instant,
+        asked_at: &'static Location<'static>,
+    ) -> Result<Lease<'p, R, C>, AcquireError> {
+        let shared = &self.shared;
+        if let Some(slot) = lease.into_slot() {
+            let duty = CareDuty::claim_lent(shared, slot, until);
+            if let Done::Ready(slot) = duty.perform().await {
+                return Ok(Lease::new(shared, slot, asked_at));
+            }
+        }
+        let left = (until != Instant::MAX)
+            .then(|| shared.now().map(|now| until - now))
+            .flatten();
+        let wish = Wish {
+            wanted: 1,
+            end: End::Front,
+            within: left,
+            prepares: true,
+            asked_at,
+        };
+        Waiting::new(shared, wish, Job::perform, borrowed).await
     }
 }
 
-impl<R: LocalResource, C: Clock> Drop for Waiter<'_, R, C> {
-    fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.shared.leave(place);
-        }
-        if let Some(Ok(slot)) = self.answer.take() {
-            self.shared.release(slot);
-        }
+impl<R: LocalResource, T: Timer> Pool<R, T> {
+    /// Takes a value like [`acquire`](Pool::acquire), waiting for at most `timeout` in all.
+    ///
+    /// It does not exist on a pool without a timer:
+    ///
+    /// ```compile_fail
+    /// # use tenure_core::{NoTimer, Pool, Resource};
+    /// # async fn f<R: Resource>(pool: Pool<R, NoTimer>) {
+    /// pool.acquire_timeout(core::time::Duration::from_secs(1)).await;
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`acquire`](Pool::acquire).
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](Pool::acquire).
+    #[track_caller]
+    pub fn acquire_timeout(
+        &self,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Lease<'_, R, T>, AcquireError>> + use<'_, R, T> {
+        let wish = self.wish_for_one(Some(timeout));
+        Waiting::new(&self.shared, wish, Job::perform, borrowed)
+    }
+
+    /// Takes a value like [`acquire_owned`](Pool::acquire_owned), waiting for at most `timeout` in
+    /// all.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let lease = pool.acquire_owned_timeout(Duration::from_secs(1)).await?;
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`acquire`](Pool::acquire).
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](Pool::acquire).
+    #[track_caller]
+    pub fn acquire_owned_timeout(
+        &self,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<OwnedLease<R, T>, AcquireError>> + use<'_, R, T> {
+        let wish = self.wish_for_one(Some(timeout));
+        Waiting::new(&self.shared, wish, Job::perform, owned)
+    }
+
+    /// Takes several values like [`acquire_many`](Pool::acquire_many), waiting for at most `timeout` in
+    /// all.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let leases = pool.acquire_many_timeout(2, Duration::from_secs(1)).await?;
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`acquire_many`](Pool::acquire_many).
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](Pool::acquire).
+    #[track_caller]
+    pub fn acquire_many_timeout(
+        &self,
+        values: usize,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Vec<Lease<'_, R, T>>, AcquireError>> + use<'_, R, T> {
+        self.gather(values, Some(timeout), Location::caller())
     }
 }
 
-impl<R: LocalResource, C: Clock> Shared<R, C> {
-    /// The error that says how openings fail, if they do.
-    pub(crate) fn backend_down(&self, queue: &Queue<R::Value>) -> Option<AcquireError> {
-        queue
-            .openings
-            .failure()
-            .map(|failure| AcquireError::BackendDown {
-                pool: self.reporter.name.clone(),
-                failure: failure.clone(),
-                status: self.status_under_lock(queue),
-            })
+#[inline]
+fn borrowed<'p, R: LocalResource, C: Clock>(
+    pool: &'p Arc<Shared<R, C>>,
+    handed: Handed<R::Value>,
+    taken_at: &'static Location<'static>,
+) -> Lease<'p, R, C> {
+    match handed {
+        Handed::One(slot) => Lease::new(pool, slot, taken_at),
+        Handed::Many(_) => unreachable!("one was asked for"),
+    }
+}
+
+#[inline]
+fn owned<R: LocalResource, C: Clock>(
+    pool: &Arc<Shared<R, C>>,
+    handed: Handed<R::Value>,
+    taken_at: &'static Location<'static>,
+) -> OwnedLease<R, C> {
+    match handed {
+        Handed::One(slot) => OwnedLease::new(pool.clone(), slot, taken_at),
+        Handed::Many(_) => unreachable!("one was asked for"),
+    }
+}
+
+fn many_borrowed<'p, R: LocalResource, C: Clock>(
+    pool: &'p Arc<Shared<R, C>>,
+    handed: Handed<R::Value>,
+    taken_at: &'static Location<'static>,
+) -> Vec<Lease<'p, R, C>> {
+    let lease = |slot| Lease::new(pool, slot, taken_at);
+    match handed {
+        Handed::One(slot) => alloc::vec![lease(slot)],
+        Handed::Many(slots) => slots.into_iter().map(lease).collect(),
     }
 }

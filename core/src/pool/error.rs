@@ -1,10 +1,12 @@
 //! Why no value could be had.
 
+use alloc::boxed::Box;
 use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
 use super::status::Status;
+use crate::cause::{Cause, Told};
 use crate::failure::OpenFailure;
 use crate::name::Name;
 
@@ -28,19 +30,66 @@ pub enum AcquireError {
     Exhausted {
         /// The pool's name.
         pool: Name,
-        /// How long the caller waited.
+        /// How long the caller waited in all.
         waited: Duration,
+        /// How long of that went by in checks and hooks, on values that then were no good.
+        in_care: Duration,
+        /// Whether the caller's own task held every value there is, so that it waited for itself.
+        self_deadlock: bool,
         /// How the pool stood when the time was over.
-        status: Status,
+        status: Box<Status>,
     },
     /// No value could be opened.
     BackendDown {
         /// The pool's name.
         pool: Name,
-        /// How the latest openings failed.
+        /// How the latest openings failed, and for how long.
         failure: OpenFailure,
         /// How the pool stood.
-        status: Status,
+        status: Box<Status>,
+    },
+    /// There were values, but none passed its check or its hook.
+    Rejected {
+        /// The pool's name.
+        pool: Name,
+        /// How long the caller waited in all.
+        waited: Duration,
+        /// How many values were tried.
+        rejected: u32,
+        /// What was wrong with the last of them.
+        cause: Cause,
+        /// How the pool stood when the time was over.
+        status: Box<Status>,
+    },
+    /// The pool was suspended for as long as the caller would wait.
+    Suspended {
+        /// The pool's name.
+        pool: Name,
+        /// How long the caller waited.
+        waited: Duration,
+    },
+    /// So many wait already that no more may.
+    QueueFull {
+        /// The pool's name.
+        pool: Name,
+        /// How the pool stood.
+        status: Box<Status>,
+    },
+    /// The caller's task holds every value that there may be, and asked for one more.
+    SelfDeadlock {
+        /// The pool's name.
+        pool: Name,
+        /// How many values the task holds.
+        held: usize,
+    },
+    /// More values were asked for at once than there may be.
+    TooMany {
+        /// The pool's name.
+        pool: Name,
+        /// How many were asked for.
+        wanted: usize,
+        /// How many there may be.
+        max_size: usize,
     },
     /// The pool is closing or closed.
     Closed {
@@ -55,11 +104,44 @@ impl fmt::Display for AcquireError {
             Self::Exhausted {
                 pool,
                 waited,
+                in_care,
+                self_deadlock,
                 status,
             } => {
-                write!(f, "pool {pool} had no value free for {waited:?} ({status})")
+                write!(f, "pool {pool} had no value free for {waited:?}")?;
+                if !in_care.is_zero() {
+                    write!(f, ", of which {in_care:?} in checks and hooks")?;
+                }
+                if *self_deadlock {
+                    write!(f, ", because the task that asked holds them all")?;
+                }
+                write!(f, " ({status})")
             }
             Self::BackendDown { pool, failure, .. } => write!(f, "pool {pool}: {failure}"),
+            Self::Rejected {
+                pool,
+                waited,
+                rejected,
+                cause,
+                ..
+            } => write!(
+                f,
+                "pool {pool} had no good value for {waited:?}, {rejected} were tried: {}",
+                Told(cause)
+            ),
+            Self::Suspended { pool, waited } => write!(f, "pool {pool} is suspended ({waited:?})"),
+            Self::QueueFull { pool, status } => {
+                write!(f, "too many wait for pool {pool} ({status})")
+            }
+            Self::SelfDeadlock { pool, held } => write!(
+                f,
+                "the task holds all {held} values of pool {pool} and asks for one more"
+            ),
+            Self::TooMany {
+                pool,
+                wanted,
+                max_size,
+            } => write!(f, "pool {pool} has {max_size} values at most, not {wanted}"),
             Self::Closed { pool } => write!(f, "pool {pool} is closed"),
         }
     }
@@ -69,7 +151,8 @@ impl Error for AcquireError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::BackendDown { failure, .. } => Some(failure.cause.as_source()),
-            Self::Exhausted { .. } | Self::Closed { .. } => None,
+            Self::Rejected { cause, .. } => Some(cause.as_source()),
+            _ => None,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
+use core::panic::Location;
+use core::time::Duration;
 
+use super::loans::Ticket;
 use super::shared::Shared;
 use super::slot::Slot;
 use crate::cleanup::Why;
@@ -77,6 +80,7 @@ struct Loan<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> {
     pool: P,
     /// Absent only once the value has been taken out for good.
     slot: Option<Slot<R::Value>>,
+    ticket: Ticket,
 }
 
 impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> {
@@ -94,14 +98,50 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> 
         }
     }
 
+    #[inline]
+    fn new(pool: P, mut slot: Slot<R::Value>, taken_at: &'static Location<'static>) -> Self {
+        slot.uses = slot.uses.saturating_add(1);
+        let ticket = pool.loan_begins(taken_at);
+        Self {
+            pool,
+            slot: Some(slot),
+            ticket,
+        }
+    }
+
+    fn slot(&self) -> &Slot<R::Value> {
+        match &self.slot {
+            Some(slot) => slot,
+            None => unreachable!("a loan holds its value until it ends"),
+        }
+    }
+
+    fn age(&self) -> Option<Duration> {
+        let opened_at = self.slot().opened_at;
+        self.pool.now().map(|now| now - opened_at)
+    }
+
+    fn invalidate(&mut self) {
+        if let Some(slot) = &mut self.slot {
+            // Of no generation that is served.
+            slot.generation = slot.generation.wrapping_sub(1);
+        }
+    }
+
+    fn take(&mut self) -> Option<Slot<R::Value>> {
+        let slot = self.slot.take()?;
+        self.pool.loan_ends(self.ticket);
+        Some(slot)
+    }
+
     fn discard(mut self) {
-        if let Some(slot) = self.slot.take() {
-            self.pool.bury(slot.value, Why::Broken);
+        if let Some(slot) = self.take() {
+            self.pool.bury(slot, Why::Broken);
         }
     }
 
     fn detach(mut self) -> R::Value {
-        match self.slot.take() {
+        match self.take() {
             Some(slot) => {
                 self.pool.detach();
                 slot.value
@@ -114,7 +154,7 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> 
 impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<P, R, C> {
     #[inline]
     fn drop(&mut self) {
-        let Some(mut slot) = self.slot.take() else {
+        let Some(mut slot) = self.take() else {
             return;
         };
         slot.idle_since = Slot::<R::Value>::FRESH;
@@ -125,30 +165,41 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<
             true
         });
         if broken || sync::is_panicking() {
-            self.pool.bury(slot.value, Why::Broken);
+            pool.bury(slot, Why::Broken);
+        } else if pool.cleans_up() {
+            pool.release_into_care(slot);
         } else {
-            self.pool.release(slot);
+            pool.release(slot);
         }
     }
 }
 
 impl<'p, R: LocalResource, C: Clock> Lease<'p, R, C> {
     #[inline]
-    pub(crate) fn new(pool: &'p Shared<R, C>, slot: Slot<R::Value>) -> Self {
-        Self(Loan {
-            pool,
-            slot: Some(slot),
-        })
+    pub(crate) fn new(
+        pool: &'p Shared<R, C>,
+        slot: Slot<R::Value>,
+        taken_at: &'static Location<'static>,
+    ) -> Self {
+        Self(Loan::new(pool, slot, taken_at))
+    }
+
+    /// Takes the value out of a lease that has not been handed to its user yet.
+    pub(super) fn into_slot(mut self) -> Option<Slot<R::Value>> {
+        let mut slot = self.0.take()?;
+        slot.uses -= 1;
+        Some(slot)
     }
 }
 
 impl<R: LocalResource, C: Clock> OwnedLease<R, C> {
     #[inline]
-    pub(crate) fn new(pool: Arc<Shared<R, C>>, slot: Slot<R::Value>) -> Self {
-        Self(Loan {
-            pool,
-            slot: Some(slot),
-        })
+    pub(crate) fn new(
+        pool: Arc<Shared<R, C>>,
+        slot: Slot<R::Value>,
+        taken_at: &'static Location<'static>,
+    ) -> Self {
+        Self(Loan::new(pool, slot, taken_at))
     }
 }
 
@@ -177,6 +228,53 @@ macro_rules! lease {
             /// ```
             pub fn discard(self) {
                 self.0.discard();
+            }
+
+            /// Has the value closed when the loan ends, instead of lent again. Until then it can be used.
+            ///
+            /// ```
+            #[doc = include_str!("../doc_setting.txt")]
+            /// # block_on(async {
+            /// let mut lease = pool.acquire().await?;
+            /// lease.invalidate();
+            /// assert_eq!(lease.len(), 7);
+            /// drop(lease);
+            /// assert_eq!(pool.status().closing, 1);
+            /// # Ok::<(), BoxError>(())
+            /// # }).unwrap();
+            /// ```
+            pub fn invalidate(&mut self) {
+                self.0.invalidate();
+            }
+
+            /// How long ago the value was opened, if the pool has a clock.
+            ///
+            /// ```
+            #[doc = include_str!("../doc_setting.txt")]
+            /// # block_on(async {
+            /// let lease = pool.acquire().await?;
+            /// assert!(lease.age().is_some());
+            /// # Ok::<(), BoxError>(())
+            /// # }).unwrap();
+            /// ```
+            #[must_use]
+            pub fn age(&self) -> Option<Duration> {
+                self.0.age()
+            }
+
+            /// How many times the value was lent, this one included.
+            ///
+            /// ```
+            #[doc = include_str!("../doc_setting.txt")]
+            /// # block_on(async {
+            /// drop(pool.acquire().await?);
+            /// assert_eq!(pool.acquire().await?.uses(), 2);
+            /// # Ok::<(), BoxError>(())
+            /// # }).unwrap();
+            /// ```
+            #[must_use]
+            pub fn uses(&self) -> u32 {
+                self.0.slot().uses
             }
 
             /// Takes the value out of the pool for good. Nothing closes it but you, and its slot is

@@ -162,10 +162,11 @@ impl Openings {
         self.told = true;
     }
 
-    /// Somebody wants a value.
+    /// Somebody wants a value. After everybody was told, that is a new round of attempts. What paces them
+    /// goes on: callers who ask again and again must not make a dead backend's load.
     pub(crate) fn asked_again(&mut self) {
         if self.told {
-            self.start_afresh();
+            self.forget_attempts();
         }
         self.retry_without_clock();
     }
@@ -180,13 +181,17 @@ impl Openings {
         }
     }
 
-    /// Forgets the attempts that were made, and the pause after them.
+    /// Forgets the attempts that were made, and the pause after them: for somebody who asks once.
     pub(crate) fn start_afresh(&mut self) {
+        self.delays = None;
+        self.pause = Pause::None;
+        self.forget_attempts();
+    }
+
+    fn forget_attempts(&mut self) {
         self.told = false;
         self.attempts = 0;
         self.began_at = None;
-        self.delays = None;
-        self.pause = Pause::None;
         if let Some(failure) = &mut self.failure {
             failure.stopped = None;
         }

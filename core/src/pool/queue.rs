@@ -14,11 +14,21 @@ pub(crate) struct WaitQueue<A> {
     first: Option<u32>,
     last: Option<u32>,
     waiting: usize,
+    /// How many values they still want in all.
+    wanted: usize,
 }
 
 /// A waiter's place. It is given up by taking the answer or by leaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(u32);
+
+/// Where a waiter joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// For one that was served already, and with something that was no good.
+    Front,
+    Back,
+}
 
 #[derive(Debug)]
 enum Entry<A> {
@@ -31,10 +41,12 @@ enum Entry<A> {
 struct Waiter {
     /// Absent between a wake and the next poll.
     waker: Option<Waker>,
-    /// Whether this waiter already drives a piece of work.
-    busy: bool,
     previous: Option<u32>,
     next: Option<u32>,
+    /// How many values it waits for.
+    missing: u32,
+    /// Whether this waiter already drives a piece of work.
+    busy: bool,
 }
 
 /// What a waiter finds when it looks.
@@ -47,6 +59,15 @@ pub(crate) enum Look<A> {
     WakerNeeded,
 }
 
+/// What somebody leaves behind who leaves the queue.
+#[derive(Debug)]
+pub(crate) struct Left<A> {
+    pub(crate) answer: Option<A>,
+    pub(crate) waker: Option<Waker>,
+    /// Whether it was the first, for whom values may have been gathered.
+    pub(crate) was_first: bool,
+}
+
 impl<A> WaitQueue<A> {
     pub(crate) const fn new() -> Self {
         Self {
@@ -55,6 +76,7 @@ impl<A> WaitQueue<A> {
             first: None,
             last: None,
             waiting: 0,
+            wanted: 0,
         }
     }
 
@@ -63,21 +85,55 @@ impl<A> WaitQueue<A> {
         self.waiting
     }
 
-    pub(crate) fn join(&mut self, waker: Option<Waker>) -> Place {
-        let waiter = Waiter {
-            waker,
-            busy: false,
-            previous: self.last,
-            next: None,
+    /// How many values they want in all.
+    pub(crate) const fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    pub(crate) fn join(&mut self, waker: Option<Waker>, missing: u32, end: End) -> Place {
+        let (previous, next) = match end {
+            End::Front => (None, self.first),
+            End::Back => (self.last, None),
         };
-        let index = self.store(Entry::Waiting(waiter));
-        match self.last {
-            Some(last) => self.waiter(last).next = Some(index),
+        let index = self.store(Entry::Waiting(Waiter {
+            waker,
+            previous,
+            next,
+            missing,
+            busy: false,
+        }));
+        match previous {
+            Some(previous) => self.waiter(previous).next = Some(index),
             None => self.first = Some(index),
         }
-        self.last = Some(index);
+        match next {
+            Some(next) => self.waiter(next).previous = Some(index),
+            None => self.last = Some(index),
+        }
         self.waiting += 1;
+        self.wanted += missing as usize;
         Place(index)
+    }
+
+    /// How many values the first who waits still wants, if anybody waits.
+    pub(crate) fn first_missing(&mut self) -> Option<u32> {
+        self.first.map(|first| self.waiter(first).missing)
+    }
+
+    /// The first who waits has got one of the values that it wants, and not the last.
+    pub(crate) fn first_got_one(&mut self) {
+        if let Some(first) = self.first {
+            self.waiter(first).missing -= 1;
+            self.wanted -= 1;
+        }
+    }
+
+    /// What the first who waits had got goes to somebody else.
+    pub(crate) fn first_lost(&mut self, values: u32) {
+        if let Some(first) = self.first {
+            self.waiter(first).missing += values;
+            self.wanted += values as usize;
+        }
     }
 
     /// Answers the first who waits, and hands out its waker; or the answer, if nobody waits.
@@ -114,13 +170,17 @@ impl<A> WaitQueue<A> {
     }
 
     /// Leaves the queue, with the answer if one had come, and with the waker if not.
-    pub(crate) fn leave(&mut self, place: Place) -> (Option<A>, Option<Waker>) {
+    pub(crate) fn leave(&mut self, place: Place) -> Left<A> {
+        let was_first = self.first == Some(place.0);
+        let mut waker = None;
         if matches!(self.entries[place.0 as usize], Entry::Waiting(_)) {
-            let waker = self.unlink(place.0).waker;
-            self.release(place);
-            (None, waker)
-        } else {
-            (self.release(place), None)
+            waker = self.unlink(place.0).waker;
+        }
+        let answer = self.release(place);
+        Left {
+            answer,
+            waker,
+            was_first,
         }
     }
 
@@ -192,6 +252,7 @@ impl<A> WaitQueue<A> {
             None => self.last = waiter.previous,
         }
         self.waiting -= 1;
+        self.wanted -= waiter.missing as usize;
         waiter
     }
 

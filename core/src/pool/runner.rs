@@ -1,10 +1,10 @@
 //! The pool's background work, as a value.
 
 use core::future::{Future, poll_fn};
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::Poll;
 
-use super::job::{CheckDuty, CloseDuty, Job, OpenDuty};
+use super::job::{CareDuty, CloseDuty, Job, Occasion, OpenDuty};
 use super::shared::{Phase, Shared};
 use crate::Instant;
 use crate::alarm::Alarm;
@@ -102,6 +102,8 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
         let mut era = 0;
         let mut sweep_at = shared.first_sweep();
         let mut overdue = false;
+        let quota = shared.queue.with(|queue| queue.quota.clone());
+        let mut family = None;
         let mut alarm = pin!(Alarm::unset());
         poll_fn(|cx| {
             let mut rounds = Rounds::new();
@@ -110,11 +112,22 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                 if !shared.has_handles() {
                     shared.begin_closing(Why::HandlesDropped);
                 }
+                if let Some(quota) = &quota {
+                    let listener = family.get_or_insert_with(|| quota.changed.listen());
+                    if Pin::new(listener).poll(cx).is_ready() {
+                        family = None;
+                        shared.make_room();
+                        continue;
+                    }
+                }
                 let now = shared.now();
-                if let Some((now, _)) = now.zip(sweep_at).filter(|(now, at)| now >= at) {
+                if let Some((now, at)) = now.zip(sweep_at).filter(|(now, at)| now >= at) {
+                    shared.tell_if_late(now - at);
+                    shared.report_leaks(now);
                     let swept = shared.sweep(now);
                     for slot in swept.to_check {
-                        services.push(Job::Check(CheckDuty::claim(shared, slot)).perform());
+                        let duty = CareDuty::claim(shared, slot, Occasion::Idle);
+                        services.push(Job::Care(duty).perform_quietly());
                     }
                     sweep_at = swept.next_at;
                     overdue = swept.overdue;
@@ -136,7 +149,7 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                     } else {
                         &mut services
                     };
-                    jobs.push(job.perform());
+                    jobs.push(job.perform_quietly());
                 };
                 let served = services.poll(cx);
                 if served && overdue {
@@ -185,10 +198,12 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         self.queue.with(|queue| {
             let due = queue.openings_due(&self.config) > 0;
             let paused = due && !queue.openings.may_begin(now);
-            let job = if due && !paused {
-                Some(Job::Open(OpenDuty::claim(self, queue, now)))
+            let job = if let Some(duty) = self.claim_returned(queue) {
+                Some(Job::Care(duty))
+            } else if due && !paused {
+                OpenDuty::claim(self, queue, now).map(Job::Open)
             } else {
-                CloseDuty::claim(self, queue, None).map(|(duty, value)| Job::Close(duty, value))
+                CloseDuty::claim(self, queue, None).map(Job::Close)
             };
             let resumes_at = if paused {
                 queue.openings.resumes_at()

@@ -1,27 +1,33 @@
-//! What all handles, leases and the Runner of one pool share, and the hand-off of values.
+//! What all handles, leases and the Runner of one pool share.
 
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use super::builder::Config;
+use super::config::Config;
 use super::error::AcquireError;
+use super::loans::Loans;
 use super::openings::Openings;
-use super::queue::{Place, WaitQueue};
-use super::slot::Slot;
+use super::queue::{End, Place, WaitQueue};
+use super::quota::Quota;
+use super::slot::{Limits, Slot};
 use super::stack::Stacks;
 use super::status::Status;
+use super::timings::Timings;
 use crate::Instant;
-use crate::cleanup::{Audit, Corpse, Ending, Ledger, Why, abandon_value};
-use crate::event::{EventKind, Reporter};
+use crate::cleanup::{Audit, Corpse, Ledger, Why, abandon_value};
+use crate::event::Reporter;
 use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync::{AtomicUsize, Lock, Signal};
+use crate::sync::{Arc, AtomicUsize, Lock, Signal};
 use crate::work::{Attachment, Wakes};
 
 /// The pool itself.
 ///
 /// A value is always in exactly one place: idle in a stack, handed over in the queue, in a lease,
-/// under a check, in the graveyard, or being closed. Each place is counted where it is.
+/// under a check or a hook, in the graveyard, or being closed. Each place is counted where it is.
 pub(crate) struct Shared<R: LocalResource, C: Clock> {
     pub(crate) resource: R,
     pub(crate) clock: C,
@@ -30,35 +36,61 @@ pub(crate) struct Shared<R: LocalResource, C: Clock> {
     pub(crate) stacks: Stacks<R::Value>,
     pub(crate) queue: Lock<Queue<R::Value>>,
     pub(crate) random: Lock<Random>,
+    /// Who holds what, where somebody wants to know.
+    pub(crate) loans: Option<Lock<Loans>>,
+    /// How long things took, where somebody wants to know.
+    pub(crate) timings: Option<Lock<Timings>>,
     /// How many `Pool` handles there are. Leases do not count.
     pub(crate) handles: AtomicUsize,
     /// Tells whoever awaits a shutdown or a start that something changed.
     pub(crate) changed: Signal,
 }
 
-/// What a waiter gets.
-pub(crate) type Answer<V> = Result<Slot<V>, AcquireError>;
+/// What a waiter is handed.
+#[derive(Debug)]
+pub(crate) enum Handed<V> {
+    One(Slot<V>),
+    /// All that it asked for at once.
+    Many(Vec<Slot<V>>),
+}
+
+/// What a waiter gets. An error is boxed, so that it costs who waits no memory.
+pub(crate) type Answer<V> = Result<Handed<V>, Box<AcquireError>>;
 
 /// All that the queue's lock guards.
 pub(crate) struct Queue<V> {
     pub(crate) waiters: WaitQueue<Answer<V>>,
-    gated: bool,
+    /// What the first who waits has got so far, if it wants several.
+    pub(crate) gathered: Vec<Slot<V>>,
+    pub(crate) gated: bool,
+    pub(crate) suspended: bool,
     pub(crate) phase: Phase,
     pub(crate) runner: Attachment,
+    pub(crate) max_size: usize,
+    pub(crate) limits: Limits,
+    /// What it shares with other pools, if it is one of a family.
+    pub(crate) quota: Option<Arc<Quota>>,
+    /// How many of its openings wait for nothing but a place in that.
+    pub(crate) wants: usize,
     /// Slots taken: by every live value, and by every opening under way.
     pub(crate) size: usize,
     pub(crate) opening: usize,
+    /// Openings whose value is open and not yet ready for its first use.
+    pub(crate) finishing: usize,
     pub(crate) openings: Openings,
     /// Whether the minimum is to be kept open.
     pub(crate) warm: bool,
     /// How many tasks await a start, and so drive openings.
     pub(crate) starters: usize,
-    /// Values in the cells of waiters who have not taken them yet.
-    handed: usize,
+    /// Values in the cells of waiters who have not taken them yet, and those gathered.
+    pub(crate) handed: usize,
     /// Leases given out through the queue, less those that came back through it.
-    lent: i64,
+    pub(crate) lent: i64,
+    /// Values that came back and wait for what is done after a release.
+    pub(crate) returned: VecDeque<Slot<V>>,
+    /// Values under a check or a hook.
     pub(crate) checking: usize,
-    pub(crate) graveyard: alloc::collections::VecDeque<Corpse<V>>,
+    pub(crate) graveyard: VecDeque<Corpse<V>>,
     pub(crate) closing: usize,
     /// Changes when a shutdown runs out of time: closings from before it were counted already.
     pub(crate) era: u64,
@@ -75,26 +107,40 @@ pub(crate) enum Phase {
 
 /// What somebody who wants a value finds.
 pub(crate) enum Entry<V> {
-    Taken(Slot<V>),
+    Taken(Handed<V>),
     Waits(Place),
 }
 
 impl<V> Queue<V> {
-    pub(crate) fn new(openings: Openings, warm: bool) -> Self {
+    pub(crate) fn new(
+        openings: Openings,
+        warm: bool,
+        max_size: usize,
+        limits: Limits,
+        quota: Option<Arc<Quota>>,
+    ) -> Self {
         Self {
             waiters: WaitQueue::new(),
+            gathered: Vec::new(),
             gated: false,
+            suspended: false,
             phase: Phase::Open,
             runner: Attachment::Absent,
+            max_size,
+            limits,
+            quota,
+            wants: 0,
             size: 0,
             opening: 0,
+            finishing: 0,
             openings,
             warm,
             starters: 0,
             handed: 0,
             lent: 0,
+            returned: VecDeque::new(),
             checking: 0,
-            graveyard: alloc::collections::VecDeque::new(),
+            graveyard: VecDeque::new(),
             closing: 0,
             era: 0,
             ledger: Ledger::default(),
@@ -106,10 +152,19 @@ impl<V> Queue<V> {
     /// Derived, not counted: serving a waiter or losing one lowers it by itself, so that a spike of
     /// waiters opens no more than it needs.
     pub(crate) fn openings_due(&self, config: &Config) -> usize {
+        self.within_quota(self.openings_wanted(config))
+    }
+
+    /// The same, apart from what other pools of its family leave.
+    pub(crate) fn openings_wanted(&self, config: &Config) -> usize {
         if self.phase != Phase::Open {
             return 0;
         }
-        let for_waiters = self.waiters.waiting().saturating_sub(self.opening);
+        let for_waiters = if self.suspended {
+            0
+        } else {
+            self.waiters.wanted().saturating_sub(self.opening)
+        };
         let keeps_warm = self.warm && (self.runner.is_attached() || self.starters > 0);
         let for_minimum = if keeps_warm {
             config
@@ -118,7 +173,7 @@ impl<V> Queue<V> {
         } else {
             0
         };
-        let room = config.max_size.saturating_sub(self.size);
+        let room = self.max_size.saturating_sub(self.size);
         let due = for_waiters.max(for_minimum).min(room);
         // While the backend fails, one opening at a time probes it.
         if self.openings.are_failing() {
@@ -132,27 +187,57 @@ impl<V> Queue<V> {
     pub(crate) fn in_service(&self) -> usize {
         self.size - self.opening - self.graveyard.len() - self.closing
     }
+
+    /// How many more values there are, or will be, than the maximum allows since it was lowered.
+    pub(crate) fn surplus(&self) -> usize {
+        (self.in_service() + self.opening).saturating_sub(self.max_size)
+    }
+
+    /// Values that nobody can have for now, because something is being done to them.
+    fn in_care(&self) -> usize {
+        self.checking + self.returned.len() + self.finishing
+    }
 }
 
 impl<R: LocalResource, C: Clock> Shared<R, C> {
-    /// Takes an idle value, or joins the queue.
-    pub(crate) fn enter(&self, waker: core::task::Waker) -> Result<Entry<R::Value>, AcquireError> {
+    /// Takes as many idle values as are wanted, or joins the queue.
+    pub(crate) fn enter(
+        &self,
+        waker: core::task::Waker,
+        wanted: u32,
+        end: End,
+    ) -> Result<Entry<R::Value>, Box<AcquireError>> {
         let mut wakes = Wakes::default();
         let mut waker = Some(waker);
         let entry = self.queue.with(|queue| {
             if queue.phase != Phase::Open {
                 let pool = self.reporter.name.clone();
-                return Err(AcquireError::Closed { pool });
+                return Err(Box::new(AcquireError::Closed { pool }));
             }
             queue.warm = true;
-            if !queue.gated {
-                if let Some(slot) = self.stacks.gate_or_take() {
-                    queue.lent += 1;
-                    return Ok(Entry::Taken(slot));
+            let mut missing = wanted;
+            if queue.waiters.waiting() == 0 && !queue.suspended {
+                while let Some(slot) = self.take_with_nobody_waiting(queue) {
+                    if wanted == 1 {
+                        queue.lent += 1;
+                        return Ok(Entry::Taken(Handed::One(slot)));
+                    }
+                    queue.gathered.push(slot);
+                    missing -= 1;
+                    if missing == 0 {
+                        queue.lent += i64::from(wanted);
+                        let gathered = core::mem::take(&mut queue.gathered);
+                        return Ok(Entry::Taken(Handed::Many(gathered)));
+                    }
                 }
-                queue.gated = true;
+                queue.handed += queue.gathered.len();
+            } else if end == End::Back && self.is_full(queue) {
+                return Err(Box::new(AcquireError::QueueFull {
+                    pool: self.reporter.name.clone(),
+                    status: Box::new(self.status_under_lock(queue)),
+                }));
             }
-            let place = queue.waiters.join(waker.take());
+            let place = self.join(queue, waker.take(), missing, end, &mut wakes);
             queue.openings.asked_again();
             self.poke(queue, &mut wakes);
             Ok(Entry::Waits(place))
@@ -161,160 +246,45 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         entry
     }
 
+    fn take_with_nobody_waiting(&self, queue: &mut Queue<R::Value>) -> Option<Slot<R::Value>> {
+        if queue.gated {
+            return self.stacks.take_behind_gates();
+        }
+        let slot = self.stacks.gate_or_take();
+        queue.gated = slot.is_none();
+        slot
+    }
+
+    fn is_full(&self, queue: &Queue<R::Value>) -> bool {
+        let most = self.config.max_waiters;
+        most.is_some_and(|most| queue.waiters.waiting() >= most)
+    }
+
+    fn join(
+        &self,
+        queue: &mut Queue<R::Value>,
+        waker: Option<core::task::Waker>,
+        missing: u32,
+        end: End,
+        wakes: &mut Wakes,
+    ) -> Place {
+        if end == End::Back || queue.waiters.waiting() == 0 {
+            let place = queue.waiters.join(waker, missing, end);
+            self.settle_gates(queue);
+            return place;
+        }
+        // What was gathered for the one who was first is for the one who comes before it.
+        let gathered = core::mem::take(&mut queue.gathered);
+        queue.waiters.first_lost(gathered.len() as u32);
+        let place = queue.waiters.join(waker, missing, end);
+        self.give_each_handed(queue, gathered, wakes);
+        place
+    }
+
     /// Takes an idle value without joining the queue, past a lowered gate only.
+    #[inline]
     pub(crate) fn take_idle(&self) -> Option<Slot<R::Value>> {
         self.stacks.take()
-    }
-
-    /// Takes note that a waiter has taken the value it was handed.
-    pub(crate) fn handed_value_taken(&self, queue: &mut Queue<R::Value>) {
-        queue.handed -= 1;
-        queue.lent += 1;
-    }
-
-    /// A waiter leaves before it took its answer: what it had been handed goes to the next.
-    pub(crate) fn leave(&self, place: Place) {
-        let mut wakes = Wakes::default();
-        let refused = self.queue.with(|queue| {
-            let (answer, waker) = queue.waiters.leave(place);
-            wakes.drop_waker(waker);
-            let refused = match answer {
-                Some(Ok(slot)) => {
-                    queue.handed -= 1;
-                    self.give(queue, slot, &mut wakes);
-                    None
-                }
-                Some(Err(error)) => Some(error),
-                None => None,
-            };
-            self.lower_gates_if_nobody_waits(queue);
-            self.poke(queue, &mut wakes);
-            refused
-        });
-        drop(refused);
-        self.wake(wakes);
-    }
-
-    /// Takes back a lent value that is good.
-    #[inline]
-    pub(crate) fn release(&self, slot: Slot<R::Value>) {
-        if let Err(slot) = self.stacks.put_back(slot) {
-            self.release_through_queue(slot);
-        }
-    }
-
-    #[cold]
-    fn release_through_queue(&self, slot: Slot<R::Value>) {
-        let mut wakes = Wakes::default();
-        self.queue.with(|queue| {
-            queue.lent -= 1;
-            self.give(queue, slot, &mut wakes);
-            self.poke(queue, &mut wakes);
-        });
-        self.wake(wakes);
-    }
-
-    /// Hands a value that nobody holds to the first waiter, or lays it idle, or buries it.
-    pub(crate) fn give(
-        &self,
-        queue: &mut Queue<R::Value>,
-        slot: Slot<R::Value>,
-        wakes: &mut Wakes,
-    ) {
-        self.hand_over(queue, slot, wakes, Stacks::add);
-    }
-
-    /// The same for a value whose idleness nobody has interrupted: it is used last of all.
-    pub(crate) fn give_back_idle(
-        &self,
-        queue: &mut Queue<R::Value>,
-        slot: Slot<R::Value>,
-        wakes: &mut Wakes,
-    ) {
-        self.hand_over(queue, slot, wakes, Stacks::add_last);
-    }
-
-    fn hand_over(
-        &self,
-        queue: &mut Queue<R::Value>,
-        slot: Slot<R::Value>,
-        wakes: &mut Wakes,
-        lay_idle: impl FnOnce(&Stacks<R::Value>, Slot<R::Value>),
-    ) {
-        if queue.phase != Phase::Open {
-            queue.graveyard.push_back(Corpse {
-                value: slot.value,
-                why: Why::Shutdown,
-            });
-            return;
-        }
-        match queue.waiters.answer_first(Ok(slot)) {
-            Ok(waker) => {
-                queue.handed += 1;
-                wakes.push(waker);
-                self.lower_gates_if_nobody_waits(queue);
-            }
-            Err(Ok(slot)) => {
-                self.lower_gates_if_nobody_waits(queue);
-                lay_idle(&self.stacks, slot);
-            }
-            Err(Err(_)) => unreachable!("the answer that comes back is the one that went in"),
-        }
-    }
-
-    /// The gates of an open pool are up exactly while somebody waits.
-    pub(crate) fn lower_gates_if_nobody_waits(&self, queue: &mut Queue<R::Value>) {
-        if queue.gated && queue.waiters.waiting() == 0 && queue.phase == Phase::Open {
-            self.stacks.lower_gates();
-            queue.gated = false;
-        }
-    }
-
-    /// Takes a lent value out of service, to be closed.
-    pub(crate) fn bury(&self, value: R::Value, why: Why) {
-        let mut wakes = Wakes::default();
-        self.queue.with(|queue| {
-            queue.lent -= 1;
-            queue.graveyard.push_back(Corpse { value, why });
-            queue.openings.retry_without_clock();
-            self.poke(queue, &mut wakes);
-        });
-        self.wake(wakes);
-    }
-
-    /// A lent value leaves the pool for good, unclosed.
-    pub(crate) fn detach(&self) {
-        let mut wakes = Wakes::default();
-        self.queue.with(|queue| {
-            queue.lent -= 1;
-            queue.size -= 1;
-            wakes.drop_cause(queue.ledger.record(Ending::Detached, Why::Detached, None));
-            queue.openings.retry_without_clock();
-            self.poke(queue, &mut wakes);
-        });
-        self.wake(wakes);
-        let (ending, why) = (Ending::Detached, Why::Detached);
-        self.reporter.send(
-            &self.clock,
-            EventKind::Ended {
-                ending,
-                why,
-                error: None,
-            },
-        );
-    }
-
-    /// Answers everyone who waits.
-    pub(crate) fn refuse_all(
-        &self,
-        queue: &mut Queue<R::Value>,
-        error: &AcquireError,
-        wakes: &mut Wakes,
-    ) {
-        while let Ok(waker) = queue.waiters.answer_first(Err(error.clone())) {
-            wakes.push(waker);
-        }
-        self.lower_gates_if_nobody_waits(queue);
     }
 
     /// Draws the conclusions from any change: whether all is closed, whether hope is gone, and who
@@ -323,10 +293,11 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     pub(crate) fn poke(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
         self.finish_if_drained(queue);
         self.give_up_if_hopeless(queue, wakes);
+        self.settle_wants(queue, wakes);
         if queue.phase != Phase::Open || queue.starters > 0 {
             wakes.signal();
         }
-        let work = queue.openings_due(&self.config) + queue.graveyard.len();
+        let work = queue.openings_due(&self.config) + queue.graveyard.len() + queue.returned.len();
         if queue.runner.is_attached() {
             if work > 0 || queue.phase != Phase::Open {
                 wakes.push(queue.runner.take_waker());
@@ -347,7 +318,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             idle: idle as u64,
             // A value that is lost would make this negative one day: show it, do not wrap.
             in_use: u64::try_from(in_use).unwrap_or(u64::MAX),
-            checking: queue.checking as u64,
+            checking: queue.in_care() as u64,
             closing: (queue.graveyard.len() + queue.closing) as u64,
             ..queue.ledger.tally.audit()
         }
@@ -360,14 +331,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     pub(crate) fn status_under_lock(&self, queue: &Queue<R::Value>) -> Status {
         let audit = self.audit_under_lock(queue);
         Status {
-            max_size: self.config.max_size,
+            max_size: queue.max_size,
             size: queue.size,
             idle: audit.idle as usize,
             in_use: audit.in_use as usize,
             waiting: queue.waiters.waiting(),
-            opening: queue.opening,
-            checking: queue.checking,
+            opening: queue.opening - queue.finishing,
+            checking: queue.in_care(),
             closing: queue.graveyard.len() + queue.closing,
+            audit,
         }
     }
 
@@ -388,10 +360,14 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 impl<R: LocalResource, C: Clock> Drop for Shared<R, C> {
     /// Neither a Runner nor a handle nor a lease is left: nothing can await a close any more.
     fn drop(&mut self) {
-        let mut left = self.stacks.gate_and_drain();
-        let mut corpses = self
-            .queue
-            .with(|queue| core::mem::take(&mut queue.graveyard));
+        let mut left = self.stacks.take_all();
+        let mut wakes = Wakes::default();
+        let mut corpses = self.queue.with(|queue| {
+            left.extend(queue.returned.drain(..));
+            queue.free_slots(queue.size, &mut wakes);
+            core::mem::take(&mut queue.graveyard)
+        });
+        self.wake(wakes);
         let why = Why::HandlesDropped;
         corpses.extend(left.drain(..).map(|slot| Corpse {
             value: slot.value,

@@ -39,8 +39,8 @@ pub(crate) async fn close_pool<R: LocalResource, C: Clock>(
                 return Poll::Ready(());
             }
             let now = shared.now();
-            while let Some(job) = shared.claim_close(deadline, now) {
-                closings.push(job.perform());
+            while let Some(job) = shared.claim_close(deadline) {
+                closings.push(job.perform_quietly());
             }
             if closings.poll(cx) {
                 continue;
@@ -79,7 +79,10 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             for failure in queue.ledger.begin_shutdown(now) {
                 wakes.drop_cause(failure.cause);
             }
-            let idle = self.stacks.gate_and_drain();
+            self.stacks.set_gates(true);
+            queue.gated = true;
+            let mut idle = self.stacks.take_all();
+            idle.extend(queue.returned.drain(..));
             queue.graveyard.extend(idle.into_iter().map(|slot| Corpse {
                 value: slot.value,
                 why,
@@ -105,17 +108,12 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     /// Claims a close, if no Runner does them. It gets no more time than the shutdown has.
-    fn claim_close(
-        self: &Arc<Self>,
-        deadline: Option<Instant>,
-        now: Option<Instant>,
-    ) -> Option<Job<R, C>> {
-        let limit = deadline.zip(now).map(|(deadline, now)| deadline - now);
+    fn claim_close(self: &Arc<Self>, deadline: Option<Instant>) -> Option<Job<R, C>> {
         self.queue.with(|queue| {
             if queue.runner.is_attached() {
                 return None;
             }
-            CloseDuty::claim(self, queue, limit).map(|(duty, value)| Job::Close(duty, value))
+            CloseDuty::claim(self, queue, deadline).map(Job::Close)
         })
     }
 
@@ -133,7 +131,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             for (ending, why) in cut_off.chain(given_up) {
                 wakes.drop_cause(queue.ledger.record(ending, why, None));
             }
-            queue.size -= timed_out + abandoned.len();
+            queue.free_slots(timed_out + abandoned.len(), &mut wakes);
             queue.era += 1;
             self.poke(queue, &mut wakes);
             (timed_out, abandoned)

@@ -1,5 +1,7 @@
 //! A value of the pool, with what the pool keeps about it.
 
+use core::time::Duration;
+
 use crate::Instant;
 
 /// A value and its ages.
@@ -10,19 +12,82 @@ use crate::Instant;
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) value: V,
+    pub(crate) opened_at: Instant,
     pub(crate) idle_since: Instant,
     pub(crate) check_at: Instant,
+    /// How many times it was lent.
+    pub(crate) uses: u32,
+    /// Of which generation of the pool it is. Only equality counts, so it may come round.
+    pub(crate) generation: u16,
+    /// By how much its life is shorter than the longest: a drawn part of the spread.
+    pub(crate) lottery: u16,
 }
 
 impl<V> Slot<V> {
     /// Stands in `idle_since` of a value that no sweep has seen since it was used.
     pub(crate) const FRESH: Instant = Instant::MAX;
 
-    pub(crate) const fn new(value: V) -> Self {
+    pub(crate) const fn new(value: V, birth: Birth) -> Self {
         Self {
             value,
+            opened_at: birth.at,
             idle_since: Self::FRESH,
             check_at: Instant::MAX,
+            uses: 0,
+            generation: birth.generation,
+            lottery: birth.lottery,
         }
+    }
+}
+
+/// What a value is born with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Birth {
+    pub(crate) at: Instant,
+    pub(crate) generation: u16,
+    pub(crate) lottery: u16,
+}
+
+/// What makes a value not fit to be used again, as far as a look at it shows. Each stack has a copy,
+/// so that a release meets no lock but its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The generation that is served.
+    pub(crate) generation: u16,
+    pub(crate) max_uses: u32,
+    pub(crate) lifetime: Option<Lifetime>,
+}
+
+/// How long values live, and how late it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifetime {
+    pub(crate) longest: Duration,
+    /// The time of the last sweep: a release reads no clock.
+    pub(crate) now: Instant,
+}
+
+/// Lives end up to a tenth early, so that values that were opened together do not end together.
+const SPREAD_PARTS: u64 = 10;
+
+impl Lifetime {
+    /// When the life of this value ends.
+    pub(crate) fn ends_at<V>(self, slot: &Slot<V>) -> Instant {
+        let longest = crate::time::nanos(self.longest);
+        let spread = u128::from(longest / SPREAD_PARTS);
+        let early = (spread * u128::from(slot.lottery)) >> u16::BITS;
+        slot.opened_at + Duration::from_nanos(longest - early as u64)
+    }
+
+    fn is_over<V>(self, slot: &Slot<V>) -> bool {
+        self.now >= self.ends_at(slot)
+    }
+}
+
+impl Limits {
+    #[inline]
+    pub(crate) fn allow<V>(&self, slot: &Slot<V>) -> bool {
+        slot.generation == self.generation
+            && slot.uses < self.max_uses
+            && !self.lifetime.is_some_and(|lifetime| lifetime.is_over(slot))
     }
 }

@@ -1,15 +1,17 @@
 //! Where idle values lie: a few stacks, each under a lock and a gate of its own.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::slot::Slot;
+use super::slot::{Limits, Slot};
 use crate::sync::{self, Lock};
 
 /// The idle values, spread over a few stacks so that threads do not meet at one lock.
 ///
-/// While anybody waits in the queue, all gates are up, the stacks are empty, and every value that
-/// comes back goes through the queue: so nobody overtakes. Three rules keep that true:
+/// While a gate is up, nobody takes from its stack or puts there but under the queue's lock. While
+/// anybody waits, all gates are up and every value that comes back goes through the queue: so nobody
+/// overtakes. Three rules keep that true:
 ///
 /// - a gate is raised and lowered only under the queue's lock;
 /// - whoever finds a gate up goes to the queue;
@@ -17,6 +19,27 @@ use crate::sync::{self, Lock};
 #[derive(Debug)]
 pub(crate) struct Stacks<V> {
     stacks: Box<[Lock<Stack<V>>]>,
+    order: IdleOrder,
+}
+
+/// Which of the idle values is lent first.
+///
+/// ```
+/// use tenure_core::pool::IdleOrder;
+/// # use tenure_core::{Pool, Resource};
+/// # fn f(db: impl Resource) {
+/// let builder = Pool::builder(db).idle_order(IdleOrder::OldestFirst);
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdleOrder {
+    /// The one that was used last: a few values stay warm, the others become idle for long enough to be
+    /// trimmed. Each thread prefers what it gave back itself, so across threads the order is not strict.
+    #[default]
+    LatestFirst,
+    /// The one that has been idle for longest, so that all are used in turn. All threads then meet at
+    /// one lock.
+    OldestFirst,
 }
 
 #[derive(Debug)]
@@ -25,24 +48,40 @@ struct Stack<V> {
     /// Values taken from here less those put here. Below zero where values come home to another
     /// stack than they left; the sum over all stacks is what counts.
     lent: i64,
-    idle: Vec<Slot<V>>,
+    idle: VecDeque<Slot<V>>,
+    limits: Limits,
+}
+
+impl<V> Stack<V> {
+    #[inline]
+    fn pop(&mut self, order: IdleOrder) -> Option<Slot<V>> {
+        match order {
+            IdleOrder::LatestFirst => self.idle.pop_back(),
+            IdleOrder::OldestFirst => self.idle.pop_front(),
+        }
+    }
 }
 
 /// More stacks than this only make the search through all of them longer.
 const MOST_STACKS: usize = 8;
 
 impl<V> Stacks<V> {
-    pub(crate) fn new(max_size: usize) -> Self {
-        let count = sync::parallelism().min(max_size).clamp(1, MOST_STACKS);
+    pub(crate) fn new(max_size: usize, order: IdleOrder, limits: Limits) -> Self {
+        let count = match order {
+            IdleOrder::LatestFirst => sync::parallelism().min(max_size).clamp(1, MOST_STACKS),
+            IdleOrder::OldestFirst => 1,
+        };
         let empty = || {
             Lock::new(Stack {
                 gated: false,
                 lent: 0,
-                idle: Vec::new(),
+                idle: VecDeque::new(),
+                limits,
             })
         };
         Self {
             stacks: (0..count).map(|_| empty()).collect(),
+            order,
         }
     }
 
@@ -61,21 +100,21 @@ impl<V> Stacks<V> {
             if stack.gated {
                 return None;
             }
-            let slot = stack.idle.pop()?;
+            let slot = stack.pop(self.order)?;
             stack.lent += 1;
             Some(slot)
         })
     }
 
-    /// Puts back a lent value, unless a gate sends it to the queue.
+    /// Puts back a lent value, unless a gate sends it to the queue, or it is not fit to be used again.
     #[inline]
     pub(crate) fn put_back(&self, slot: Slot<V>) -> Result<(), Slot<V>> {
         self.stacks[self.home()].with(|stack| {
-            if stack.gated {
+            if stack.gated || !stack.limits.allow(&slot) {
                 return Err(slot);
             }
             stack.lent -= 1;
-            stack.idle.push(slot);
+            stack.idle.push_back(slot);
             Ok(())
         })
     }
@@ -88,68 +127,89 @@ impl<V> Stacks<V> {
         }
     }
 
-    /// Adds a value that nobody had. Under the queue's lock, with the gates down.
+    /// Adds a value that nobody had. Under the queue's lock, with nobody waiting.
     pub(crate) fn add(&self, slot: Slot<V>) {
-        self.stacks[self.home()].with(|stack| stack.idle.push(slot));
+        self.stacks[self.home()].with(|stack| stack.idle.push_back(slot));
     }
 
-    /// Adds a value that is to be used last of all. Under the queue's lock, with the gates down.
+    /// Adds a value that is to be used last of all. Under the queue's lock, with nobody waiting.
     pub(crate) fn add_last(&self, slot: Slot<V>) {
-        self.stacks[self.home()].with(|stack| stack.idle.insert(0, slot));
+        self.stacks[self.home()].with(|stack| match self.order {
+            IdleOrder::LatestFirst => stack.idle.push_front(slot),
+            IdleOrder::OldestFirst => stack.idle.push_back(slot),
+        });
     }
 
     /// Raises all gates, unless an idle value turns up on the way: then that is the answer, and the
-    /// gates stay down. Under the queue's lock, with nobody waiting.
+    /// gates stay down. Under the queue's lock, with all gates down.
     pub(crate) fn gate_or_take(&self) -> Option<Slot<V>> {
         for stack in &self.stacks {
             let found = stack.with(|stack| {
-                let slot = stack.idle.pop();
+                let slot = stack.pop(self.order);
                 stack.gated = slot.is_none();
                 slot
             });
             if found.is_some() {
-                self.lower_gates();
+                self.set_gates(false);
                 return found;
             }
         }
         None
     }
 
-    /// Raises all gates and takes all that lies behind them. Under the queue's lock.
-    pub(crate) fn gate_and_drain(&self) -> Vec<Slot<V>> {
-        let mut drained = Vec::new();
-        for stack in &self.stacks {
-            stack.with(|stack| {
-                stack.gated = true;
-                drained.append(&mut stack.idle);
-            });
-        }
-        drained
+    /// Takes an idle value whether a gate is up or not. Under the queue's lock.
+    pub(crate) fn take_behind_gates(&self) -> Option<Slot<V>> {
+        self.stacks
+            .iter()
+            .find_map(|stack| stack.with(|stack| stack.pop(self.order)))
     }
 
-    /// Lowers all gates. Under the queue's lock, with nobody waiting.
-    pub(crate) fn lower_gates(&self) {
+    /// Whether nothing lies idle. Under the queue's lock, with the gates up.
+    pub(crate) fn is_empty(&self) -> bool {
+        let mut stacks = self.stacks.iter();
+        stacks.all(|stack| stack.with(|stack| stack.idle.is_empty()))
+    }
+
+    /// Raises or lowers all gates. Under the queue's lock; down only with nobody waiting.
+    pub(crate) fn set_gates(&self, up: bool) {
         for stack in &self.stacks {
-            stack.with(|stack| stack.gated = false);
+            stack.with(|stack| stack.gated = up);
         }
     }
 
-    /// Takes out every value for which `leaves` says so. Under the queue's lock.
-    pub(crate) fn extract(&self, mut leaves: impl FnMut(&mut Slot<V>) -> bool) -> Vec<Slot<V>> {
+    /// From now on, what these limits forbid is not put back. Under the queue's lock.
+    pub(crate) fn set_limits(&self, limits: Limits) {
+        for stack in &self.stacks {
+            stack.with(|stack| stack.limits = limits);
+        }
+    }
+
+    /// Takes out every value for which `fate` has a word, with that word. Under the queue's lock.
+    pub(crate) fn sort_out<F>(
+        &self,
+        mut fate: impl FnMut(&mut Slot<V>) -> Option<F>,
+    ) -> Vec<(F, Slot<V>)> {
         let mut left = Vec::new();
         for stack in &self.stacks {
             stack.with(|stack| {
                 let mut index = 0;
-                while index < stack.idle.len() {
-                    if leaves(&mut stack.idle[index]) {
-                        left.push(stack.idle.remove(index));
-                    } else {
-                        index += 1;
+                while let Some(slot) = stack.idle.get_mut(index) {
+                    match fate(slot) {
+                        Some(word) => {
+                            left.extend(stack.idle.remove(index).map(|slot| (word, slot)))
+                        }
+                        None => index += 1,
                     }
                 }
             });
         }
         left
+    }
+
+    /// Takes out every value. Under the queue's lock.
+    pub(crate) fn take_all(&self) -> Vec<Slot<V>> {
+        let all = self.sort_out(|_| Some(()));
+        all.into_iter().map(|((), slot)| slot).collect()
     }
 
     /// How many values lie idle, and how many more were taken from the stacks than put back.

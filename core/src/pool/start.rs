@@ -41,7 +41,7 @@ pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
                     } else {
                         &mut openings
                     };
-                    jobs.push(job.perform());
+                    jobs.push(job.perform_quietly());
                     continue;
                 }
                 Progress::Wait { resumes_at } => resumes_at,
@@ -107,16 +107,19 @@ impl<'a, R: LocalResource, C: Clock> Starter<'a, R, C> {
             }
             if queue.openings_due(&shared.config) == 0 {
                 let missing = queue.in_service() + queue.opening < shared.config.min_size;
-                let full = queue.size >= shared.config.max_size;
+                let full = queue.size >= queue.max_size;
                 // A value on its way out holds the slot that is needed.
                 let close = (missing && full).then(|| CloseDuty::claim(shared, queue, None));
                 return match close.flatten() {
-                    Some((duty, value)) => Progress::Work(Job::Close(duty, value)),
+                    Some(duty) => Progress::Work(Job::Close(duty)),
                     None => Progress::Wait { resumes_at: None },
                 };
             }
             if queue.openings.may_begin(now) {
-                Progress::Work(Job::Open(OpenDuty::claim(shared, queue, now)))
+                match OpenDuty::claim(shared, queue, now) {
+                    Some(duty) => Progress::Work(Job::Open(duty)),
+                    None => Progress::Wait { resumes_at: None },
+                }
             } else {
                 let resumes_at = queue.openings.resumes_at();
                 Progress::Wait { resumes_at }

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::cleanup::Audit;
+
 /// How a pool stands, at one moment.
 ///
 /// ```
@@ -24,10 +26,12 @@ pub struct Status {
     pub waiting: usize,
     /// Openings under way.
     pub opening: usize,
-    /// Values being checked.
+    /// Values under a check or a hook.
     pub checking: usize,
     /// Values that wait to be closed, and those being closed.
     pub closing: usize,
+    /// How many values were opened since the pool was built, and where each of them is.
+    pub audit: Audit,
 }
 
 impl fmt::Display for Status {
@@ -41,6 +45,7 @@ impl fmt::Display for Status {
             opening,
             checking,
             closing,
+            audit: _,
         } = self;
         write!(
             f,

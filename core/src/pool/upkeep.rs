@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::shared::{Phase, Shared};
-use super::slot::Slot;
+use super::shared::{Phase, Queue, Shared};
+use super::slot::{Lifetime, Slot};
 use crate::Instant;
-use crate::cleanup::{Corpse, Why};
+use crate::cleanup::Why;
+use crate::event::EventKind;
 use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -18,12 +19,21 @@ const SWEEPS: u32 = 4;
 /// Sweeps come no more often than this, however short the times.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
 
+/// A Runner that is late by less is not worth a word.
+const MUCH_LATE: Duration = Duration::from_secs(1);
+
 /// Checks come up to a tenth early, so that values that were opened together drift apart.
 const JITTER_PARTS: u64 = 10;
 
 impl<R: LocalResource, C: Clock> Shared<R, C> {
     fn sweep_period(&self) -> Option<Duration> {
-        let times = [self.config.idle_timeout, self.config.check_every];
+        let config = &self.config;
+        let times = [
+            config.idle_timeout,
+            config.max_lifetime,
+            config.check_every,
+            config.leak_after,
+        ];
         let shortest = times.into_iter().flatten().min()?;
         Some((shortest / SWEEPS).max(SHORTEST_PERIOD))
     }
@@ -46,67 +56,96 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     /// Looks at every idle value: gives those that came back since the last sweep their time, buries
-    /// those idle for too long, and hands out those whose check is due, counted as under check.
+    /// those whose life is over or that were idle for too long, and hands out those whose check is due,
+    /// counted as under check.
     pub(crate) fn sweep(&self, now: Instant) -> Swept<R::Value> {
         let idle_timeout = self.config.idle_timeout;
         let mut next_at = self.sweep_period().map(|period| now + period);
         let mut look_at = |at: Instant| next_at = next_at.map(|next| next.min(at));
-        self.queue
-            .with(|queue| {
-                let mut swept = Swept {
-                    to_check: Vec::new(),
-                    next_at: None,
-                    overdue: false,
-                };
-                if queue.phase != Phase::Open {
-                    return swept;
+        let mut swept = Swept {
+            to_check: Vec::new(),
+            next_at: None,
+            overdue: false,
+        };
+        self.queue.with(|queue| {
+            if queue.phase != Phase::Open {
+                return;
+            }
+            let lifetime = self.tell_the_time(queue, now);
+            let mut spare = queue.in_service().saturating_sub(self.config.min_size);
+            let mut checks = most_checks(queue.max_size).saturating_sub(queue.checking);
+            let sorted_out = self.stacks.sort_out(|slot| {
+                if slot.idle_since == Slot::<R::Value>::FRESH {
+                    slot.idle_since = now;
+                    slot.check_at = self.next_check(now);
                 }
-                let mut spare = queue.in_service().saturating_sub(self.config.min_size);
-                let stale = self.stacks.extract(|slot| {
-                    if slot.idle_since == Slot::<R::Value>::FRESH {
-                        slot.idle_since = now;
-                        slot.check_at = self.next_check(now);
+                let ends_at = lifetime.map_or(Instant::MAX, |lifetime| lifetime.ends_at(slot));
+                if now >= ends_at {
+                    // It leaves whether it can be spared or not: another takes its place.
+                    spare = spare.saturating_sub(1);
+                    return Some(Fate::Ends(Why::TooOld));
+                }
+                look_at(ends_at);
+                if let (Some(limit), true) = (idle_timeout, spare > 0) {
+                    let stale_at = slot.idle_since + limit;
+                    if now >= stale_at {
+                        spare -= 1;
+                        return Some(Fate::Ends(Why::IdleTooLong));
                     }
-                    let Some(stale_at) = idle_timeout.map(|limit| slot.idle_since + limit) else {
-                        return false;
-                    };
-                    if spare == 0 {
-                        return false;
+                    look_at(stale_at);
+                }
+                if now < slot.check_at {
+                    look_at(slot.check_at);
+                    return None;
+                }
+                swept.overdue |= checks == 0;
+                let leaves = checks > 0;
+                checks -= usize::from(leaves);
+                leaves.then_some(Fate::IsChecked)
+            });
+            for (fate, slot) in sorted_out {
+                match fate {
+                    Fate::Ends(why) => self.bury_slot(queue, slot, why),
+                    Fate::IsChecked => {
+                        queue.checking += 1;
+                        swept.to_check.push(slot);
                     }
-                    if now < stale_at {
-                        look_at(stale_at);
-                        return false;
-                    }
-                    spare -= 1;
-                    true
-                });
-                let why = Why::IdleTooLong;
-                queue.graveyard.extend(stale.into_iter().map(|slot| Corpse {
-                    value: slot.value,
-                    why,
-                }));
-                let mut checks = self.most_checks().saturating_sub(queue.checking);
-                swept.to_check = self.stacks.extract(|slot| {
-                    if now < slot.check_at {
-                        look_at(slot.check_at);
-                        return false;
-                    }
-                    swept.overdue |= checks == 0;
-                    let leaves = checks > 0;
-                    checks -= usize::from(leaves);
-                    leaves
-                });
-                queue.checking += swept.to_check.len();
-                swept
-            })
-            .until(next_at, now)
+                }
+            }
+        });
+        let earliest = now + SHORTEST_PERIOD;
+        swept.next_at = next_at.map(|next| next.max(earliest));
+        swept
     }
 
-    /// How many values may be under check at once: some, so that one that hangs holds up no other,
-    /// but never so many that callers find nothing idle.
-    fn most_checks(&self) -> usize {
-        (self.config.max_size / 4).max(1)
+    /// Lets every stack know how late it is, where lives are limited.
+    fn tell_the_time(&self, queue: &mut Queue<R::Value>, now: Instant) -> Option<Lifetime> {
+        let lifetime = queue.limits.lifetime.as_mut()?;
+        lifetime.now = now;
+        let lifetime = *lifetime;
+        self.stacks.set_limits(queue.limits);
+        Some(lifetime)
     }
+
+    /// Tells of a Runner that was woken much later than it asked for.
+    pub(crate) fn tell_if_late(&self, by: Duration) {
+        let much = self.sweep_period().unwrap_or_default().max(MUCH_LATE);
+        if by > much {
+            self.reporter.send(&self.clock, EventKind::Late { by });
+        }
+    }
+}
+
+/// How many values may be under check at once: some, so that one that hangs holds up no other, but never
+/// so many that callers find nothing idle.
+fn most_checks(max_size: usize) -> usize {
+    (max_size / 4).max(1)
+}
+
+/// What becomes of an idle value.
+enum Fate {
+    Ends(Why),
+    IsChecked,
 }
 
 /// What a sweep found.
@@ -117,12 +156,4 @@ pub(crate) struct Swept<V> {
     pub(crate) next_at: Option<Instant>,
     /// Whether a check is due that has to wait until another one ends.
     pub(crate) overdue: bool,
-}
-
-impl<V> Swept<V> {
-    fn until(self, next_at: Option<Instant>, now: Instant) -> Self {
-        let earliest = now + SHORTEST_PERIOD;
-        let next_at = next_at.map(|next| next.max(earliest));
-        Self { next_at, ..self }
-    }
 }

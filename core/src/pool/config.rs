@@ -1,0 +1,100 @@
+//! The settings of a pool.
+
+use core::time::Duration;
+
+use super::slot::{Lifetime, Limits};
+use super::stack::IdleOrder;
+use crate::Instant;
+use crate::config::{ConfigError, above_zero, at_most};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Config {
+    pub(crate) min_size: usize,
+    /// At first: the pool can be resized.
+    pub(crate) max_size: usize,
+    pub(crate) max_waiters: Option<usize>,
+    pub(crate) idle_order: IdleOrder,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) max_uses: Option<u32>,
+    pub(crate) check_every: Option<Duration>,
+    pub(crate) check_on: CheckOn,
+    pub(crate) check_timeout: Option<Duration>,
+    pub(crate) hook_timeout: Option<Duration>,
+    pub(crate) open_timeout: Option<Duration>,
+    pub(crate) close_timeout: Option<Duration>,
+    pub(crate) acquire_timeout: Option<Duration>,
+    pub(crate) leak_after: Option<Duration>,
+    pub(crate) refuses_self_deadlock: bool,
+    pub(crate) timings: bool,
+}
+
+/// On which occasions a value is checked, beside while it lies idle.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CheckOn {
+    pub(crate) open: bool,
+    pub(crate) acquire: bool,
+    pub(crate) release: bool,
+}
+
+impl Config {
+    pub(crate) fn new(checked: bool) -> Self {
+        Self {
+            min_size: 0,
+            max_size: 10,
+            max_waiters: None,
+            idle_order: IdleOrder::default(),
+            idle_timeout: Some(Duration::from_secs(300)),
+            max_lifetime: Some(Duration::from_secs(1800)),
+            max_uses: None,
+            check_every: checked.then_some(Duration::from_secs(60)),
+            check_on: CheckOn::default(),
+            check_timeout: Some(Duration::from_secs(5)),
+            hook_timeout: Some(Duration::from_secs(5)),
+            open_timeout: Some(Duration::from_secs(30)),
+            close_timeout: Some(Duration::from_secs(5)),
+            acquire_timeout: Some(Duration::from_secs(30)),
+            leak_after: None,
+            refuses_self_deadlock: false,
+            timings: false,
+        }
+    }
+
+    /// The limits of a pool that begins now.
+    pub(crate) fn limits(&self, now: Option<Instant>) -> Limits {
+        Limits {
+            generation: 0,
+            max_uses: self.max_uses.unwrap_or(u32::MAX),
+            lifetime: self
+                .max_lifetime
+                .zip(now)
+                .map(|(longest, now)| Lifetime { longest, now }),
+        }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        above_zero("max_size", self.max_size)?;
+        at_most("min_size", self.min_size, "max_size", self.max_size)?;
+        if let Some(waiters) = self.max_waiters {
+            above_zero("max_waiters", waiters)?;
+        }
+        if let Some(uses) = self.max_uses {
+            above_zero("max_uses", uses)?;
+        }
+        for (field, time) in [
+            ("idle_timeout", self.idle_timeout),
+            ("max_lifetime", self.max_lifetime),
+            ("check_every", self.check_every),
+            ("check_timeout", self.check_timeout),
+            ("hook_timeout", self.hook_timeout),
+            ("open_timeout", self.open_timeout),
+            ("close_timeout", self.close_timeout),
+            ("leak_after", self.leak_after),
+        ] {
+            if let Some(time) = time {
+                above_zero(field, time)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,340 @@
+//! Directing a pool at run time: starting it, resizing it, holding it, calling values in, ending it.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Pool;
+use super::error::AcquireError;
+use super::shared::{Phase, Queue, Shared};
+use super::slot::Slot;
+use super::{shutdown, start};
+use crate::cleanup::{Report, Why};
+use crate::config::{ConfigError, above_zero, at_most};
+use crate::resource::LocalResource;
+use crate::runtime::{Clock, Timer};
+use crate::sync::Arc;
+use crate::work::Wakes;
+
+impl<R: LocalResource, C: Clock> Pool<R, C> {
+    /// Opens the minimum and waits until it is open: for a program that should not come up without.
+    ///
+    /// Called again, or beside another call, it does no more than is missing. It has no limit of its
+    /// own: on a backend whose values fail their checks as soon as they are open, it waits until
+    /// [`with_timeout`](crate::with_timeout) ends it.
+    ///
+    /// # Errors
+    /// [`AcquireError::BackendDown`] when the retries are exhausted, [`AcquireError::Closed`] when the
+    /// pool is closed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future keeps what was opened. Openings that it drove itself, because there is no
+    /// Runner, are called off.
+    ///
+    /// ```
+    /// # use tenure_core::{NoTimer, Pool, Resource};
+    /// # struct Text;
+    /// # impl Resource for Text {
+    /// #     type Value = String;
+    /// #     type Error = std::io::Error;
+    /// #     async fn open(&self) -> Result<String, Self::Error> { Ok(String::new()) }
+    /// # }
+    /// # futures::executor::block_on(async {
+    /// let (pool, _runner) = Pool::builder(Text).min_size(3).build_with_runner(NoTimer)?;
+    /// pool.start().await?;
+    /// assert_eq!(pool.status().idle, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap()
+    /// ```
+    pub async fn start(&self) -> Result<(), AcquireError> {
+        start::start_pool(&self.shared).await
+    }
+
+    /// Shuts the pool down like [`shutdown`](Pool::shutdown), with no limit but the
+    /// [`close_timeout`](super::PoolBuilder::close_timeout) of each value: it waits for every lease.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// drop(pool.acquire().await?);
+    /// assert_eq!(pool.close().await.closed, 1);
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Cancel safety
+    /// As [`shutdown`](Pool::shutdown).
+    pub async fn close(&self) -> Report {
+        shutdown::close_pool(&self.shared, None).await
+    }
+
+    /// Changes the maximum. Where it grows, those who wait get more values at once. Where it shrinks, idle
+    /// values are closed at once and the others as they come back; nobody is interrupted.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let leases = pool.acquire_many(3).await?;
+    /// pool.resize(2)?;
+    /// drop(leases);
+    /// assert_eq!((pool.status().idle, pool.status().closing), (2, 1));
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// If it is zero, or below the minimum.
+    pub fn resize(&self, max_size: usize) -> Result<(), ConfigError> {
+        above_zero("max_size", max_size)?;
+        at_most(
+            "min_size",
+            self.shared.config.min_size,
+            "max_size",
+            max_size,
+        )?;
+        let shared = &self.shared;
+        shared.change(|queue, wakes| {
+            queue.max_size = max_size;
+            if queue.phase == Phase::Open {
+                let mut surplus = queue.surplus();
+                // Those that have been idle for longest, of the stacks that come first.
+                let idle = shared.stacks.sort_out(|_| {
+                    surplus = surplus.checked_sub(1)?;
+                    Some(())
+                });
+                let idle = idle.into_iter().map(|((), slot)| slot).collect();
+                shared.bury_each(queue, idle, Why::Surplus);
+            }
+            shared.poke(queue, wakes);
+        });
+        Ok(())
+    }
+
+    /// Lends nothing until [`resume`](Pool::resume): whoever asks waits, until their own time is over. What is
+    /// on loan stays so. For the length of a switch-over of the server, say.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// pool.suspend();
+    /// assert!(pool.try_acquire().is_none());
+    /// pool.resume();
+    /// pool.acquire().await?;
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn suspend(&self) {
+        let shared = &self.shared;
+        shared.change(|queue, _| {
+            queue.suspended = true;
+            shared.settle_gates(queue);
+        });
+    }
+
+    /// Ends a [`suspend`](Pool::suspend): those who wait are served, first come, first served.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// pool.suspend();
+    /// pool.resume();
+    /// assert!(!pool.is_suspended());
+    /// ```
+    pub fn resume(&self) {
+        let shared = &self.shared;
+        shared.change(|queue, wakes| {
+            queue.suspended = false;
+            shared.serve_from_idle(queue, wakes);
+            shared.settle_gates(queue);
+            queue.openings.asked_again();
+            shared.poke(queue, wakes);
+        });
+    }
+
+    /// Whether it is [suspended](Pool::suspend).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// pool.suspend();
+    /// assert!(pool.is_suspended());
+    /// ```
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.shared.queue.with(|queue| queue.suspended)
+    }
+
+    /// Calls all values in that are open now, or being opened: idle ones are closed at once, the others as they
+    /// come back; nobody is interrupted. New ones take their places as they are needed. For when the
+    /// server has moved, or one connection has shown that it was restarted.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// drop(pool.acquire().await?);
+    /// pool.evict_all();
+    /// assert_eq!(pool.acquire().await?.uses(), 1);
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn evict_all(&self) {
+        let shared = &self.shared;
+        shared.change(|queue, wakes| {
+            if queue.phase != Phase::Open {
+                return;
+            }
+            queue.limits.generation = queue.limits.generation.wrapping_add(1);
+            shared.stacks.set_limits(queue.limits);
+            let idle = shared.stacks.take_all();
+            shared.bury_each(queue, idle, Why::Evicted);
+            shared.poke(queue, wakes);
+        });
+    }
+
+    /// Keeps those of the idle values for which `keeps` says so, and closes the others. What is in use is
+    /// not asked about.
+    ///
+    /// The predicate runs under no lock; meanwhile these values are not idle, and whoever needs one
+    /// waits.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// drop(pool.acquire_many(2).await?);
+    /// pool.retain(|_session, idle| idle.uses > 1);
+    /// assert_eq!((pool.status().idle, pool.status().closing), (0, 2));
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Panics
+    /// If `keeps` panics. The value that it was asked about is closed then, those after it are kept.
+    pub fn retain(&self, mut keeps: impl FnMut(&mut R::Value, Idle) -> bool) {
+        let shared = &self.shared;
+        let now = shared.now();
+        let mut asked = Asked::take(shared);
+        while let Some(slot) = asked.next() {
+            let idle = Idle {
+                age: now.map(|now| now - slot.opened_at),
+                uses: slot.uses,
+            };
+            let kept = keeps(&mut slot.value, idle);
+            asked.settle(kept);
+        }
+    }
+}
+
+/// What [`Pool::retain`] says of an idle value.
+///
+/// ```
+/// use tenure_core::pool::Idle;
+/// # use std::time::Duration;
+/// fn is_young(idle: Idle) -> bool {
+///     idle.age.is_none_or(|age| age < Duration::from_secs(600))
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Idle {
+    /// How long ago it was opened, if the pool has a clock.
+    pub age: Option<Duration>,
+    /// How many times it was lent.
+    pub uses: u32,
+}
+
+impl<R: LocalResource, T: Timer> Pool<R, T> {
+    /// Shuts the pool down: refuses whoever asks from now on, wakes all who wait with
+    /// [`AcquireError::Closed`], closes idle values at once and the others as they come back, and says
+    /// what was not closed when `within` is over.
+    ///
+    /// Closes under way when the time is over are dropped, and values that wait to be closed are
+    /// given to [`abandon`](crate::Resource::abandon).
+    ///
+    /// Called again, it waits for what is left and reports the whole. Concurrent callers all wait.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let report = pool.shutdown(Duration::from_secs(10)).await;
+    /// assert!(report.is_clean());
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the pool closing; call it again to wait for the end. A close that
+    /// this future drove itself, because there is no Runner, counts as abandoned.
+    pub async fn shutdown(&self, within: Duration) -> Report {
+        shutdown::close_pool(&self.shared, Some(within)).await
+    }
+}
+
+/// Idle values that are asked about, one after another. They count as under care meanwhile; whatever ends
+/// the asking, each goes to where it belongs.
+struct Asked<'p, R: LocalResource, C: Clock> {
+    shared: &'p Shared<R, C>,
+    /// The one that is asked about, from its question on until it is settled.
+    current: Option<Slot<R::Value>>,
+    left: alloc::vec::IntoIter<Slot<R::Value>>,
+}
+
+impl<'p, R: LocalResource, C: Clock> Asked<'p, R, C> {
+    fn take(shared: &'p Arc<Shared<R, C>>) -> Self {
+        let slots = shared.queue.with(|queue| {
+            if queue.phase != Phase::Open {
+                return Vec::new();
+            }
+            let slots = shared.stacks.take_all();
+            queue.checking += slots.len();
+            slots
+        });
+        Self {
+            shared,
+            current: None,
+            left: slots.into_iter(),
+        }
+    }
+
+    fn next(&mut self) -> Option<&mut Slot<R::Value>> {
+        self.current = self.left.next();
+        self.current.as_mut()
+    }
+
+    fn settle(&mut self, kept: bool) {
+        let Some(slot) = self.current.take() else {
+            return;
+        };
+        let shared = self.shared;
+        shared.change(|queue, wakes| {
+            queue.checking -= 1;
+            if kept {
+                shared.give(queue, slot, wakes);
+            } else {
+                shared.bury_slot(queue, slot, Why::NotRetained);
+            }
+            shared.poke(queue, wakes);
+        });
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for Asked<'_, R, C> {
+    fn drop(&mut self) {
+        self.settle(false);
+        while self.next().is_some() {
+            self.settle(true);
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// Changes the pool under the queue's lock, and wakes whom that concerns.
+    fn change(&self, change: impl FnOnce(&mut Queue<R::Value>, &mut Wakes)) {
+        let mut wakes = Wakes::default();
+        self.queue.with(|queue| change(queue, &mut wakes));
+        self.wake(wakes);
+    }
+
+    fn bury_each(&self, queue: &mut Queue<R::Value>, slots: Vec<Slot<R::Value>>, why: Why) {
+        for slot in slots {
+            self.bury_slot(queue, slot, why);
+        }
+        self.settle_gates(queue);
+    }
+}

@@ -1,0 +1,280 @@
+//! Where a value goes that nobody holds any more: to the first who waits, to the idle ones, or to its
+//! end.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::error::AcquireError;
+use super::queue::{Left, Place};
+use super::shared::{Handed, Phase, Queue, Shared};
+use super::slot::Slot;
+use super::stack::Stacks;
+use crate::cleanup::{Corpse, Ending, Why};
+use crate::event::EventKind;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::work::Wakes;
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// Takes back a lent value that is good.
+    #[inline]
+    pub(crate) fn release(&self, slot: Slot<R::Value>) {
+        if let Err(slot) = self.stacks.put_back(slot) {
+            self.release_through_queue(slot);
+        }
+    }
+
+    #[cold]
+    fn release_through_queue(&self, slot: Slot<R::Value>) {
+        let mut wakes = Wakes::default();
+        self.queue.with(|queue| {
+            queue.lent -= 1;
+            self.give(queue, slot, &mut wakes);
+            self.poke(queue, &mut wakes);
+        });
+        self.wake(wakes);
+    }
+
+    /// Takes back a lent value to which something has to be done before it is lent again.
+    pub(crate) fn release_into_care(&self, slot: Slot<R::Value>) {
+        let mut wakes = Wakes::default();
+        self.queue.with(|queue| {
+            queue.lent -= 1;
+            match self.unfit(queue, &slot) {
+                Some(why) => self.bury_slot(queue, slot, why),
+                None => queue.returned.push_back(slot),
+            }
+            self.poke(queue, &mut wakes);
+        });
+        self.wake(wakes);
+    }
+
+    /// Hands a value that nobody holds to the first waiter, or lays it idle, or buries it.
+    pub(crate) fn give(
+        &self,
+        queue: &mut Queue<R::Value>,
+        slot: Slot<R::Value>,
+        wakes: &mut Wakes,
+    ) {
+        self.hand_over(queue, slot, wakes, Stacks::add);
+    }
+
+    /// The same for a value whose idleness nobody has interrupted: it is used last of all.
+    pub(crate) fn give_back_idle(
+        &self,
+        queue: &mut Queue<R::Value>,
+        slot: Slot<R::Value>,
+        wakes: &mut Wakes,
+    ) {
+        self.hand_over(queue, slot, wakes, Stacks::add_last);
+    }
+
+    /// The same for values that had been handed to somebody who has not come for them.
+    pub(crate) fn give_each_handed(
+        &self,
+        queue: &mut Queue<R::Value>,
+        slots: impl IntoIterator<Item = Slot<R::Value>>,
+        wakes: &mut Wakes,
+    ) {
+        for slot in slots {
+            queue.handed -= 1;
+            self.give(queue, slot, wakes);
+        }
+    }
+
+    fn hand_over(
+        &self,
+        queue: &mut Queue<R::Value>,
+        slot: Slot<R::Value>,
+        wakes: &mut Wakes,
+        lay_idle: impl FnOnce(&Stacks<R::Value>, Slot<R::Value>),
+    ) {
+        if let Some(why) = self.unfit(queue, &slot) {
+            self.bury_slot(queue, slot, why);
+            return;
+        }
+        let missing = if queue.suspended {
+            None
+        } else {
+            queue.waiters.first_missing()
+        };
+        match missing {
+            None if queue.makes_room(self.config.min_size) => {
+                self.bury_slot(queue, slot, Why::Surplus);
+            }
+            None => {
+                self.settle_gates(queue);
+                lay_idle(&self.stacks, slot);
+            }
+            Some(1) if queue.gathered.is_empty() => self.answer(queue, Handed::One(slot), wakes),
+            Some(missing) => {
+                queue.gathered.push(slot);
+                queue.handed += 1;
+                if missing > 1 {
+                    queue.waiters.first_got_one();
+                    return;
+                }
+                let gathered = core::mem::take(&mut queue.gathered);
+                queue.handed -= gathered.len();
+                self.answer(queue, Handed::Many(gathered), wakes);
+            }
+        }
+    }
+
+    fn answer(&self, queue: &mut Queue<R::Value>, handed: Handed<R::Value>, wakes: &mut Wakes) {
+        let values = handed.len();
+        match queue.waiters.answer_first(Ok(handed)) {
+            Ok(waker) => {
+                queue.handed += values;
+                wakes.push(waker);
+                self.settle_gates(queue);
+            }
+            Err(_) => unreachable!("somebody waits"),
+        }
+    }
+
+    /// Why a value is not to be used again, if it is not.
+    fn unfit(&self, queue: &Queue<R::Value>, slot: &Slot<R::Value>) -> Option<Why> {
+        let limits = &queue.limits;
+        if queue.phase != Phase::Open {
+            Some(Why::Shutdown)
+        } else if slot.generation != limits.generation {
+            Some(Why::Evicted)
+        } else if slot.uses >= limits.max_uses {
+            Some(Why::UsedUp)
+        } else if !limits.allow(slot) {
+            Some(Why::TooOld)
+        } else if queue.surplus() > 0 {
+            Some(Why::Surplus)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn bury_slot(&self, queue: &mut Queue<R::Value>, slot: Slot<R::Value>, why: Why) {
+        let value = slot.value;
+        queue.graveyard.push_back(Corpse { value, why });
+        // It may have been the last of a surplus.
+        self.settle_gates(queue);
+    }
+
+    /// Gives those who wait what lies idle: it lay there while they could not be served.
+    pub(crate) fn serve_from_idle(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
+        while queue.waiters.waiting() > 0 && !queue.suspended {
+            match self.stacks.take_behind_gates() {
+                Some(slot) => self.give(queue, slot, wakes),
+                None => return,
+            }
+        }
+    }
+
+    /// The gates of an open pool are up exactly while somebody waits, while nobody is served, while
+    /// there are too many values, or where other pools may want the places of these.
+    pub(crate) fn settle_gates(&self, queue: &mut Queue<R::Value>) {
+        let up = queue.waiters.waiting() > 0
+            || queue.suspended
+            || queue.surplus() > 0
+            || queue.quota.is_some();
+        if queue.gated != up && queue.phase == Phase::Open {
+            self.stacks.set_gates(up);
+            queue.gated = up;
+        }
+    }
+
+    /// Takes note that a waiter has taken what it was handed.
+    pub(crate) fn handed_taken(&self, queue: &mut Queue<R::Value>, handed: &Handed<R::Value>) {
+        queue.handed -= handed.len();
+        queue.lent += handed.len() as i64;
+    }
+
+    /// A waiter leaves before it took its answer: what it had been handed goes to the next.
+    pub(crate) fn leave(&self, place: Place) {
+        let mut wakes = Wakes::default();
+        let refused = self.queue.with(|queue| {
+            let Left {
+                answer,
+                waker,
+                was_first,
+            } = queue.waiters.leave(place);
+            wakes.drop_waker(waker);
+            let (handed, refused) = match answer {
+                Some(Ok(handed)) => (handed.into_slots(), None),
+                Some(Err(error)) => (Vec::new(), Some(error)),
+                None if was_first => (core::mem::take(&mut queue.gathered), None),
+                None => (Vec::new(), None),
+            };
+            self.give_each_handed(queue, handed, &mut wakes);
+            self.settle_gates(queue);
+            self.poke(queue, &mut wakes);
+            refused
+        });
+        drop(refused);
+        self.wake(wakes);
+    }
+
+    /// Answers everyone who waits.
+    pub(crate) fn refuse_all(
+        &self,
+        queue: &mut Queue<R::Value>,
+        error: &AcquireError,
+        wakes: &mut Wakes,
+    ) {
+        let gathered = core::mem::take(&mut queue.gathered);
+        while let Ok(waker) = queue.waiters.answer_first(Err(Box::new(error.clone()))) {
+            wakes.push(waker);
+        }
+        self.settle_gates(queue);
+        self.give_each_handed(queue, gathered, wakes);
+    }
+
+    /// Takes a lent value out of service, to be closed.
+    pub(crate) fn bury(&self, slot: Slot<R::Value>, why: Why) {
+        let mut wakes = Wakes::default();
+        self.queue.with(|queue| {
+            queue.lent -= 1;
+            self.bury_slot(queue, slot, why);
+            queue.openings.retry_without_clock();
+            self.poke(queue, &mut wakes);
+        });
+        self.wake(wakes);
+    }
+
+    /// A lent value leaves the pool for good, unclosed.
+    pub(crate) fn detach(&self) {
+        let mut wakes = Wakes::default();
+        self.queue.with(|queue| {
+            queue.lent -= 1;
+            queue.free_slots(1, &mut wakes);
+            wakes.drop_cause(queue.ledger.record(Ending::Detached, Why::Detached, None));
+            queue.openings.retry_without_clock();
+            self.settle_gates(queue);
+            self.poke(queue, &mut wakes);
+        });
+        self.wake(wakes);
+        let (ending, why) = (Ending::Detached, Why::Detached);
+        self.reporter.send(
+            &self.clock,
+            EventKind::Ended {
+                ending,
+                why,
+                error: None,
+            },
+        );
+    }
+}
+
+impl<V> Handed<V> {
+    fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(slots) => slots.len(),
+        }
+    }
+
+    fn into_slots(self) -> Vec<Slot<V>> {
+        match self {
+            Self::One(slot) => alloc::vec![slot],
+            Self::Many(slots) => slots,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Checks and hooks: what is done to a value between its opening and its end.
+
+use core::time::Duration;
+
+use super::Done;
+use crate::Instant;
+use crate::cause::Cause;
+use crate::cleanup::Why;
+use crate::contain::hook;
+use crate::event::EventKind;
+use crate::hooks::Hooks;
+use crate::pool::shared::{Queue, Shared};
+use crate::pool::slot::Slot;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::sync::Arc;
+use crate::work::Wakes;
+
+/// When a value is taken care of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// While it lies idle.
+    Idle,
+    /// After it was given back.
+    Return,
+    /// Before it is lent, for as long as its user would wait.
+    Lend { until: Instant },
+}
+
+/// A value under its check, or under a hook.
+pub(crate) struct CareDuty<R: LocalResource, C: Clock> {
+    shared: Arc<Shared<R, C>>,
+    /// Here until there is a verdict, so that care that is cut off half-way leaves it to be closed.
+    slot: Option<Slot<R::Value>>,
+    occasion: Occasion,
+    /// What it is to be closed for, if this is dropped now.
+    cut_off: Why,
+}
+
+impl<R: LocalResource, C: Clock> CareDuty<R, C> {
+    /// Takes over a value that was counted as under care.
+    pub(crate) fn claim(
+        shared: &Arc<Shared<R, C>>,
+        slot: Slot<R::Value>,
+        occasion: Occasion,
+    ) -> Self {
+        Self {
+            shared: shared.clone(),
+            slot: Some(slot),
+            occasion,
+            cut_off: Why::CheckCutOff,
+        }
+    }
+
+    /// Takes over a value that is on loan, or is about to be.
+    pub(crate) fn claim_lent(
+        shared: &Arc<Shared<R, C>>,
+        slot: Slot<R::Value>,
+        until: Instant,
+    ) -> Self {
+        shared.queue.with(|queue| {
+            queue.lent -= 1;
+            queue.checking += 1;
+        });
+        Self::claim(shared, slot, Occasion::Lend { until })
+    }
+
+    pub(crate) async fn perform(mut self) -> Done<R::Value> {
+        let shared = self.shared.clone();
+        let config = &shared.config;
+        let checks = match self.occasion {
+            Occasion::Idle => true,
+            Occasion::Return => config.check_on.release,
+            Occasion::Lend { .. } => config.check_on.acquire,
+        };
+        if checks {
+            if let Err(cause) = self.check().await {
+                return self.unfit(Why::CheckFailed, cause);
+            }
+        }
+        self.cut_off = Why::HookCutOff;
+        match self.run_hook().await {
+            Ok(()) => self.fit(),
+            Err((name, cause)) => {
+                let failed = EventKind::HookFailed {
+                    hook: name,
+                    error: &cause,
+                };
+                shared.reporter.send(&shared.clock, failed);
+                self.unfit(Why::HookFailed, cause)
+            }
+        }
+    }
+
+    async fn check(&mut self) -> Result<(), Cause> {
+        let shared = &self.shared;
+        let limit = self.limit(shared.config.check_timeout);
+        let Some(slot) = &mut self.slot else {
+            return Ok(());
+        };
+        check_value(shared, &mut slot.value, limit).await
+    }
+
+    async fn run_hook(&mut self) -> Result<(), (&'static str, Cause)> {
+        let shared = &self.shared;
+        let (resource, clock) = (&shared.resource, &shared.clock);
+        let limit = self.limit(shared.config.hook_timeout);
+        let Some(slot) = &mut self.slot else {
+            return Ok(());
+        };
+        let value = &mut slot.value;
+        let (name, result) = match self.occasion {
+            Occasion::Return if R::HOOKS.has(Hooks::AFTER_RELEASE) => {
+                let ran = hook(clock, limit, || resource.after_release(value)).await;
+                ("after_release", ran)
+            }
+            Occasion::Lend { .. } if R::HOOKS.has(Hooks::BEFORE_ACQUIRE) => {
+                let ran = hook(clock, limit, || resource.before_acquire(value)).await;
+                ("before_acquire", ran)
+            }
+            _ => return Ok(()),
+        };
+        result.map_err(|error| (name, error.into_cause()))
+    }
+
+    /// The limit of one check or hook: the general one, or less where the user has less time.
+    fn limit(&self, general: Option<Duration>) -> Option<Duration> {
+        let own = match self.occasion {
+            Occasion::Lend { until } if until != Instant::MAX => {
+                self.shared.now().map(|now| until - now)
+            }
+            _ => None,
+        };
+        own.into_iter().chain(general).min()
+    }
+
+    /// The value goes to where it is wanted.
+    fn fit(&mut self) -> Done<R::Value> {
+        let Some(mut slot) = self.slot.take() else {
+            return Done::Nothing;
+        };
+        let shared = &self.shared;
+        if let Occasion::Lend { .. } = self.occasion {
+            shared.queue.with(|queue| {
+                queue.checking -= 1;
+                queue.lent += 1;
+            });
+            return Done::Ready(slot);
+        }
+        if let Some(now) = shared.now() {
+            slot.check_at = shared.next_check(now);
+        }
+        let mut wakes = Wakes::default();
+        shared.queue.with(|queue| {
+            queue.checking -= 1;
+            match self.occasion {
+                Occasion::Idle => shared.give_back_idle(queue, slot, &mut wakes),
+                _ => shared.give(queue, slot, &mut wakes),
+            }
+            shared.poke(queue, &mut wakes);
+        });
+        shared.wake(wakes);
+        Done::Nothing
+    }
+
+    fn unfit(&mut self, why: Why, cause: Cause) -> Done<R::Value> {
+        self.end(why);
+        match self.occasion {
+            Occasion::Lend { .. } => Done::Unfit(cause),
+            _ => Done::Nothing,
+        }
+    }
+
+    /// The value goes to the graveyard, unless it has gone elsewhere.
+    fn end(&mut self, why: Why) {
+        let Some(slot) = self.slot.take() else {
+            return;
+        };
+        let shared = &self.shared;
+        let mut wakes = Wakes::default();
+        shared.queue.with(|queue| {
+            queue.checking -= 1;
+            shared.bury_slot(queue, slot, why);
+            shared.poke(queue, &mut wakes);
+        });
+        shared.wake(wakes);
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for CareDuty<R, C> {
+    fn drop(&mut self) {
+        self.end(self.cut_off);
+    }
+}
+
+/// Checks a value, and tells of the verdict.
+pub(super) async fn check_value<R: LocalResource, C: Clock>(
+    shared: &Shared<R, C>,
+    value: &mut R::Value,
+    limit: Option<Duration>,
+) -> Result<(), Cause> {
+    match hook(&shared.clock, limit, || shared.resource.check(value)).await {
+        Ok(()) => {
+            shared.reporter.send(&shared.clock, EventKind::CheckPassed);
+            Ok(())
+        }
+        Err(error) => {
+            let error = error.into_cause();
+            let failed = EventKind::CheckFailed { error: &error };
+            shared.reporter.send(&shared.clock, failed);
+            Err(error)
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// Claims the value that came back first and has to be taken care of. Under the queue's lock.
+    pub(crate) fn claim_returned(
+        self: &Arc<Self>,
+        queue: &mut Queue<R::Value>,
+    ) -> Option<CareDuty<R, C>> {
+        let slot = queue.returned.pop_front()?;
+        queue.checking += 1;
+        Some(CareDuty::claim(self, slot, Occasion::Return))
+    }
+
+    /// Whether something is done to a value before it is lent.
+    #[inline]
+    pub(crate) fn prepares(&self) -> bool {
+        R::HOOKS.has(Hooks::BEFORE_ACQUIRE) || self.config.check_on.acquire
+    }
+
+    /// Whether something is done to a value after it was given back.
+    #[inline]
+    pub(crate) fn cleans_up(&self) -> bool {
+        R::HOOKS.has(Hooks::AFTER_RELEASE) || self.config.check_on.release
+    }
+}

@@ -1,0 +1,211 @@
+//! Opening a value.
+
+use super::care::check_value;
+use crate::Instant;
+use crate::cleanup::{Corpse, Why};
+use crate::contain::hook;
+use crate::event::EventKind;
+use crate::hooks::Hooks;
+use crate::opening::{Refusal, open_value, refuse};
+use crate::pool::openings::Ticket;
+use crate::pool::shared::{Phase, Queue, Shared};
+use crate::pool::slot::{Birth, Slot};
+use crate::resource::LocalResource;
+use crate::retry::ErrorClass;
+use crate::runtime::Clock;
+use crate::sync::Arc;
+use crate::work::Wakes;
+
+/// An opening under way: a slot is reserved for what comes of it.
+pub(crate) struct OpenDuty<R: LocalResource, C: Clock> {
+    shared: Arc<Shared<R, C>>,
+    ticket: Ticket,
+    /// The generation of what comes of it: of when it began.
+    generation: u16,
+    settled: bool,
+    /// Open, and not yet ready for its first use.
+    unfinished: Option<R::Value>,
+}
+
+impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
+    /// Claims an opening that is due, unless another pool was faster to take the last place that they
+    /// share. Under the queue's lock.
+    pub(crate) fn claim(
+        shared: &Arc<Shared<R, C>>,
+        queue: &mut Queue<R::Value>,
+        now: Option<Instant>,
+    ) -> Option<Self> {
+        if !queue.take_slot() {
+            return None;
+        }
+        queue.opening += 1;
+        let ticket = queue.openings.begin(now);
+        Some(Self {
+            shared: shared.clone(),
+            ticket,
+            generation: queue.limits.generation,
+            settled: false,
+            unfinished: None,
+        })
+    }
+
+    pub(crate) async fn perform(mut self) {
+        let shared = self.shared.clone();
+        let attempt = self.ticket.attempt;
+        shared
+            .reporter
+            .send(&shared.clock, EventKind::OpenBegan { attempt });
+        let began_at = shared.now();
+        let result = self.open().await;
+        let took = shared.now().zip(began_at).map(|(now, began)| now - began);
+        if let (Some(timings), Some(took)) = (&shared.timings, took) {
+            timings.with(|timings| timings.opened.record(took));
+        }
+        match result {
+            Ok(value) => {
+                let opened = EventKind::Opened { attempt, took };
+                shared.reporter.send(&shared.clock, opened);
+                self.opened(value);
+            }
+            Err(refusal) => self.failed(refusal),
+        }
+    }
+
+    async fn open(&mut self) -> Result<R::Value, Refusal> {
+        let shared = self.shared.clone();
+        let (limit, checks) = (shared.config.open_timeout, shared.config.check_on.open);
+        let value = open_value(&shared.resource, &shared.clock, &shared.reporter, limit).await?;
+        if !checks && !R::HOOKS.has(Hooks::AFTER_OPEN) {
+            shared.queue.with(|queue| queue.ledger.tally.opened += 1);
+            return Ok(value);
+        }
+        shared.queue.with(|queue| {
+            queue.ledger.tally.opened += 1;
+            queue.finishing += 1;
+        });
+        let value = self.unfinished.insert(value);
+        if checks {
+            let limit = shared.config.check_timeout;
+            let checked = check_value(&shared, value, limit).await;
+            checked.map_err(|cause| Refusal {
+                class: ErrorClass::Retry,
+                cause,
+            })?;
+        }
+        if R::HOOKS.has(Hooks::AFTER_OPEN) {
+            let limit = shared.config.hook_timeout;
+            let (resource, clock) = (&shared.resource, &shared.clock);
+            let ran = hook(clock, limit, || resource.after_open(value)).await;
+            ran.map_err(|error| refuse(resource, clock, &shared.reporter, error))?;
+        }
+        match self.unfinished.take() {
+            Some(value) => {
+                shared.queue.with(|queue| queue.finishing -= 1);
+                Ok(value)
+            }
+            None => unreachable!("it was put there above"),
+        }
+    }
+
+    fn opened(&mut self, value: R::Value) {
+        self.settled = true;
+        let shared = &self.shared;
+        let birth = Birth {
+            at: shared.now().unwrap_or_default(),
+            generation: self.generation,
+            lottery: shared.random.with(|random| random.next_u64() as u16),
+        };
+        let mut wakes = Wakes::default();
+        shared.queue.with(|queue| {
+            queue.opening -= 1;
+            wakes.drop_cause(queue.openings.succeeded());
+            if queue.phase == Phase::Open {
+                shared.give(queue, Slot::new(value, birth), &mut wakes);
+            } else {
+                queue.graveyard.push_back(Corpse {
+                    value,
+                    why: Why::OpenedTooLate,
+                });
+            }
+            shared.poke(queue, &mut wakes);
+        });
+        shared.wake(wakes);
+    }
+
+    fn failed(&mut self, Refusal { class, cause }: Refusal) {
+        let shared = self.shared.clone();
+        let now = shared.now();
+        let mut wakes = Wakes::default();
+        let retry_in = shared.queue.with(|queue| {
+            self.settle(queue, Why::HookFailed, &mut wakes);
+            queue.ledger.tally.open_failed += 1;
+            let (retry_in, forgotten) =
+                queue
+                    .openings
+                    .failed(self.ticket, class, cause.clone(), now);
+            wakes.drop_cause(forgotten);
+            shared.poke(queue, &mut wakes);
+            retry_in
+        });
+        let attempt = self.ticket.attempt;
+        let failed = EventKind::OpenFailed {
+            attempt,
+            error: &cause,
+            retry_in,
+        };
+        shared.reporter.send(&shared.clock, failed);
+        shared.wake(wakes);
+    }
+
+    /// Gives the slot back, or leaves it to the value that is to be closed, if there is one already.
+    fn settle(&mut self, queue: &mut Queue<R::Value>, why: Why, wakes: &mut Wakes) {
+        self.settled = true;
+        queue.opening -= 1;
+        match self.unfinished.take() {
+            Some(value) => {
+                queue.finishing -= 1;
+                queue.graveyard.push_back(Corpse { value, why });
+            }
+            None => queue.free_slots(1, wakes),
+        }
+        self.shared.settle_gates(queue);
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let shared = self.shared.clone();
+        let mut wakes = Wakes::default();
+        shared.queue.with(|queue| {
+            self.settle(queue, Why::HookCutOff, &mut wakes);
+            queue.ledger.tally.open_called_off += 1;
+            queue.openings.retry_without_clock();
+            shared.poke(queue, &mut wakes);
+        });
+        shared
+            .reporter
+            .send(&shared.clock, EventKind::OpenCalledOff);
+        shared.wake(wakes);
+    }
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// Tells everybody who waits that the backend is down, once the policy is exhausted and nothing
+    /// that lives could serve them either.
+    pub(crate) fn give_up_if_hopeless(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
+        let hopeless = queue.phase == Phase::Open
+            && queue.openings.gave_up().is_some()
+            && queue.in_service() + queue.opening == queue.gathered.len();
+        if !hopeless {
+            return;
+        }
+        if let Some(error) = self.backend_down(queue) {
+            self.refuse_all(queue, &error, wakes);
+            queue.openings.everybody_was_told();
+            wakes.signal();
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Who holds what: for finding leases that are never given back, and tasks that wait for themselves.
+
+use alloc::vec::Vec;
+use core::panic::Location;
+use core::time::Duration;
+
+use super::shared::Shared;
+use crate::Instant;
+use crate::event::EventKind;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+
+/// The loans of a pool, each under a ticket.
+#[derive(Debug, Default)]
+pub(crate) struct Loans {
+    entries: Vec<Option<Loan>>,
+    free: Vec<Ticket>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u32);
+
+impl Ticket {
+    /// Of a loan that nobody keeps a record of.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Loan {
+    /// The task that took it, where the backend can tell tasks apart.
+    task: Option<u64>,
+    taken_at: &'static Location<'static>,
+    since: Option<Instant>,
+    reported: bool,
+}
+
+impl Loans {
+    fn begin(&mut self, loan: Loan) -> Ticket {
+        match self.free.pop() {
+            Some(ticket) => {
+                self.entries[ticket.0 as usize] = Some(loan);
+                ticket
+            }
+            None => {
+                self.entries.push(Some(loan));
+                Ticket((self.entries.len() - 1) as u32)
+            }
+        }
+    }
+
+    fn end(&mut self, ticket: Ticket) -> Option<Loan> {
+        let loan = self.entries.get_mut(ticket.0 as usize)?.take()?;
+        self.free.push(ticket);
+        Some(loan)
+    }
+
+    /// How many loans the task has, if it has all there are.
+    fn all_of(&self, task: u64) -> Option<usize> {
+        let mut loans = self.entries.iter().flatten();
+        let count = loans.clone().count();
+        (count > 0 && loans.all(|loan| loan.task == Some(task))).then_some(count)
+    }
+
+    /// Takes note of the loans that are older than `limit`, each once.
+    fn overdue(
+        &mut self,
+        now: Instant,
+        limit: Duration,
+    ) -> Vec<(&'static Location<'static>, Duration)> {
+        let loans = self
+            .entries
+            .iter_mut()
+            .flatten()
+            .filter(|loan| !loan.reported);
+        loans
+            .filter_map(|loan| {
+                let held_for = now - loan.since?;
+                loan.reported = held_for >= limit;
+                loan.reported.then_some((loan.taken_at, held_for))
+            })
+            .collect()
+    }
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    #[inline]
+    pub(crate) fn loan_begins(&self, taken_at: &'static Location<'static>) -> Ticket {
+        match &self.loans {
+            None => Ticket::NONE,
+            Some(loans) => {
+                let (task, since) = (self.clock.current_task(), self.now());
+                let reported = false;
+                loans.with(|loans| {
+                    loans.begin(Loan {
+                        task,
+                        taken_at,
+                        since,
+                        reported,
+                    })
+                })
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn loan_ends(&self, ticket: Ticket) {
+        if let Some(loans) = &self.loans {
+            let loan = loans.with(|loans| loans.end(ticket));
+            let since = loan.and_then(|loan| loan.since);
+            if let (Some(timings), Some(since), Some(now)) = (&self.timings, since, self.now()) {
+                timings.with(|timings| timings.used.record(now - since));
+            }
+        }
+    }
+
+    /// How many values the current task holds, if it holds every value that there may be.
+    pub(crate) fn held_by_this_task(&self) -> Option<usize> {
+        let loans = self.loans.as_ref()?;
+        let task = self.clock.current_task()?;
+        let most = self.queue.with(|queue| queue.max_size);
+        loans
+            .with(|loans| loans.all_of(task))
+            .filter(|held| *held >= most)
+    }
+
+    /// Tells of the leases that are held for longer than the limit for leaks.
+    pub(crate) fn report_leaks(&self, now: Instant) {
+        let (Some(loans), Some(limit)) = (&self.loans, self.config.leak_after) else {
+            return;
+        };
+        for (taken_at, held_for) in loans.with(|loans| loans.overdue(now, limit)) {
+            let leaked = EventKind::Leaked { taken_at, held_for };
+            self.reporter.send(&self.clock, leaked);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What a waiter is told that gets no value: its time is over, or it waits for itself.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use super::error::AcquireError;
+use super::queue::End;
+use super::shared::{Queue, Shared};
+use super::waiting::{Waiter, Working};
+use crate::Instant;
+use crate::cause::Cause;
+use crate::event::EventKind;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+
+/// What was handed to a waiter and was no good.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    values: u32,
+    in_care: Duration,
+    cause: Cause,
+}
+
+impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
+    /// The next one is asked for at the front, for it was this waiter's turn.
+    pub(super) fn note_rejected(&mut self, cause: Cause, worked_on: Working) {
+        self.end = End::Front;
+        let took = match (worked_on, self.shared.now()) {
+            (Working::Preparing { since }, Some(now)) => now - since,
+            _ => Duration::ZERO,
+        };
+        let (values, in_care) = match self.rejected.take() {
+            Some(before) => (before.values + 1, before.in_care + took),
+            None => (1, took),
+        };
+        self.rejected = Some(Box::new(Rejected {
+            values,
+            in_care,
+            cause,
+        }));
+    }
+
+    pub(super) fn time_is_over(&mut self, now: Option<Instant>) -> AcquireError {
+        let shared = self.shared;
+        let waited = now.map_or(Duration::ZERO, |now| now - self.began_at);
+        let rejected = self.rejected.take();
+        shared.queue.with(|queue| {
+            let pool = shared.reporter.name.clone();
+            if queue.suspended {
+                return AcquireError::Suspended { pool, waited };
+            }
+            if let Some(error) = shared.backend_down(queue) {
+                return error;
+            }
+            let status = Box::new(shared.status_under_lock(queue));
+            match rejected {
+                // Those who wait for a user to be done have waited for that, whatever came before.
+                Some(rejected) if status.in_use < status.max_size => AcquireError::Rejected {
+                    pool,
+                    waited,
+                    rejected: rejected.values,
+                    cause: rejected.cause,
+                    status,
+                },
+                rejected => AcquireError::Exhausted {
+                    pool,
+                    waited,
+                    in_care: rejected.map_or(Duration::ZERO, |rejected| rejected.in_care),
+                    self_deadlock: self.self_deadlock,
+                    status,
+                },
+            }
+        })
+    }
+
+    /// Takes note, as it begins to wait, that its own task holds all it waits for.
+    pub(super) fn notice_self_deadlock(&mut self) {
+        if let Some(held) = self.shared.held_by_this_task() {
+            self.self_deadlock = true;
+            let waits = EventKind::SelfDeadlock { held };
+            self.shared.reporter.send(&self.shared.clock, waits);
+        }
+    }
+
+    /// How many values its task holds, if it is to be refused for that.
+    pub(super) fn refused_for_self_deadlock(&self) -> Option<usize> {
+        if self.self_deadlock && self.shared.config.refuses_self_deadlock {
+            self.shared.held_by_this_task()
+        } else {
+            None
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// The error that says how openings fail, if they do.
+    pub(crate) fn backend_down(&self, queue: &Queue<R::Value>) -> Option<AcquireError> {
+        queue
+            .openings
+            .failure()
+            .map(|failure| AcquireError::BackendDown {
+                pool: self.reporter.name.clone(),
+                failure: failure.clone(),
+                status: Box::new(self.status_under_lock(queue)),
+            })
+    }
+}

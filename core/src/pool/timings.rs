@@ -1,0 +1,147 @@
+//! How long acquires waited, openings took, and values were in use.
+
+use core::time::Duration;
+
+/// Three histograms of a pool that was built with [`timings`](crate::pool::PoolBuilder::timings).
+///
+/// ```
+/// # use tenure_core::pool::Timings;
+/// # fn show(timings: Timings) {
+/// println!("99 of 100 waited for at most {:?}", timings.waited.quantile(0.99));
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Timings {
+    /// How long acquires took in all, those that failed included.
+    pub waited: Histogram,
+    /// How long attempts to open took, those that failed included.
+    pub opened: Histogram,
+    /// How long values were on loan.
+    pub used: Histogram,
+}
+
+/// How often a time was how long. A bucket spans a quarter of a power of two, so that a quantile is at most
+/// a quarter too high.
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure_core::pool::Histogram;
+///
+/// let mut histogram = Histogram::default();
+/// for millis in 1..=100 {
+///     histogram.record(Duration::from_millis(millis));
+/// }
+/// let median = histogram.quantile(0.5);
+/// assert!(median >= Duration::from_millis(50) && median <= Duration::from_millis(63));
+/// assert_eq!((histogram.count(), histogram.max()), (100, Duration::from_millis(100)));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    buckets: [u64; BUCKETS],
+    count: u64,
+    sum: Duration,
+    max: Duration,
+}
+
+/// Each power of two is split in so many.
+const STEPS: usize = 4;
+/// From a microsecond on, and up to some 36 minutes; what is longer falls into the last.
+const POWERS: usize = 31;
+const BUCKETS: usize = POWERS * STEPS + 1;
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            buckets: [0; BUCKETS],
+            count: 0,
+            sum: Duration::ZERO,
+            max: Duration::ZERO,
+        }
+    }
+}
+
+impl Histogram {
+    /// Counts one more time.
+    pub fn record(&mut self, time: Duration) {
+        self.buckets[bucket_of(time)] += 1;
+        self.count += 1;
+        self.sum = self.sum.saturating_add(time);
+        self.max = self.max.max(time);
+    }
+
+    /// How many times were recorded.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// All times together.
+    #[must_use]
+    pub const fn sum(&self) -> Duration {
+        self.sum
+    }
+
+    /// The longest.
+    #[must_use]
+    pub const fn max(&self) -> Duration {
+        self.max
+    }
+
+    /// A time that this part of all, from 0 to 1, did not exceed. Zero if nothing was recorded.
+    #[must_use]
+    pub fn quantile(&self, part: f64) -> Duration {
+        let rank = (self.count as f64 * part.clamp(0.0, 1.0)).max(1.0);
+        let mut seen = 0;
+        for (index, bucket) in self.buckets.iter().enumerate() {
+            seen += bucket;
+            if seen as f64 >= rank {
+                return upper_bound(index).min(self.max);
+            }
+        }
+        self.max
+    }
+}
+
+fn bucket_of(time: Duration) -> usize {
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    if micros == 0 {
+        return 0;
+    }
+    let power = micros.ilog2() as usize;
+    // The two bits below the highest one.
+    let step = if power >= 2 {
+        (micros >> (power - 2)) & 3
+    } else {
+        (micros << (2 - power)) & 3
+    };
+    (1 + power * STEPS + step as usize).min(BUCKETS - 1)
+}
+
+/// Just above the longest time of this bucket.
+fn upper_bound(bucket: usize) -> Duration {
+    let Some(index) = bucket.checked_sub(1) else {
+        return Duration::from_micros(1);
+    };
+    if bucket == BUCKETS - 1 {
+        return Duration::MAX;
+    }
+    let (power, step) = (index / STEPS, index % STEPS);
+    let quarter = 250 << power;
+    Duration::from_nanos(quarter * (STEPS + step + 1) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_lies_in_the_bucket_that_ends_above_it() {
+        for nanos in (0..60).flat_map(|power| [1_u64 << power, (1 << power) + (1 << power) / 3]) {
+            let time = Duration::from_nanos(nanos);
+            let bucket = bucket_of(time);
+            assert!(time < upper_bound(bucket), "{time:?} in {bucket}");
+            assert!(bucket == 0 || time >= upper_bound(bucket - 1) || bucket == BUCKETS - 1);
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! The future that waits for a value.
+
+use alloc::boxed::Box;
+use core::future::Future;
+use core::panic::Location;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use pin_project_lite::pin_project;
+
+use super::error::AcquireError;
+use super::job::{CareDuty, CloseDuty, Done, Job, OpenDuty};
+use super::queue::{End, Look, Place};
+use super::refusal::Rejected;
+use super::shared::{Answer, Entry, Handed, Queue, Shared};
+use crate::Instant;
+use crate::alarm::Alarm;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::sync::Arc;
+use crate::work::{OneJob, Rounds, Wakes};
+
+pin_project! {
+    /// Waits for one value or for several at once, for a limited time.
+    ///
+    /// Where there is no Runner, the waiter also does the work it needs: it opens a value, or first
+    /// closes a dying one whose slot it needs. An opening loses the race against a value that comes back;
+    /// a close is finished first, within the waiter's own time.
+    pub(crate) struct Waiting<'p, R: LocalResource, C: Clock, P, J, L> {
+        waiter: Waiter<'p, R, C>,
+        // How a job is performed. A type of its own, because that of the future has no name.
+        perform: P,
+        // What is made of what was handed over.
+        lend: L,
+        work: OneJob<J>,
+        working: Working,
+        #[pin]
+        alarm: Alarm<C::Sleep>,
+    }
+}
+
+/// What is waited for.
+pub(crate) struct Wish {
+    pub(crate) wanted: u32,
+    pub(crate) end: End,
+    /// For how long, in all.
+    pub(crate) within: Option<Duration>,
+    /// Whether the value is made ready for its user.
+    pub(crate) prepares: bool,
+    /// Who asks.
+    pub(crate) asked_at: &'static Location<'static>,
+}
+
+/// A place in the queue. Dropping it gives back the place, or what came of it.
+pub(super) struct Waiter<'p, R: LocalResource, C: Clock> {
+    pub(super) shared: &'p Arc<Shared<R, C>>,
+    place: Option<Place>,
+    wanted: u32,
+    stage: Stage,
+    pub(super) end: End,
+    prepares: bool,
+    pub(super) self_deadlock: bool,
+    pub(super) began_at: Instant,
+    /// Until it has begun, this is how long it may take, counted from the epoch.
+    deadline: Instant,
+    asked_at: &'static Location<'static>,
+    /// What was handed over and was no good.
+    pub(super) rejected: Option<Box<Rejected>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Unpolled,
+    Begun,
+    Over,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Working {
+    /// On nothing, or on an opening, which loses against an answer.
+    Interruptible,
+    /// On a close, which is finished first.
+    Closing,
+    /// On the value that is to be lent.
+    Preparing { since: Instant },
+}
+
+impl<'p, R: LocalResource, C: Clock, P, J, L> Waiting<'p, R, C, P, J, L>
+where
+    P: Fn(Job<R, C>) -> J,
+    J: Future<Output = Done<R::Value>>,
+{
+    #[inline]
+    pub(crate) fn new(shared: &'p Arc<Shared<R, C>>, wish: Wish, perform: P, lend: L) -> Self {
+        let within = wish
+            .within
+            .map_or(Instant::MAX, |within| Instant::EPOCH + within);
+        Self {
+            waiter: Waiter {
+                shared,
+                place: None,
+                wanted: wish.wanted,
+                stage: Stage::Unpolled,
+                end: wish.end,
+                prepares: wish.prepares,
+                self_deadlock: false,
+                began_at: Instant::EPOCH,
+                deadline: within,
+                asked_at: wish.asked_at,
+                rejected: None,
+            },
+            perform,
+            lend,
+            work: OneJob::none(),
+            working: Working::Interruptible,
+            alarm: Alarm::unset(),
+        }
+    }
+}
+
+impl<'p, R, C, P, J, L, T> Future for Waiting<'p, R, C, P, J, L>
+where
+    R: LocalResource,
+    C: Clock,
+    P: Fn(Job<R, C>) -> J,
+    J: Future<Output = Done<R::Value>>,
+    L: Fn(&'p Arc<Shared<R, C>>, Handed<R::Value>, &'static Location<'static>) -> T,
+{
+    type Output = Result<T, AcquireError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let waiter = this.waiter;
+        let shared = waiter.shared;
+        // The whole of the common case.
+        if waiter.stage == Stage::Unpolled && waiter.is_plain() {
+            if let Some(slot) = shared.take_idle() {
+                waiter.stage = Stage::Over;
+                return Poll::Ready(Ok((this.lend)(shared, Handed::One(slot), waiter.asked_at)));
+            }
+        }
+        let answer =
+            waiter.poll_slowly(this.perform, &mut *this.work, this.working, this.alarm, cx);
+        answer.map(|answer| {
+            // An opening that lost against the answer is called off now, whenever this is dropped.
+            this.work.clear();
+            match answer {
+                Ok(handed) => Ok((this.lend)(shared, handed, waiter.asked_at)),
+                Err(error) => Err(*error),
+            }
+        })
+    }
+}
+
+impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
+    /// Whether a value that lies idle is the answer as it is.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.wanted == 1 && !self.prepares && self.shared.timings.is_none()
+    }
+
+    #[inline(never)]
+    fn poll_slowly<P, J>(
+        &mut self,
+        perform: &P,
+        work: &mut OneJob<J>,
+        working: &mut Working,
+        mut alarm: Pin<&mut Alarm<C::Sleep>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Answer<R::Value>>
+    where
+        P: Fn(Job<R, C>) -> J,
+        J: Future<Output = Done<R::Value>>,
+    {
+        let shared = self.shared;
+        assert!(
+            self.stage != Stage::Over,
+            "an acquire was polled after it had completed"
+        );
+        if self.stage == Stage::Unpolled {
+            self.begin();
+        }
+        let mut rounds = Rounds::new();
+        while rounds.go_on(cx) {
+            if let Some(done) = work.poll(cx) {
+                let worked_on = core::mem::replace(working, Working::Interruptible);
+                self.set_busy(false);
+                match done {
+                    Done::Nothing => {}
+                    Done::Ready(slot) => return self.ends(Ok(Handed::One(slot))),
+                    Done::Unfit(cause) => self.note_rejected(cause, worked_on),
+                }
+            }
+            let now = shared.now();
+            match *working {
+                Working::Preparing { .. } => {
+                    // Its limits are the waiter's own, so that it ends before the deadline does.
+                    return Poll::Pending;
+                }
+                Working::Interruptible => {
+                    if let Poll::Ready(answer) = self.poll_answer(cx) {
+                        match answer {
+                            Ok(Handed::One(slot)) if self.prepares => {
+                                let since = now.unwrap_or_default();
+                                *working = Working::Preparing { since };
+                                let duty = CareDuty::claim_lent(shared, slot, self.deadline);
+                                work.begin(perform(Job::Care(duty)));
+                                continue;
+                            }
+                            answer => return self.ends(answer),
+                        }
+                    }
+                }
+                Working::Closing => {
+                    // It has no more time than the waiter, so it ends before the deadline does.
+                    return Poll::Pending;
+                }
+            }
+            if self.deadline != Instant::MAX && now.is_some_and(|now| now >= self.deadline) {
+                let error = self.time_is_over(now);
+                return self.ends(Err(Box::new(error)));
+            }
+            if let Some(held) = self.refused_for_self_deadlock() {
+                let pool = shared.reporter.name.clone();
+                return self.ends(Err(Box::new(AcquireError::SelfDeadlock { pool, held })));
+            }
+            let claim = if work.is_none() {
+                self.claim(now)
+            } else {
+                Claim::NOTHING
+            };
+            let resumes_at = match claim {
+                Claim::Job(job) => {
+                    if job.is_close() {
+                        *working = Working::Closing;
+                    }
+                    work.begin(perform(job));
+                    continue;
+                }
+                Claim::Nothing { resumes_at } => resumes_at,
+            };
+            let wake_at = resumes_at.map_or(self.deadline, |at| at.min(self.deadline));
+            let wake_at = (wake_at != Instant::MAX).then_some(wake_at);
+            if alarm.as_mut().poll(&shared.clock, wake_at, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Pending
+    }
+
+    fn begin(&mut self) {
+        self.stage = Stage::Begun;
+        let within = self.deadline;
+        self.deadline = Instant::MAX;
+        if let Some(now) = self.shared.now() {
+            self.began_at = now;
+            if within != Instant::MAX {
+                self.deadline = now + (within - Instant::EPOCH);
+            }
+        }
+    }
+
+    fn ends(&mut self, answer: Answer<R::Value>) -> Poll<Answer<R::Value>> {
+        self.stage = Stage::Over;
+        if let (Some(timings), Some(now)) = (&self.shared.timings, self.shared.now()) {
+            timings.with(|timings| timings.waited.record(now - self.began_at));
+        }
+        // A close may have kept the waiter from its answer; from here on it has no place.
+        if let Some(place) = self.place.take() {
+            self.shared.leave(place);
+        }
+        Poll::Ready(answer)
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Answer<R::Value>> {
+        let Some(place) = self.place else {
+            return self.join(cx);
+        };
+        let mut wakes = Wakes::default();
+        let look = self.shared.queue.with(|queue| {
+            let look = queue.waiters.look(place, cx.waker());
+            self.note_taken(queue, &look, &mut wakes);
+            look
+        });
+        self.shared.wake(wakes);
+        match look {
+            Look::Answered(answer) => self.answered(answer),
+            Look::Waiting => Poll::Pending,
+            Look::WakerNeeded => self.renew_waker(place, cx),
+        }
+    }
+
+    fn join(&mut self, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
+        match self.shared.enter(cx.waker().clone(), self.wanted, self.end) {
+            Ok(Entry::Waits(place)) => {
+                self.place = Some(place);
+                self.notice_self_deadlock();
+                Poll::Pending
+            }
+            Ok(Entry::Taken(handed)) => Poll::Ready(Ok(handed)),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Clones the task's waker outside the lock, and looks once more when it stores it.
+    fn renew_waker(&mut self, place: Place, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
+        let waker = cx.waker().clone();
+        let stored = self
+            .shared
+            .queue
+            .with(|queue| queue.waiters.store_waker(place, waker));
+        match stored {
+            Ok(_replaced) => Poll::Pending,
+            Err(_unneeded) => {
+                let mut wakes = Wakes::default();
+                let look = self.shared.queue.with(|queue| {
+                    let look = queue.waiters.look(place, cx.waker());
+                    self.note_taken(queue, &look, &mut wakes);
+                    look
+                });
+                self.shared.wake(wakes);
+                match look {
+                    Look::Answered(answer) => self.answered(answer),
+                    Look::Waiting | Look::WakerNeeded => Poll::Pending,
+                }
+            }
+        }
+    }
+
+    /// A waiter that leaves with its answer may have been woken to do work: somebody else must.
+    fn note_taken(
+        &self,
+        queue: &mut Queue<R::Value>,
+        look: &Look<Answer<R::Value>>,
+        wakes: &mut Wakes,
+    ) {
+        if let Look::Answered(answer) = look {
+            if let Ok(handed) = answer {
+                self.shared.handed_taken(queue, handed);
+            }
+            self.shared.poke(queue, wakes);
+        }
+    }
+
+    fn answered(&mut self, answer: Answer<R::Value>) -> Poll<Answer<R::Value>> {
+        self.place = None;
+        Poll::Ready(answer)
+    }
+
+    /// Claims work that this waiter needs done and that no Runner does.
+    fn claim(&self, now: Option<Instant>) -> Claim<R, C> {
+        let shared = self.shared;
+        shared.queue.with(|queue| {
+            let Some(place) = self.place else {
+                return Claim::NOTHING;
+            };
+            if queue.runner.is_attached() {
+                return Claim::NOTHING;
+            }
+            if let Some(duty) = shared.claim_returned(queue) {
+                queue.waiters.set_busy(place, true);
+                return Claim::Job(Job::Care(duty));
+            }
+            if queue.openings_due(&shared.config) > 0 {
+                if !queue.openings.may_begin(now) {
+                    return Claim::Nothing {
+                        resumes_at: queue.openings.resumes_at(),
+                    };
+                }
+                if let Some(duty) = OpenDuty::claim(shared, queue, now) {
+                    queue.waiters.set_busy(place, true);
+                    return Claim::Job(Job::Open(duty));
+                }
+            }
+            if queue.waiters.wanted() > queue.opening {
+                if let Some(duty) = CloseDuty::claim(shared, queue, self.until()) {
+                    queue.waiters.set_busy(place, true);
+                    return Claim::Job(Job::Close(duty));
+                }
+            }
+            Claim::NOTHING
+        })
+    }
+
+    fn until(&self) -> Option<Instant> {
+        (self.deadline != Instant::MAX).then_some(self.deadline)
+    }
+
+    fn set_busy(&self, busy: bool) {
+        if let Some(place) = self.place {
+            self.shared
+                .queue
+                .with(|queue| queue.waiters.set_busy(place, busy));
+        }
+    }
+}
+
+/// What a waiter finds to do.
+enum Claim<R: LocalResource, C: Clock> {
+    Job(Job<R, C>),
+    /// There is nothing to do here until then.
+    Nothing {
+        resumes_at: Option<Instant>,
+    },
+}
+
+impl<R: LocalResource, C: Clock> Claim<R, C> {
+    const NOTHING: Self = Self::Nothing { resumes_at: None };
+}
+
+impl<R: LocalResource, C: Clock> Drop for Waiter<'_, R, C> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.shared.leave(place);
+        }
+    }
+}
