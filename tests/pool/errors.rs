@@ -35,6 +35,7 @@ async fn p07_exhausted_says_how_the_pool_stood<W: PoolWorld>(world: W) {
         pool: name,
         waited,
         status,
+        ..
     } = &error
     else {
         panic!("{error}");

@@ -57,7 +57,7 @@ pub(crate) fn noted(sim: &Sim) -> Arc<dyn EventSink> {
 /// A backend on which this or that goes wrong, and whose hooks take this or that long.
 pub(crate) fn backend(sim: &Sim) -> Backend {
     let backend = Backend::new(sim);
-    for hook in HOOKS {
+    for hook in Hook::ALL {
         backend.set_time(hook, some_time(sim, 1_500));
     }
     if !coin(sim) {
@@ -69,9 +69,7 @@ pub(crate) fn backend(sim: &Sim) -> Backend {
 /// From now on everything succeeds, and at once.
 pub(crate) fn heal(backend: &Backend) {
     backend.set_faults(Faults::none());
-    for hook in HOOKS {
+    for hook in Hook::ALL {
         backend.set_time(hook, Duration::ZERO);
     }
 }
-
-pub(crate) const HOOKS: [Hook; 3] = [Hook::Open, Hook::Check, Hook::Close];

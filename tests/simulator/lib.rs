@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod drawn;
+mod faults;
 mod managed;
 mod models;
 mod patience;

@@ -73,7 +73,7 @@ impl Scene {
     fn set(sim: Sim, polls: Polls, fault: Option<Fault>) -> Self {
         polls.set(&sim);
         let backend = Backend::new(&sim);
-        for hook in drawn::HOOKS {
+        for hook in Hook::ALL {
             backend.set_time(hook, HOOK_TIME);
         }
         if let Some(fault) = fault {

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use tenure_sim::{Backend, Fault, Faults, Hook, Sim};
 
-use crate::drawn::HOOKS;
-
 /// Who does the background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Background {
@@ -40,6 +38,18 @@ impl Trouble {
         Self::First(Hook::Close, Fault::Hang),
     ];
 
+    /// Those of a resource that has hooks.
+    pub(crate) const OF_HOOKS: [Self; 8] = [
+        Self::First(Hook::AfterOpen, Fault::Fail),
+        Self::First(Hook::AfterOpen, Fault::Hang),
+        Self::First(Hook::BeforeAcquire, Fault::Fail),
+        Self::First(Hook::BeforeAcquire, Fault::Hang),
+        Self::First(Hook::AfterRelease, Fault::Fail),
+        Self::First(Hook::AfterRelease, Fault::Hang),
+        Self::First(Hook::BeforeClose, Fault::Fail),
+        Self::First(Hook::BeforeClose, Fault::Hang),
+    ];
+
     /// Those that are looked at for pairs.
     pub(crate) const SHARED: [Self; 3] = [
         Self::Nothing,
@@ -51,7 +61,7 @@ impl Trouble {
 impl Trouble {
     /// From now on hooks take their time, and the next call of one goes wrong.
     pub(crate) fn begin(self, backend: &Backend) {
-        for hook in HOOKS {
+        for hook in Hook::ALL {
             backend.set_time(hook, HOOK_TIME);
         }
         if let Self::First(hook, fault) = self {

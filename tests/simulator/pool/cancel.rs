@@ -1,6 +1,6 @@
 //! Every operation of a pool, dropped wherever it can be: alone, and beside every other.
 
-use tenure_sim::{cancel_everywhere, cancel_pairs};
+use tenure_sim::{Backend, FaultyResource, cancel_everywhere, cancel_pairs};
 
 use super::operations::Operation;
 use super::scene::{Scene, Setting};
@@ -9,34 +9,65 @@ use crate::trouble::{Background, Polls, Trouble};
 
 #[test]
 fn every_operation_dropped_everywhere_loses_nothing() {
+    drop_every_operation("pool", FaultyResource::new, &Trouble::ALL);
+}
+
+#[test]
+fn every_operation_dropped_everywhere_loses_nothing_with_hooks() {
+    let troubles = [&Trouble::ALL[..], &Trouble::OF_HOOKS].concat();
+    drop_every_operation("pool with hooks", FaultyResource::hooked, &troubles);
+}
+
+fn drop_every_operation<const HOOKED: bool>(
+    what: &str,
+    resource: fn(&Backend) -> FaultyResource<HOOKED>,
+    troubles: &[Trouble],
+) {
     let mut all = Drops::default();
     for operation in Operation::ALL {
         let mut drops = Drops::default();
         for background in operation.backgrounds() {
             for setting in Setting::ALL {
-                for trouble in Trouble::ALL {
+                for &trouble in troubles {
                     for polls in Polls::ALL {
                         drops += cancel_everywhere(
                             0..1,
                             async |sim| {
                                 polls.set(&sim);
-                                Scene::set(sim, setting, background, trouble).await
+                                Scene::set(sim, resource, setting, background, trouble).await
                             },
-                            async |scene: &Scene| operation.perform(scene).await,
-                            async |scene: Scene| scene.prove_whole().await,
+                            async |scene: &Scene<HOOKED>| operation.perform(scene).await,
+                            async |scene: Scene<HOOKED>| scene.prove_whole().await,
                         );
                     }
                 }
             }
         }
-        tell(format_args!("pool: {operation:?} {drops}"));
+        tell(format_args!("{what}: {operation:?} {drops}"));
         all += drops;
     }
-    tell(format_args!("pool: every operation {all}"));
+    tell(format_args!("{what}: every operation {all}"));
 }
 
 #[test]
 fn every_pair_of_operations_loses_nothing() {
+    drop_one_of_every_pair("pool", FaultyResource::new, &Trouble::SHARED);
+}
+
+#[test]
+fn every_pair_of_operations_loses_nothing_with_hooks() {
+    drop_one_of_every_pair(
+        "pool with hooks",
+        FaultyResource::hooked,
+        &[Trouble::Nothing],
+    );
+}
+
+fn drop_one_of_every_pair<const HOOKED: bool>(
+    what: &str,
+    resource: fn(&Backend) -> FaultyResource<HOOKED>,
+    troubles: &[Trouble],
+) {
     let mut all = Drops::default();
     let mut pairs = 0;
     for first in Operation::ALL {
@@ -47,23 +78,25 @@ fn every_pair_of_operations_loses_nothing() {
                     continue;
                 }
                 for setting in Setting::ALL {
-                    for trouble in Trouble::SHARED {
+                    for &trouble in troubles {
                         drops += cancel_pairs(
                             0..1,
-                            async |sim| Scene::set(sim, setting, background, trouble).await,
-                            async |scene: &Scene| first.perform(scene).await,
-                            async |scene: &Scene| second.perform(scene).await,
-                            async |scene: Scene| scene.prove_whole().await,
+                            async |sim| {
+                                Scene::set(sim, resource, setting, background, trouble).await
+                            },
+                            async |scene: &Scene<HOOKED>| first.perform(scene).await,
+                            async |scene: &Scene<HOOKED>| second.perform(scene).await,
+                            async |scene: Scene<HOOKED>| scene.prove_whole().await,
                         );
                     }
                 }
             }
             pairs += 1;
         }
-        tell(format_args!("pool: {first:?} beside each {drops}"));
+        tell(format_args!("{what}: {first:?} beside each {drops}"));
         all += drops;
     }
-    tell(format_args!("pool: {pairs} pairs of operations {all}"));
+    tell(format_args!("{what}: {pairs} pairs of operations {all}"));
 }
 
 impl Operation {

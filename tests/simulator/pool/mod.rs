@@ -2,6 +2,7 @@
 
 mod cancel;
 mod exhaustive;
+mod keyed;
 mod operations;
 mod random;
 mod scene;

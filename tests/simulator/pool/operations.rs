@@ -4,7 +4,7 @@ use tenure_core::{Lease, Timer};
 use tenure_sim::{FaultyResource, Sim};
 
 use super::scene::Scene;
-use crate::trouble::TIMEOUT;
+use crate::trouble::{HOOK_TIME, TIMEOUT};
 
 /// What a task does with a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,17 @@ pub(super) enum Operation {
     Discard,
     /// Takes a value out for good.
     Detach,
+    /// Has a value closed once it is given back.
+    Invalidate,
+    /// Takes all there may be, at once.
+    AcquireMany,
+    AcquireManyTimeout,
+    /// Changes the maximum, and changes it back.
+    Resize,
+    /// Lends nothing for a while.
+    Suspend,
+    EvictAll,
+    Retain,
     Start,
     Close,
     Shutdown,
@@ -29,7 +40,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Acquire,
         Self::AcquireTimeout,
         Self::AcquireOwned,
@@ -38,13 +49,20 @@ impl Operation {
         Self::GiveBack,
         Self::Discard,
         Self::Detach,
+        Self::Invalidate,
+        Self::AcquireMany,
+        Self::AcquireManyTimeout,
+        Self::Resize,
+        Self::Suspend,
+        Self::EvictAll,
+        Self::Retain,
         Self::Start,
         Self::Close,
         Self::Shutdown,
         Self::Run,
     ];
 
-    pub(super) async fn perform(self, scene: &Scene) {
+    pub(super) async fn perform<const HOOKED: bool>(self, scene: &Scene<HOOKED>) {
         let (sim, pool) = (&scene.sim, &scene.pool);
         match self {
             Self::Acquire => {
@@ -93,6 +111,48 @@ impl Operation {
                     lease.detach().end();
                 }
             }
+            Self::Invalidate => {
+                let lease = scene.lent.take();
+                sim.yield_now().await;
+                if let Some(mut lease) = lease {
+                    lease.invalidate();
+                }
+            }
+            Self::AcquireMany => {
+                let leases = pool.acquire_many(scene.max_size).await;
+                sim.yield_now().await;
+                drop(leases);
+            }
+            Self::AcquireManyTimeout => {
+                let leases = pool.acquire_many_timeout(scene.max_size, TIMEOUT).await;
+                sim.yield_now().await;
+                drop(leases);
+            }
+            Self::Resize => {
+                let changed_back = Resized(scene);
+                for max_size in [scene.max_size + 1, 1] {
+                    pool.resize(max_size).expect("a maximum that makes sense");
+                    sim.sleep(HOOK_TIME).await;
+                }
+                drop(changed_back);
+            }
+            Self::Suspend => {
+                let resumed = Resumed(scene);
+                pool.suspend();
+                sim.sleep(HOOK_TIME).await;
+                drop(resumed);
+            }
+            Self::EvictAll => {
+                sim.yield_now().await;
+                pool.evict_all();
+                sim.yield_now().await;
+            }
+            Self::Retain => {
+                sim.yield_now().await;
+                pool.retain(|value, _| !value.is_broken());
+                pool.retain(|_, _| false);
+                sim.yield_now().await;
+            }
             Self::Start => drop(pool.start().await),
             Self::Close => drop(pool.close().await),
             Self::Shutdown => {
@@ -110,8 +170,27 @@ impl Operation {
     }
 }
 
-async fn use_it(sim: &Sim, lease: Lease<'_, FaultyResource, Sim>) {
+async fn use_it<const HOOKED: bool>(sim: &Sim, lease: Lease<'_, FaultyResource<HOOKED>, Sim>) {
     assert!(lease.ask().is_ok() || lease.is_broken());
     sim.yield_now().await;
     drop(lease);
+}
+
+/// A maximum that was changed is changed back, whatever ends the operation.
+struct Resized<'s, const HOOKED: bool>(&'s Scene<HOOKED>);
+
+impl<const HOOKED: bool> Drop for Resized<'_, HOOKED> {
+    fn drop(&mut self) {
+        let resized = self.0.pool.resize(self.0.max_size);
+        resized.expect("the maximum that it was built with");
+    }
+}
+
+/// A pool that was suspended is resumed, whatever ends the operation.
+struct Resumed<'s, const HOOKED: bool>(&'s Scene<HOOKED>);
+
+impl<const HOOKED: bool> Drop for Resumed<'_, HOOKED> {
+    fn drop(&mut self) {
+        self.0.pool.resume();
+    }
 }

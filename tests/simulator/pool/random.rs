@@ -1,9 +1,10 @@
 //! Pools of every configuration, used in every way, on backends on which everything goes wrong.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use tenure_core::pool::IdleOrder;
 use tenure_core::{OwnedLease, Pool, Start};
 use tenure_sim::{Backend, Faults, FaultyResource, Sim, Task, explore};
 
@@ -19,40 +20,66 @@ fn random_worlds_lose_nothing() {
         if sim.below(4) == 0 {
             sim.poll_spuriously(4);
         }
-        let world = World::drawn(&sim);
-        let users: Vec<_> = (0..2 + sim.below(5))
-            .map(|number| sim.task(format!("user {number}"), world.clone().user()))
-            .collect();
-        for user in users {
-            user.await;
+        let backend = backend(&sim);
+        if coin(&sim) {
+            live(&sim, &backend, FaultyResource::new(&backend)).await;
+        } else {
+            live(&sim, &backend, FaultyResource::hooked(&backend)).await;
         }
-        world.end().await;
     });
     println!("{} pools, {} steps", explored.runs, explored.steps);
 }
 
+/// The life of one pool.
+async fn live<const HOOKED: bool>(sim: &Sim, backend: &Backend, resource: FaultyResource<HOOKED>) {
+    let world = World::drawn(sim, backend, resource);
+    let users: Vec<_> = (0..2 + sim.below(5))
+        .map(|number| sim.task(format!("user {number}"), world.clone().user()))
+        .collect();
+    for user in users {
+        user.await;
+    }
+    world.end().await;
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
 
-type FaultyPool = Pool<FaultyResource, Sim>;
-
 #[derive(Clone)]
-struct World {
+struct World<const HOOKED: bool> {
     sim: Sim,
     backend: Backend,
-    pool: FaultyPool,
-    max_size: usize,
+    pool: Pool<FaultyResource<HOOKED>, Sim>,
+    /// The most that the maximum ever was.
+    most: Rc<Cell<usize>>,
+    waits: Option<usize>,
     /// Absent where the pool has none, or has lost it.
     runner: Rc<RefCell<Option<Task<()>>>>,
     /// Leases that one task took and another may give back.
-    passed_on: Rc<RefCell<Vec<OwnedLease<FaultyResource, Sim>>>>,
+    passed_on: Rc<RefCell<Vec<OwnedLease<FaultyResource<HOOKED>, Sim>>>>,
 }
 
-impl World {
-    fn drawn(sim: &Sim) -> Self {
-        let backend = backend(sim);
+impl<const HOOKED: bool> World<HOOKED> {
+    fn drawn(sim: &Sim, backend: &Backend, resource: FaultyResource<HOOKED>) -> Self {
         let max_size = 1 + sim.below(4) as usize;
-        let builder = Pool::builder(FaultyResource::new(&backend))
+        let waits = (sim.below(4) == 0).then(|| 1 + sim.below(3) as usize);
+        let prepares = sim.below(4) == 0;
+        let builder = Pool::builder(resource)
             .name("drawn")
+            .max_waiters(waits)
+            .idle_order(if coin(sim) {
+                IdleOrder::LatestFirst
+            } else {
+                IdleOrder::OldestFirst
+            })
+            .max_lifetime(some_limit(sim, 60))
+            .max_uses((sim.below(4) == 0).then(|| 1 + sim.below(4) as u32))
+            .check_on_open(sim.below(4) == 0)
+            .check_on_acquire(prepares)
+            .check_on_release(sim.below(4) == 0)
+            .hook_timeout(a_limit(sim, 5))
+            .leak_after(some_limit(sim, 20))
+            .refuse_self_deadlock(sim.below(4) == 0)
+            .timings(coin(sim))
             .events(noted(sim))
             .max_size(max_size)
             .min_size(sim.below(max_size as u64 + 1) as usize)
@@ -77,9 +104,11 @@ impl World {
         };
         Self {
             sim: sim.clone(),
-            backend,
+            backend: backend.clone(),
             pool,
-            max_size,
+            most: Rc::new(Cell::new(max_size)),
+            // Whoever was handed a bad value comes back to the front, beyond the bound.
+            waits: waits.filter(|_| !prepares && !HOOKED),
             runner: Rc::new(RefCell::new(runner)),
             passed_on: Rc::default(),
         }
@@ -98,7 +127,7 @@ impl World {
     async fn act(&self) {
         let (sim, pool) = (&self.sim, &self.pool);
         let patience = Patience::drawn(sim);
-        match sim.below(24) {
+        match sim.below(32) {
             0..=6 => {
                 if let Some(Ok(lease)) = patience.wait(sim, pool.acquire()).await {
                     self.look();
@@ -151,7 +180,31 @@ impl World {
                 }
             }
             21 => sim.sleep(Duration::from_secs(sim.below(30))).await,
-            22 if sim.below(4) == 0 => {
+            22 => {
+                let max_size = 1 + sim.below(5) as usize;
+                if pool.resize(max_size).is_ok() {
+                    self.most.set(self.most.get().max(max_size));
+                }
+            }
+            23 => {
+                pool.suspend();
+                sim.sleep(some_time(sim, 5_000)).await;
+                pool.resume();
+            }
+            24 => pool.evict_all(),
+            25 => pool.retain(|value, idle| !value.is_broken() && idle.uses % 2 == 0),
+            26..=28 => {
+                let values = sim.below(4) as usize;
+                if let Some(Ok(mut leases)) = patience.wait(sim, pool.acquire_many(values)).await {
+                    assert_eq!(leases.len(), values);
+                    self.look();
+                    sim.sleep(some_time(sim, 2_000)).await;
+                    if let (Some(lease), true) = (leases.first_mut(), coin(sim)) {
+                        lease.invalidate();
+                    }
+                }
+            }
+            29 if sim.below(4) == 0 => {
                 let within = some_time(sim, 5_000);
                 let _ = patience.wait(sim, pool.shutdown(within)).await;
             }
@@ -169,8 +222,12 @@ impl World {
         assert!(audit.is_balanced(), "{audit}");
         let taken = status.idle + status.in_use + status.checking + status.closing + status.opening;
         assert_eq!(status.size, taken, "{status}");
-        assert!(status.size <= self.max_size, "{status}");
-        assert!(self.backend.most_live() <= self.max_size);
+        assert!(status.size <= self.most.get(), "{status}");
+        assert!(
+            self.waits.is_none_or(|most| status.waiting <= most),
+            "{status}"
+        );
+        assert!(self.backend.most_live() <= self.most.get());
         assert_eq!(audit.opened, self.backend.opened(), "{audit}");
     }
 
@@ -179,7 +236,7 @@ impl World {
         let mut refused = 0;
         while let Err(error) = self.pool.acquire_timeout(Duration::from_secs(600)).await {
             refused += 1;
-            assert!(refused <= self.max_size, "{error}");
+            assert!(refused <= self.most.get(), "{error}");
         }
     }
 
