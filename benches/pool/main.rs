@@ -1,0 +1,73 @@
+//! Tenure beside its peers: time, fairness and memory.
+//!
+//! `cargo bench -p tenure-benches --bench pool -- --json /tmp/pool.json` runs every workload. A workload
+//! runs round by round, every contender once in each, so that whatever disturbs the machine disturbs
+//! them all. The median of the rounds counts, and ratios more than times.
+//!
+//! Every pool is as a user would configure it for production, as far as it can be: idle timeout and
+//! maximum lifetime on, no test on acquire. Values are `u64`.
+
+mod allocations;
+mod by_hand;
+mod contended;
+mod contenders;
+mod footprint;
+mod options;
+mod report;
+mod runtimes;
+mod suite;
+mod uncontended;
+mod verdict;
+mod waiting;
+mod workload;
+
+use std::process::ExitCode;
+
+use contended::Contended;
+use footprint::{Allocations, FutureSize, Memory};
+use options::Options;
+use suite::Suite;
+use uncontended::Uncontended;
+use waiting::{HalfDropped, QueueLength};
+
+fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut suite = Suite::new(&options);
+    suite.run(Uncontended::ONE_TASK);
+    suite.run(Uncontended::WITH_TIMEOUT);
+    suite.run(Uncontended::TWO_WORKERS);
+    suite.run(Contended::TASKS_64);
+    suite.run(Contended::TASKS_64_ONE_THREAD);
+    suite.run(Contended::TASKS_64_WITH_TIMEOUT);
+    suite.run(Contended::TASKS_1024);
+    suite.run(Contended::TASKS_1024_ONE_THREAD);
+    suite.run(QueueLength);
+    suite.run(HalfDropped);
+    suite.run(Uncontended::OWNED);
+    suite.run(Uncontended::OWNED_TWO_WORKERS);
+    suite.run(Allocations);
+    suite.run(Memory);
+    suite.run(FutureSize);
+    let findings = suite.into_findings();
+    report::print_summary(&findings);
+    match &options.json {
+        Some(path) => write(path, &report::to_json(&findings, &options)),
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn write(path: &std::path::Path, json: &serde_json::Value) -> ExitCode {
+    match std::fs::write(path, format!("{json:#}\n")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", path.display());
+            ExitCode::FAILURE
+        }
+    }
+}

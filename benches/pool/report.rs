@@ -1,0 +1,103 @@
+//! What is printed, and what is written as JSON.
+
+use serde_json::{Value, json};
+
+use crate::contenders::{Contender, Tenure};
+use crate::options::Options;
+use crate::verdict::Finding;
+
+pub(crate) fn print_finding(finding: &Finding) {
+    println!("\n{}, {}", finding.title(), finding.metric.unit);
+    let ours = finding.ours();
+    for series in &finding.series {
+        let (Some(median), Some((least, most))) = (series.median(), series.extremes()) else {
+            println!("{:>24} {:>10}", series.name, "-");
+            continue;
+        };
+        let range = format!("{least:.2}..{most:.2}");
+        let ratio = match ours {
+            Some(ours) if ours > 0.0 => format!("{:.2} x {}", median / ours, Tenure::NAME),
+            _ => String::new(),
+        };
+        println!("{:>24} {median:>10.2} {range:>22}  {ratio}", series.name);
+    }
+    if let Some(verdict) = finding.verdict() {
+        let outcome = if verdict.is_met { "met" } else { "MISSED" };
+        println!(
+            "   reach: {}: {:.2}, {outcome}",
+            verdict.reach, verdict.value
+        );
+    }
+}
+
+pub(crate) fn print_summary(findings: &[Finding]) {
+    println!(
+        "\n{:<76} {:>9} {:>9} {:<10} {:>6}  reach",
+        "", "tenure", "best peer", "", "ratio"
+    );
+    for finding in findings {
+        let (name, best) = finding.best_peer().unzip();
+        let verdict = finding.verdict().map(|verdict| {
+            let outcome = if verdict.is_met { "met" } else { "MISSED" };
+            format!("{outcome}: {}, is {:.2}", verdict.reach, verdict.value)
+        });
+        println!(
+            "{:<76} {:>9} {:>9} {:<10} {:>6}  {}",
+            format!("{}, {}", finding.title(), finding.metric.unit),
+            number(finding.ours()),
+            number(best),
+            name.unwrap_or_default(),
+            number(finding.ratio()),
+            verdict.unwrap_or_default(),
+        );
+    }
+}
+
+pub(crate) fn to_json(findings: &[Finding], options: &Options) -> Value {
+    json!({
+        "rounds": options.rounds,
+        "threads": std::thread::available_parallelism().map_or(0, usize::from),
+        "workloads": findings.iter().map(finding_to_json).collect::<Vec<_>>(),
+    })
+}
+
+fn finding_to_json(finding: &Finding) -> Value {
+    let pools = finding.series.iter().map(|series| {
+        let extremes = series.extremes();
+        json!({
+            "name": series.name,
+            "role": series.role.as_str(),
+            "rounds": series.rounds,
+            "median": series.median(),
+            "min": extremes.map(|(least, _)| least),
+            "max": extremes.map(|(_, most)| most),
+        })
+    });
+    let best = finding.best_peer().map(|(name, median)| {
+        json!({
+            "name": name,
+            "median": median,
+            "ratio": finding.ratio(),
+        })
+    });
+    let reach = finding.verdict().map(|verdict| {
+        json!({
+            "text": verdict.reach,
+            "value": verdict.value,
+            "met": verdict.is_met,
+        })
+    });
+    json!({
+        "name": finding.title(),
+        "workload": finding.workload,
+        "metric": finding.metric.name,
+        "unit": finding.metric.unit,
+        "pools": pools.collect::<Vec<_>>(),
+        "best_peer": best,
+        "reach": reach,
+    })
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_string(), |value| format!("{value:.2}"))
+}

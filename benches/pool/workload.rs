@@ -1,0 +1,70 @@
+//! What is measured: a workload, its metrics, and how far Tenure is to reach in each.
+
+use crate::contenders::Contender;
+use crate::runtimes::Runtimes;
+
+/// Something that every contender is put through.
+pub(crate) trait Workload {
+    fn name(&self) -> &'static str;
+
+    /// What one round measures.
+    fn metrics(&self) -> Vec<Metric>;
+
+    /// Prepares the contender, and says how it runs one round. `None` if it has no such operation.
+    fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round>;
+
+    /// Further rows: Tenure itself, configured otherwise, to compare with.
+    fn variants(&self, _runtimes: &'static Runtimes) -> Vec<(&'static str, Round)> {
+        Vec::new()
+    }
+}
+
+/// Runs one round. Yields as many numbers as there are metrics; `None` for what could not be measured.
+pub(crate) type Round = Box<dyn FnMut() -> Vec<Option<f64>>>;
+
+#[derive(Debug)]
+pub(crate) struct Metric {
+    /// Empty where the workload has this one only.
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) is_more_better: bool,
+    pub(crate) reach: Option<Reach>,
+}
+
+/// How good Tenure is to be.
+#[derive(Debug)]
+pub(crate) enum Reach {
+    /// So many times less than the least of the pools that do as much.
+    BelowBestPeer(f64),
+    /// So many times less than this one.
+    Below(&'static str, f64),
+    /// At most so many times this variant of Tenure's.
+    Within(&'static str, f64),
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Metric {
+    pub(crate) const fn new(name: &'static str, unit: &'static str) -> Self {
+        Self {
+            name,
+            unit,
+            is_more_better: false,
+            reach: None,
+        }
+    }
+
+    pub(crate) const fn more_is_better(self) -> Self {
+        Self {
+            is_more_better: true,
+            ..self
+        }
+    }
+
+    pub(crate) const fn reach(self, reach: Reach) -> Self {
+        Self {
+            reach: Some(reach),
+            ..self
+        }
+    }
+}
