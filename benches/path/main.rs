@@ -1,0 +1,146 @@
+//! One path through the pool, so many times over, for an instrument to look at: callgrind, perf.
+//!
+//! `.ci/run instructions` runs each under callgrind with two counts. What one operation takes is the
+//! difference of both, so that starting up does not count.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tenure::{Clock, NoTimer, Pool, Resource};
+use tenure_tokio::Tokio;
+
+const USAGE: &str = "usage: path NAME COUNT, where NAME is one of:";
+const NAMES: [&str; 6] = [
+    "uncontended",
+    "uncontended-timeout",
+    "uncontended-owned",
+    "uncontended-no-timer",
+    "waiting",
+    "contended",
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        // So does a bare `cargo bench`.
+        [] | ["--bench"] => {
+            println!("{USAGE}\n{}", NAMES.join("\n"));
+            ExitCode::SUCCESS
+        }
+        [name, count] if NAMES.contains(&name) => match count.parse() {
+            Ok(count) => {
+                walk(name, count);
+                ExitCode::SUCCESS
+            }
+            Err(_) => ExitCode::from(2),
+        },
+        _ => ExitCode::from(2),
+    }
+}
+
+/// On one thread, because instructions that are counted must not depend on who comes first.
+fn walk(name: &str, count: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime starts");
+    runtime.block_on(async {
+        match name {
+            "uncontended" => borrow(&tokio_pool(16, None).await, count).await,
+            "uncontended-timeout" => {
+                let timeout = Some(Duration::from_secs(5));
+                borrow(&tokio_pool(16, timeout).await, count).await;
+            }
+            "uncontended-owned" => {
+                let pool = tokio_pool(16, None).await;
+                for _ in 0..count {
+                    drop(pool.acquire_owned().await);
+                }
+            }
+            "uncontended-no-timer" => borrow(&timerless_pool(16).await, count).await,
+            "waiting" => wait(&tokio_pool(1, None).await, count).await,
+            "contended" => compete(tokio_pool(8, None).await, count).await,
+            _ => unreachable!("only names of the list come here"),
+        }
+    });
+}
+
+async fn borrow<C: Clock>(pool: &Pool<Unit, C>, count: u64) {
+    for _ in 0..count {
+        drop(pool.acquire().await);
+    }
+}
+
+/// A value is lent, a second acquire waits for it, and is handed it: two acquires.
+async fn wait<C: Clock>(pool: &Pool<Unit, C>, count: u64) {
+    for _ in 0..count {
+        let mut held = Some(pool.acquire().await);
+        let mut waits = pin!(pool.acquire());
+        let taken = poll_fn(|cx| {
+            let answer = waits.as_mut().poll(cx);
+            if answer.is_pending() && held.take().is_some() {
+                return waits.as_mut().poll(cx);
+            }
+            answer
+        });
+        assert!(taken.await.is_ok());
+    }
+}
+
+/// 64 tasks share the uses among them; each holds a value while the others have their turn. What the
+/// scheduler takes for that counts as well.
+async fn compete<C: Clock + Send + Sync + 'static>(pool: Pool<Unit, C>, count: u64)
+where
+    C::Sleep: Send,
+{
+    const TASKS: u64 = 64;
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..TASKS {
+        let pool = pool.clone();
+        let uses = (count + task) / TASKS;
+        tasks.spawn(async move {
+            for _ in 0..uses {
+                let lease = pool.acquire().await;
+                assert!(lease.is_ok());
+                tokio::task::yield_now().await;
+                drop(lease);
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+struct Unit;
+
+impl Resource for Unit {
+    type Value = u64;
+    type Error = Infallible;
+
+    async fn open(&self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+}
+
+async fn tokio_pool(size: usize, acquire_timeout: Option<Duration>) -> Pool<Unit, Tokio> {
+    let pool = Pool::builder(Unit)
+        .min_size(size)
+        .max_size(size)
+        .acquire_timeout(acquire_timeout)
+        .build(Tokio::current())
+        .expect("the settings are valid");
+    pool.start().await.expect("opening cannot fail");
+    pool
+}
+
+async fn timerless_pool(size: usize) -> Pool<Unit, NoTimer> {
+    let (pool, _runner) = Pool::builder(Unit)
+        .min_size(size)
+        .max_size(size)
+        .build_with_runner(NoTimer)
+        .expect("the settings are valid");
+    pool.start().await.expect("opening cannot fail");
+    pool
+}
