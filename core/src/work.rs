@@ -59,6 +59,10 @@ impl<F: Future<Output = ()>> JobSet<F> {
         let before = self.jobs.len();
         self.jobs
             .retain_mut(|job| job.as_mut().poll(cx).is_pending());
+        if self.jobs.is_empty() {
+            // A set that was once large would keep its room for as long as its task lives.
+            self.jobs = Vec::new();
+        }
         self.jobs.len() < before
     }
 
@@ -142,43 +146,49 @@ impl Attachment {
     }
 }
 
-/// Wakers collected under a lock, to be woken outside it.
+/// Wakers collected under a lock, to be woken outside it, and what must not be dropped under one.
 #[derive(Debug, Default)]
 #[must_use = "whoever waits sleeps on until `wake` is called"]
 pub(crate) struct Wakes {
     first: Option<Waker>,
-    more: Vec<Waker>,
+    unneeded: Option<Waker>,
     signals: bool,
-    family: Option<Arc<Quota>>,
-    debris: Vec<Debris>,
+    more: Vec<Leftover>,
 }
 
-/// Something whose `drop` is user code, and so must not run under a lock.
+/// Something that is to be woken or told once the lock is released, or whose `drop` is user code.
 #[derive(Debug)]
-enum Debris {
-    Waker { _waker: Waker },
-    Cause { _cause: Cause },
+enum Leftover {
+    Wakes(Waker),
+    Unneeded { _waker: Waker },
+    Forgotten { _cause: Cause },
+    Tells(Arc<Quota>),
 }
 
 impl Wakes {
+    #[inline]
     pub(crate) fn push(&mut self, waker: Option<Waker>) {
         match waker {
             Some(waker) if self.first.is_none() => self.first = Some(waker),
-            Some(waker) => self.more.push(waker),
+            Some(waker) => self.more.push(Leftover::Wakes(waker)),
             None => {}
         }
     }
 
     /// Keeps a waker that is not needed any more until the lock is released.
+    #[inline]
     pub(crate) fn drop_waker(&mut self, waker: Option<Waker>) {
-        self.debris
-            .extend(waker.map(|_waker| Debris::Waker { _waker }));
+        match waker {
+            Some(waker) if self.unneeded.is_none() => self.unneeded = Some(waker),
+            Some(_waker) => self.more.push(Leftover::Unneeded { _waker }),
+            None => {}
+        }
     }
 
     /// Keeps an error that is not needed any more until the lock is released.
     pub(crate) fn drop_cause(&mut self, cause: Option<Cause>) {
-        self.debris
-            .extend(cause.map(|_cause| Debris::Cause { _cause }));
+        self.more
+            .extend(cause.map(|_cause| Leftover::Forgotten { _cause }));
     }
 
     /// Whoever listens for changes is to hear of one.
@@ -188,22 +198,25 @@ impl Wakes {
 
     /// All pools that share this quota are to look at it.
     pub(crate) fn tell_family(&mut self, quota: &Arc<Quota>) {
-        self.family.get_or_insert_with(|| quota.clone());
+        self.more.push(Leftover::Tells(quota.clone()));
     }
 
+    #[inline]
     pub(crate) fn wake(self, changed: &Signal) {
         if self.signals {
             changed.notify(usize::MAX);
         }
-        if let Some(quota) = self.family {
-            quota.changed.notify(usize::MAX);
-        }
         if let Some(waker) = self.first {
             waker.wake();
         }
-        for waker in self.more {
-            waker.wake();
+        for leftover in self.more {
+            match leftover {
+                Leftover::Wakes(waker) => waker.wake(),
+                Leftover::Tells(quota) => {
+                    quota.changed.notify(usize::MAX);
+                }
+                Leftover::Unneeded { .. } | Leftover::Forgotten { .. } => {}
+            }
         }
-        drop(self.debris);
     }
 }

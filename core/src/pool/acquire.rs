@@ -307,7 +307,7 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn borrowed<'p, R: LocalResource, C: Clock>(
     pool: &'p Arc<Shared<R, C>>,
     handed: Handed<R::Value>,
@@ -319,7 +319,7 @@ fn borrowed<'p, R: LocalResource, C: Clock>(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn owned<R: LocalResource, C: Clock>(
     pool: &Arc<Shared<R, C>>,
     handed: Handed<R::Value>,

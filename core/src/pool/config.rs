@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::slot::{Lifetime, Limits};
+use super::slot::Limits;
 use super::stack::IdleOrder;
 use crate::Instant;
 use crate::config::{ConfigError, above_zero, at_most};
@@ -62,14 +62,7 @@ impl Config {
 
     /// The limits of a pool that begins now.
     pub(crate) fn limits(&self, now: Option<Instant>) -> Limits {
-        Limits {
-            generation: 0,
-            max_uses: self.max_uses.unwrap_or(u32::MAX),
-            lifetime: self
-                .max_lifetime
-                .zip(now)
-                .map(|(longest, now)| Lifetime { longest, now }),
-        }
+        Limits::new(self.max_uses.unwrap_or(u32::MAX), self.max_lifetime, now)
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {

@@ -98,7 +98,7 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> 
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn new(pool: P, mut slot: Slot<R::Value>, taken_at: &'static Location<'static>) -> Self {
         slot.uses = slot.uses.saturating_add(1);
         let ticket = pool.loan_begins(taken_at);
@@ -128,6 +128,7 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> 
         }
     }
 
+    #[inline(always)]
     fn take(&mut self) -> Option<Slot<R::Value>> {
         let slot = self.slot.take()?;
         self.pool.loan_ends(self.ticket);
@@ -175,7 +176,7 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<
 }
 
 impl<'p, R: LocalResource, C: Clock> Lease<'p, R, C> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
         pool: &'p Shared<R, C>,
         slot: Slot<R::Value>,
@@ -193,7 +194,7 @@ impl<'p, R: LocalResource, C: Clock> Lease<'p, R, C> {
 }
 
 impl<R: LocalResource, C: Clock> OwnedLease<R, C> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
         pool: Arc<Shared<R, C>>,
         slot: Slot<R::Value>,

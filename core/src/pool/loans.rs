@@ -9,6 +9,7 @@ use crate::Instant;
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
+use crate::sync::Lock;
 
 /// The loans of a pool, each under a ticket.
 #[derive(Debug, Default)]
@@ -83,31 +84,41 @@ impl Loans {
 }
 
 impl<R: LocalResource, C: Clock> Shared<R, C> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn loan_begins(&self, taken_at: &'static Location<'static>) -> Ticket {
         match &self.loans {
             None => Ticket::NONE,
-            Some(loans) => {
-                let (task, since) = (self.clock.current_task(), self.now());
-                let reported = false;
-                loans.with(|loans| {
-                    loans.begin(Loan {
-                        task,
-                        taken_at,
-                        since,
-                        reported,
-                    })
-                })
-            }
+            Some(loans) => self.note_begin(loans, taken_at),
         }
     }
 
-    #[inline]
+    #[cold]
+    fn note_begin(&self, loans: &Lock<Loans>, taken_at: &'static Location<'static>) -> Ticket {
+        let (task, since) = (self.clock.current_task(), self.now());
+        let reported = false;
+        loans.with(|loans| {
+            loans.begin(Loan {
+                task,
+                taken_at,
+                since,
+                reported,
+            })
+        })
+    }
+
+    #[inline(always)]
     pub(crate) fn loan_ends(&self, ticket: Ticket) {
+        if ticket != Ticket::NONE {
+            self.note_end(ticket);
+        }
+    }
+
+    #[cold]
+    fn note_end(&self, ticket: Ticket) {
         if let Some(loans) = &self.loans {
             let loan = loans.with(|loans| loans.end(ticket));
             let since = loan.and_then(|loan| loan.since);
-            if let (Some(timings), Some(since), Some(now)) = (&self.timings, since, self.now()) {
+            if let (Some(timings), Some((since, now))) = (&self.timings, since.zip(self.now())) {
                 timings.with(|timings| timings.used.record(now - since));
             }
         }

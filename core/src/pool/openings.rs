@@ -85,6 +85,7 @@ impl Openings {
     }
 
     /// Whether the latest opening that ended has failed.
+    #[inline]
     pub(crate) const fn are_failing(&self) -> bool {
         self.failure.is_some()
     }

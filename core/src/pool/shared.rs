@@ -108,7 +108,11 @@ pub(crate) enum Phase {
 /// What somebody who wants a value finds.
 pub(crate) enum Entry<V> {
     Taken(Handed<V>),
-    Waits(Place),
+    Waits {
+        place: Place,
+        /// Whether a Runner does what is needed.
+        driven: bool,
+    },
 }
 
 impl<V> Queue<V> {
@@ -183,6 +187,20 @@ impl<V> Queue<V> {
         }
     }
 
+    /// Whether no conclusion is to be drawn from anything: all that is wanted is on its way, or all slots
+    /// are taken. The common case of a pool under load.
+    #[inline]
+    fn is_in_order(&self, config: &Config) -> bool {
+        let serves = self.phase == Phase::Open
+            && self.starters == 0
+            && self.quota.is_none()
+            && !self.openings.are_failing();
+        let is_full = self.size >= self.max_size
+            || (self.waiters.wanted() <= self.opening
+                && self.in_service() + self.opening >= config.min_size);
+        serves && is_full && self.graveyard.is_empty() && self.returned.is_empty()
+    }
+
     /// Values that live and are not on their way out.
     pub(crate) fn in_service(&self) -> usize {
         self.size - self.opening - self.graveyard.len() - self.closing
@@ -240,7 +258,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             let place = self.join(queue, waker.take(), missing, end, &mut wakes);
             queue.openings.asked_again();
             self.poke(queue, &mut wakes);
-            Ok(Entry::Waits(place))
+            let driven = queue.runner.is_attached();
+            Ok(Entry::Waits { place, driven })
         });
         self.wake(wakes);
         entry
@@ -290,7 +309,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Draws the conclusions from any change: whether all is closed, whether hope is gone, and who
     /// drives the work there is: the Runner, else whoever awaits a shutdown or a start, else those who
     /// wait.
+    #[inline]
     pub(crate) fn poke(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
+        if !queue.is_in_order(&self.config) {
+            self.draw_conclusions(queue, wakes);
+        }
+    }
+
+    #[cold]
+    fn draw_conclusions(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
         self.finish_if_drained(queue);
         self.give_up_if_hopeless(queue, wakes);
         self.settle_wants(queue, wakes);

@@ -56,38 +56,65 @@ pub(crate) struct Limits {
     pub(crate) generation: u16,
     pub(crate) max_uses: u32,
     pub(crate) lifetime: Option<Lifetime>,
+    /// Nothing that was opened later than this is too old: the one comparison that a release makes.
+    young_after: Instant,
 }
 
 /// How long values live, and how late it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lifetime {
-    pub(crate) longest: Duration,
+    longest: Duration,
     /// The time of the last sweep: a release reads no clock.
-    pub(crate) now: Instant,
+    now: Instant,
 }
 
 /// Lives end up to a tenth early, so that values that were opened together do not end together.
-const SPREAD_PARTS: u64 = 10;
+const SPREAD_PARTS: u32 = 10;
 
 impl Lifetime {
     /// When the life of this value ends.
     pub(crate) fn ends_at<V>(self, slot: &Slot<V>) -> Instant {
-        let longest = crate::time::nanos(self.longest);
-        let spread = u128::from(longest / SPREAD_PARTS);
-        let early = (spread * u128::from(slot.lottery)) >> u16::BITS;
-        slot.opened_at + Duration::from_nanos(longest - early as u64)
-    }
-
-    fn is_over<V>(self, slot: &Slot<V>) -> bool {
-        self.now >= self.ends_at(slot)
+        let spread = crate::time::nanos(self.longest / SPREAD_PARTS);
+        let early = (u128::from(spread) * u128::from(slot.lottery)) >> u16::BITS;
+        slot.opened_at + (self.longest - Duration::from_nanos(early as u64))
     }
 }
 
 impl Limits {
+    pub(crate) fn new(max_uses: u32, longest: Option<Duration>, now: Option<Instant>) -> Self {
+        let mut limits = Self {
+            generation: 0,
+            max_uses,
+            lifetime: None,
+            young_after: Instant::EPOCH,
+        };
+        if let (Some(longest), Some(now)) = (longest, now) {
+            limits.lifetime = Some(Lifetime { longest, now });
+            limits.set_time(now);
+        }
+        limits
+    }
+
+    /// It is as late as that.
+    pub(crate) fn set_time(&mut self, now: Instant) {
+        if let Some(lifetime) = &mut self.lifetime {
+            lifetime.now = now;
+            let surely = lifetime.longest - lifetime.longest / SPREAD_PARTS;
+            let surely = crate::time::nanos(surely);
+            self.young_after = Instant::from_nanos(now.as_nanos().saturating_sub(surely));
+        }
+    }
+
     #[inline]
     pub(crate) fn allow<V>(&self, slot: &Slot<V>) -> bool {
         slot.generation == self.generation
             && slot.uses < self.max_uses
-            && !self.lifetime.is_some_and(|lifetime| lifetime.is_over(slot))
+            && (slot.opened_at >= self.young_after || self.is_young(slot))
+    }
+
+    #[cold]
+    fn is_young<V>(&self, slot: &Slot<V>) -> bool {
+        let is_over = |lifetime: Lifetime| lifetime.now >= lifetime.ends_at(slot);
+        !self.lifetime.is_some_and(is_over)
     }
 }

@@ -52,6 +52,14 @@ struct Stack<V> {
     limits: Limits,
 }
 
+/// What somebody finds who looks into a stack.
+enum Found<V> {
+    Value(Slot<V>),
+    Nothing,
+    /// All gates are up if one is, or are about to be.
+    Gate,
+}
+
 impl<V> Stack<V> {
     #[inline]
     fn pop(&mut self, order: IdleOrder) -> Option<Slot<V>> {
@@ -68,7 +76,11 @@ const MOST_STACKS: usize = 8;
 impl<V> Stacks<V> {
     pub(crate) fn new(max_size: usize, order: IdleOrder, limits: Limits) -> Self {
         let count = match order {
-            IdleOrder::LatestFirst => sync::parallelism().min(max_size).clamp(1, MOST_STACKS),
+            // A power of two, so that no division is needed to find one's own.
+            IdleOrder::LatestFirst => {
+                let most = sync::parallelism().min(max_size).clamp(1, MOST_STACKS);
+                1 << most.ilog2()
+            }
             IdleOrder::OldestFirst => 1,
         };
         let empty = || {
@@ -86,23 +98,38 @@ impl<V> Stacks<V> {
     }
 
     /// Takes an idle value: from this thread's stack, else from any other.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self) -> Option<Slot<V>> {
         let home = self.home();
-        let others = || (1..self.stacks.len()).map(|step| (home + step) % self.stacks.len());
-        self.take_from(home)
-            .or_else(|| others().find_map(|index| self.take_from(index)))
+        match self.take_from(home) {
+            Found::Value(slot) => Some(slot),
+            Found::Gate => None,
+            Found::Nothing => self.take_from_others(home),
+        }
     }
 
-    #[inline]
-    fn take_from(&self, index: usize) -> Option<Slot<V>> {
+    #[cold]
+    fn take_from_others(&self, home: usize) -> Option<Slot<V>> {
+        let mut others = (1..self.stacks.len()).map(|step| (home + step) & (self.stacks.len() - 1));
+        others.find_map(|index| match self.take_from(index) {
+            Found::Value(slot) => Some(slot),
+            Found::Gate | Found::Nothing => None,
+        })
+    }
+
+    #[inline(always)]
+    fn take_from(&self, index: usize) -> Found<V> {
         self.stacks[index].with(|stack| {
             if stack.gated {
-                return None;
+                return Found::Gate;
             }
-            let slot = stack.pop(self.order)?;
-            stack.lent += 1;
-            Some(slot)
+            match stack.pop(self.order) {
+                Some(slot) => {
+                    stack.lent += 1;
+                    Found::Value(slot)
+                }
+                None => Found::Nothing,
+            }
         })
     }
 
@@ -119,11 +146,11 @@ impl<V> Stacks<V> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn home(&self) -> usize {
         match self.stacks.len() {
             1 => 0,
-            count => sync::thread_number() % count,
+            count => sync::thread_number() & (count - 1),
         }
     }
 

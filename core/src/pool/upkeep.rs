@@ -120,9 +120,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Lets every stack know how late it is, where lives are limited.
     fn tell_the_time(&self, queue: &mut Queue<R::Value>, now: Instant) -> Option<Lifetime> {
-        let lifetime = queue.limits.lifetime.as_mut()?;
-        lifetime.now = now;
-        let lifetime = *lifetime;
+        let lifetime = queue.limits.lifetime?;
+        queue.limits.set_time(now);
         self.stacks.set_limits(queue.limits);
         Some(lifetime)
     }

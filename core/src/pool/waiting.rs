@@ -60,6 +60,8 @@ pub(super) struct Waiter<'p, R: LocalResource, C: Clock> {
     stage: Stage,
     pub(super) end: End,
     prepares: bool,
+    /// Whether a Runner saw it join, until that was made use of.
+    is_driven: bool,
     pub(super) self_deadlock: bool,
     pub(super) began_at: Instant,
     /// Until it has begun, this is how long it may take, counted from the epoch.
@@ -104,6 +106,7 @@ where
                 stage: Stage::Unpolled,
                 end: wish.end,
                 prepares: wish.prepares,
+                is_driven: false,
                 self_deadlock: false,
                 began_at: Instant::EPOCH,
                 deadline: within,
@@ -156,7 +159,7 @@ where
 
 impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     /// Whether a value that lies idle is the answer as it is.
-    #[inline]
+    #[inline(always)]
     fn is_plain(&self) -> bool {
         self.wanted == 1 && !self.prepares && self.shared.timings.is_none()
     }
@@ -179,9 +182,11 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             self.stage != Stage::Over,
             "an acquire was polled after it had completed"
         );
-        if self.stage == Stage::Unpolled {
-            self.begin();
-        }
+        let mut now = if self.stage == Stage::Unpolled {
+            self.begin()
+        } else {
+            None
+        };
         let mut rounds = Rounds::new();
         while rounds.go_on(cx) {
             if let Some(done) = work.poll(cx) {
@@ -193,7 +198,6 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                     Done::Unfit(cause) => self.note_rejected(cause, worked_on),
                 }
             }
-            let now = shared.now();
             match *working {
                 Working::Preparing { .. } => {
                     // Its limits are the waiter's own, so that it ends before the deadline does.
@@ -203,7 +207,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                     if let Poll::Ready(answer) = self.poll_answer(cx) {
                         match answer {
                             Ok(Handed::One(slot)) if self.prepares => {
-                                let since = now.unwrap_or_default();
+                                let since = shared.now().unwrap_or_default();
                                 *working = Working::Preparing { since };
                                 let duty = CareDuty::claim_lent(shared, slot, self.deadline);
                                 work.begin(perform(Job::Care(duty)));
@@ -218,19 +222,28 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                     return Poll::Pending;
                 }
             }
-            if self.deadline != Instant::MAX && now.is_some_and(|now| now >= self.deadline) {
-                let error = self.time_is_over(now);
-                return self.ends(Err(Box::new(error)));
+            if self.deadline != Instant::MAX {
+                // After the answer was looked for, since a reading costs as much as all of that.
+                now = now.or_else(|| shared.now());
+                if now.is_some_and(|now| now >= self.deadline) {
+                    let error = self.time_is_over(now);
+                    return self.ends(Err(Box::new(error)));
+                }
             }
             if let Some(held) = self.refused_for_self_deadlock() {
                 let pool = shared.reporter.name.clone();
                 return self.ends(Err(Box::new(AcquireError::SelfDeadlock { pool, held })));
             }
-            let claim = if work.is_none() {
-                self.claim(now)
-            } else {
+            // Whoever has just joined the queue was seen by the Runner, if there is one.
+            let is_driven = core::mem::take(&mut self.is_driven);
+            let claim = if is_driven || !work.is_none() {
                 Claim::NOTHING
+            } else {
+                now = now.or_else(|| shared.now());
+                self.claim(now)
             };
+            // What comes next may come later.
+            now = None;
             let resumes_at = match claim {
                 Claim::Job(job) => {
                     if job.is_close() {
@@ -250,22 +263,27 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         Poll::Pending
     }
 
-    fn begin(&mut self) {
+    /// Reads the clock, if the time counts.
+    fn begin(&mut self) -> Option<Instant> {
         self.stage = Stage::Begun;
-        let within = self.deadline;
-        self.deadline = Instant::MAX;
-        if let Some(now) = self.shared.now() {
-            self.began_at = now;
-            if within != Instant::MAX {
-                self.deadline = now + (within - Instant::EPOCH);
-            }
+        let within = core::mem::replace(&mut self.deadline, Instant::MAX);
+        if within == Instant::MAX && self.shared.timings.is_none() {
+            return None;
         }
+        let now = self.shared.now()?;
+        self.began_at = now;
+        if within != Instant::MAX {
+            self.deadline = now + (within - Instant::EPOCH);
+        }
+        Some(now)
     }
 
     fn ends(&mut self, answer: Answer<R::Value>) -> Poll<Answer<R::Value>> {
         self.stage = Stage::Over;
-        if let (Some(timings), Some(now)) = (&self.shared.timings, self.shared.now()) {
-            timings.with(|timings| timings.waited.record(now - self.began_at));
+        if let Some(timings) = &self.shared.timings {
+            if let Some(now) = self.shared.now() {
+                timings.with(|timings| timings.waited.record(now - self.began_at));
+            }
         }
         // A close may have kept the waiter from its answer; from here on it has no place.
         if let Some(place) = self.place.take() {
@@ -294,8 +312,9 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
 
     fn join(&mut self, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
         match self.shared.enter(cx.waker().clone(), self.wanted, self.end) {
-            Ok(Entry::Waits(place)) => {
+            Ok(Entry::Waits { place, driven }) => {
                 self.place = Some(place);
+                self.is_driven = driven;
                 self.notice_self_deadlock();
                 Poll::Pending
             }
