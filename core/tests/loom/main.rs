@@ -1,0 +1,11 @@
+//! What holds in whichever order threads come by. `.ci/steps/loom` has the checker try the orders.
+#![cfg(tenure_loom)]
+
+mod explore;
+mod graveyard;
+mod hand_off;
+mod managed;
+mod openings;
+mod shutdown;
+mod source;
+mod stacks;
