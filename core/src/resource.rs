@@ -96,7 +96,8 @@ pub trait Resource: Send + Sync + 'static {
     /// Opens one value.
     ///
     /// The future is dropped when the opening times out or is called off, so whatever it holds must
-    /// clean up after itself in `drop`.
+    /// clean up after itself in `drop`. A pool polls all its openings in one task: what computes for long, such
+    /// as the hashing of a password, belongs on a thread of the runtime's, or it holds the others up.
     ///
     /// # Errors
     /// Whatever keeps the value from being opened; [`classify`](Resource::classify) says what follows.
