@@ -166,7 +166,7 @@ enum Leftover {
 }
 
 impl Wakes {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, waker: Option<Waker>) {
         match waker {
             Some(waker) if self.first.is_none() => self.first = Some(waker),
@@ -201,7 +201,7 @@ impl Wakes {
         self.more.push(Leftover::Tells(quota.clone()));
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake(self, changed: &Signal) {
         if self.signals {
             changed.notify(usize::MAX);
@@ -209,14 +209,21 @@ impl Wakes {
         if let Some(waker) = self.first {
             waker.wake();
         }
-        for leftover in self.more {
-            match leftover {
-                Leftover::Wakes(waker) => waker.wake(),
-                Leftover::Tells(quota) => {
-                    quota.changed.notify(usize::MAX);
-                }
-                Leftover::Unneeded { .. } | Leftover::Forgotten { .. } => {}
+        if !self.more.is_empty() {
+            wake_all(self.more);
+        }
+    }
+}
+
+#[cold]
+fn wake_all(leftovers: Vec<Leftover>) {
+    for leftover in leftovers {
+        match leftover {
+            Leftover::Wakes(waker) => waker.wake(),
+            Leftover::Tells(quota) => {
+                quota.changed.notify(usize::MAX);
             }
+            Leftover::Unneeded { .. } | Leftover::Forgotten { .. } => {}
         }
     }
 }

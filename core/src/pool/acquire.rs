@@ -133,7 +133,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             return None;
         }
         self.shared
-            .take_idle()
+            .try_take()
             .map(|slot| Lease::new(&self.shared, slot, Location::caller()))
     }
 

@@ -300,7 +300,26 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         place
     }
 
-    /// Takes an idle value without joining the queue, past a lowered gate only.
+    /// Takes an idle value without joining the queue, of a pool whose gates may be up for others of its
+    /// family.
+    pub(crate) fn try_take(&self) -> Option<Slot<R::Value>> {
+        self.stacks.take().or_else(|| {
+            self.queue.with(|queue| {
+                let stays = queue.quota.is_none()
+                    || queue.suspended
+                    || queue.phase != Phase::Open
+                    || queue.waiters.waiting() > 0;
+                if stays {
+                    return None;
+                }
+                let slot = self.stacks.take_behind_gates()?;
+                queue.lent += 1;
+                Some(slot)
+            })
+        })
+    }
+
+    /// The same, past a lowered gate only.
     #[inline]
     pub(crate) fn take_idle(&self) -> Option<Slot<R::Value>> {
         self.stacks.take()

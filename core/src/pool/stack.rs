@@ -3,9 +3,10 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use super::slot::{Limits, Slot};
-use crate::sync::{self, Lock};
+use crate::sync::{self, AtomicUsize, Lock};
 
 /// The idle values, spread over a few stacks so that threads do not meet at one lock.
 ///
@@ -20,6 +21,9 @@ use crate::sync::{self, Lock};
 pub(crate) struct Stacks<V> {
     stacks: Box<[Lock<Stack<V>>]>,
     order: IdleOrder,
+    /// Whether the gates are up, as far as can be seen without a lock. Only a hint: whoever goes to the queue
+    /// for it finds there what is so, and so does whoever does not.
+    congested: AtomicUsize,
 }
 
 /// Which of the idle values is lent first.
@@ -94,12 +98,16 @@ impl<V> Stacks<V> {
         Self {
             stacks: (0..count).map(|_| empty()).collect(),
             order,
+            congested: AtomicUsize::new(0),
         }
     }
 
     /// Takes an idle value: from this thread's stack, else from any other.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<Slot<V>> {
+        if self.is_congested() {
+            return None;
+        }
         let home = self.home();
         match self.take_from(home) {
             Found::Value(slot) => Some(slot),
@@ -136,6 +144,9 @@ impl<V> Stacks<V> {
     /// Puts back a lent value, unless a gate sends it to the queue, or it is not fit to be used again.
     #[inline]
     pub(crate) fn put_back(&self, slot: Slot<V>) -> Result<(), Slot<V>> {
+        if self.is_congested() {
+            return Err(slot);
+        }
         self.stacks[self.home()].with(|stack| {
             if stack.gated || !stack.limits.allow(&slot) {
                 return Err(slot);
@@ -144,6 +155,11 @@ impl<V> Stacks<V> {
             stack.idle.push_back(slot);
             Ok(())
         })
+    }
+
+    #[inline(always)]
+    fn is_congested(&self) -> bool {
+        self.congested.load(Ordering::Relaxed) != 0
     }
 
     #[inline(always)]
@@ -181,6 +197,7 @@ impl<V> Stacks<V> {
                 return found;
             }
         }
+        self.congested.store(1, Ordering::Relaxed);
         None
     }
 
@@ -202,6 +219,7 @@ impl<V> Stacks<V> {
         for stack in &self.stacks {
             stack.with(|stack| stack.gated = up);
         }
+        self.congested.store(usize::from(up), Ordering::Relaxed);
     }
 
     /// From now on, what these limits forbid is not put back. Under the queue's lock.
