@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p tenure-benches --bench pool -- --json /tmp/pool.json` runs every workload. A workload
 //! runs round by round, every contender once in each, so that whatever disturbs the machine disturbs
-//! them all. The median of the rounds counts, and ratios more than times.
+//! them all. The median of the rounds counts, and the ratios, each within a round, more than the times.
 //!
 //! Every pool is as a user would configure it for production, as far as it can be: idle timeout and
 //! maximum lifetime on, no test on acquire. Values are `u64`.

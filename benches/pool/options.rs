@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 const USAGE: &str = "usage: cargo bench -p tenure-benches --bench pool -- [--rounds N] [--only NAME] [--json FILE]
 
-  --rounds N   rounds of each workload, 9 by default; below 7 is for a quick look only
+  --rounds N   rounds of each workload, 9 by default, more where they are short; below 7 is for a quick look
   --only NAME  only workloads whose name contains NAME
   --json FILE  writes all rounds and verdicts there, beside printing them; a relative path counts from benches/";
 

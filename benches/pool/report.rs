@@ -2,24 +2,24 @@
 
 use serde_json::{Value, json};
 
-use crate::contenders::{Contender, Tenure};
+use crate::contenders::Role;
 use crate::options::Options;
-use crate::verdict::Finding;
+use crate::verdict::{Finding, Series};
 
 pub(crate) fn print_finding(finding: &Finding) {
-    println!("\n{}, {}", finding.title(), finding.metric.unit);
-    let ours = finding.ours();
+    let title = format!("{}, {}", finding.title(), finding.metric.unit);
+    println!("\n{title}\n{:>35} {:>22} {:>8}", "median", "range", "ratio");
     for series in &finding.series {
         let (Some(median), Some((least, most))) = (series.median(), series.extremes()) else {
             println!("{:>24} {:>10}", series.name, "-");
             continue;
         };
         let range = format!("{least:.2}..{most:.2}");
-        let ratio = match ours {
-            Some(ours) if ours > 0.0 => format!("{:.2} x {}", median / ours, Tenure::NAME),
+        let ratio = match finding.ratio_to(series) {
+            Some(ratio) if series.role != Role::Ours => format!("{ratio:.2}"),
             _ => String::new(),
         };
-        println!("{:>24} {median:>10.2} {range:>22}  {ratio}", series.name);
+        println!("{:>24} {median:>10.2} {range:>22} {ratio:>8}", series.name);
     }
     if let Some(verdict) = finding.verdict() {
         let outcome = if verdict.is_met { "met" } else { "MISSED" };
@@ -36,7 +36,7 @@ pub(crate) fn print_summary(findings: &[Finding]) {
         "", "tenure", "best peer", "", "ratio"
     );
     for finding in findings {
-        let (name, best) = finding.best_peer().unzip();
+        let best = finding.best_peer();
         let verdict = finding.verdict().map(|verdict| {
             let outcome = if verdict.is_met { "met" } else { "MISSED" };
             format!("{outcome}: {}, is {:.2}", verdict.reach, verdict.value)
@@ -44,10 +44,10 @@ pub(crate) fn print_summary(findings: &[Finding]) {
         println!(
             "{:<76} {:>9} {:>9} {:<10} {:>6}  {}",
             format!("{}, {}", finding.title(), finding.metric.unit),
-            number(finding.ours()),
-            number(best),
-            name.unwrap_or_default(),
-            number(finding.ratio()),
+            number(finding.ours().and_then(Series::median)),
+            number(best.and_then(Series::median)),
+            best.map_or("", |series| series.name),
+            number(best.and_then(|series| finding.ratio_to(series))),
             verdict.unwrap_or_default(),
         );
     }
@@ -71,13 +71,14 @@ fn finding_to_json(finding: &Finding) -> Value {
             "median": series.median(),
             "min": extremes.map(|(least, _)| least),
             "max": extremes.map(|(_, most)| most),
+            "ratio": finding.ratio_to(series),
         })
     });
-    let best = finding.best_peer().map(|(name, median)| {
+    let best = finding.best_peer().map(|series| {
         json!({
-            "name": name,
-            "median": median,
-            "ratio": finding.ratio(),
+            "name": series.name,
+            "median": series.median(),
+            "ratio": finding.ratio_to(series),
         })
     });
     let reach = finding.verdict().map(|verdict| {

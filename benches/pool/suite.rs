@@ -31,7 +31,7 @@ impl<'o> Suite<'o> {
             return;
         }
         let mut entries = self.entries(&workload);
-        for _ in 0..self.options.rounds {
+        for _ in 0..self.options.rounds * workload.repeats() {
             for entry in &mut entries {
                 for (rounds, value) in entry.rounds.iter_mut().zip((entry.round)()) {
                     rounds.push(value);

@@ -121,6 +121,10 @@ impl Workload for Uncontended {
         vec![Metric::new("", "ns per acquire and drop").reach((self.reach)())]
     }
 
+    fn repeats(&self) -> usize {
+        5
+    }
+
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round> {
         let can = self.acquire_timeout.is_none() || P::HAS_TIMEOUT;
         can.then(|| self.round::<P>(runtimes))

@@ -36,54 +36,67 @@ impl Finding {
         }
     }
 
-    pub(crate) fn ours(&self) -> Option<f64> {
-        self.median_of(Tenure::NAME)
-    }
-
-    pub(crate) fn median_of(&self, name: &str) -> Option<f64> {
-        self.series.iter().find(|one| one.name == name)?.median()
-    }
-
     /// The best of the pools that do as much as Tenure does.
-    pub(crate) fn best_peer(&self) -> Option<(&'static str, f64)> {
+    pub(crate) fn best_peer(&self) -> Option<&Series> {
         let peers = self.series.iter().filter(|one| one.role == Role::Peer);
-        let medians = peers.filter_map(|one| Some((one.name, one.median()?)));
-        if self.metric.is_more_better {
+        let medians = peers.filter_map(|one| Some((one, one.median()?)));
+        let best = if self.metric.is_more_better {
             medians.max_by(|(_, a), (_, b)| a.total_cmp(b))
         } else {
             medians.min_by(|(_, a), (_, b)| a.total_cmp(b))
-        }
+        };
+        best.map(|(series, _)| series)
     }
 
-    /// How many times better Tenure is than the best peer.
-    pub(crate) fn ratio(&self) -> Option<f64> {
-        let (ours, (_, best)) = self.ours().zip(self.best_peer())?;
-        let ratio = if self.metric.is_more_better {
-            ours / best
-        } else {
-            best / ours
-        };
-        ratio.is_finite().then_some(ratio)
+    pub(crate) fn ours(&self) -> Option<&Series> {
+        self.named(Tenure::NAME)
+    }
+
+    fn named(&self, name: &str) -> Option<&Series> {
+        self.series.iter().find(|one| one.name == name)
+    }
+
+    /// How many times better than this one Tenure is.
+    ///
+    /// It is the median of the rounds' own ratios, not the ratio of medians: in one round both met the same
+    /// machine, which may be half as fast in the next.
+    pub(crate) fn ratio_to(&self, other: &Series) -> Option<f64> {
+        let pairs = self.ours()?.rounds.iter().zip(&other.rounds);
+        let ratios = pairs.map(|(ours, theirs)| {
+            let (ours, theirs) = ((*ours)?, (*theirs)?);
+            let ratio = if self.metric.is_more_better {
+                ours / theirs
+            } else {
+                theirs / ours
+            };
+            ratio.is_finite().then_some(ratio)
+        });
+        median(ratios)
     }
 
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         let reach = self.metric.reach.as_ref()?;
-        let ours = self.ours()?;
         let (value, is_met) = match *reach {
             Reach::BelowBestPeer(times) => {
-                let ratio = self.ratio()?;
+                let ratio = self.ratio_to(self.best_peer()?)?;
                 (ratio, ratio >= times)
             }
             Reach::Below(name, times) => {
-                let ratio = self.median_of(name)? / ours;
+                let ratio = self.ratio_to(self.named(name)?)?;
                 (ratio, ratio >= times)
             }
             Reach::Within(name, times) => {
-                let ratio = ours / self.median_of(name)?;
+                let ratio = 1.0 / self.ratio_to(self.named(name)?)?;
                 (ratio, ratio <= times)
             }
-            Reach::AtMost(most) => (ours, ours <= most),
-            Reach::AtLeast(least) => (ours, ours >= least),
+            Reach::AtMost(most) => {
+                let ours = self.ours()?.median()?;
+                (ours, ours <= most)
+            }
+            Reach::AtLeast(least) => {
+                let ours = self.ours()?.median()?;
+                (ours, ours >= least)
+            }
         };
         Some(Verdict {
             reach: reach.to_string(),
@@ -96,20 +109,24 @@ impl Finding {
 impl Series {
     /// `None` if any round has failed.
     pub(crate) fn median(&self) -> Option<f64> {
-        let sorted = self.sorted()?;
-        Some(sorted[sorted.len() / 2])
+        median(self.rounds.iter().copied())
     }
 
     pub(crate) fn extremes(&self) -> Option<(f64, f64)> {
-        let sorted = self.sorted()?;
+        let sorted = sorted(self.rounds.iter().copied())?;
         Some((*sorted.first()?, *sorted.last()?))
     }
+}
 
-    fn sorted(&self) -> Option<Vec<f64>> {
-        let mut values = self.rounds.iter().copied().collect::<Option<Vec<f64>>>()?;
-        values.sort_by(f64::total_cmp);
-        (!values.is_empty()).then_some(values)
-    }
+fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let sorted = sorted(values)?;
+    sorted.get(sorted.len() / 2).copied()
+}
+
+fn sorted(values: impl Iterator<Item = Option<f64>>) -> Option<Vec<f64>> {
+    let mut values = values.collect::<Option<Vec<f64>>>()?;
+    values.sort_by(f64::total_cmp);
+    Some(values)
 }
 
 impl std::fmt::Display for Reach {

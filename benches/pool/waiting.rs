@@ -86,6 +86,10 @@ impl Workload for HalfDropped {
         vec![Metric::new("", "ns per waiter").reach(Reach::BelowBestPeer(1.2))]
     }
 
+    fn repeats(&self) -> usize {
+        5
+    }
+
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round> {
         let pool = runtimes.here(P::leaked(Settings::full(VALUES)));
         Some(prepare_crowd(runtimes, pool, || pool.acquire()))

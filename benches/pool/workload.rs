@@ -10,6 +10,12 @@ pub(crate) trait Workload {
     /// What one round measures.
     fn metrics(&self) -> Vec<Metric>;
 
+    /// How many rounds make one of those asked for: more where they are short, and a few milliseconds of
+    /// disturbance would be all of one.
+    fn repeats(&self) -> usize {
+        1
+    }
+
     /// Prepares the contender, and says how it runs one round. `None` if it has no such operation.
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round>;
 
