@@ -6,7 +6,9 @@
 mod drawn;
 mod faults;
 mod managed;
+mod metastability;
 mod models;
+mod museum;
 mod patience;
 mod pool;
 mod regressions;

@@ -20,28 +20,28 @@ use tenure_sim::{Backend, Fault, Faults, Hook, Sim};
 
 use crate::drawn::coin;
 
-const SEEDS: Range<u64> = 0..100;
+pub(crate) const SEEDS: Range<u64> = 0..100;
 
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long the world has lasted.
-fn elapsed(sim: &Sim) -> Duration {
+pub(crate) fn elapsed(sim: &Sim) -> Duration {
     sim.now() - Instant::EPOCH
 }
 
 /// A time below `most` seconds that falls on no whole millisecond, and so never on the instant at which
 /// something else is due.
-fn odd_time(sim: &Sim, most: u64) -> Duration {
+pub(crate) fn odd_time(sim: &Sim, most: u64) -> Duration {
     Duration::from_micros(500 + 1_000 * sim.below(most * 1_000))
 }
 
-fn always(hook: Hook, fault: Fault) -> Faults {
+pub(crate) fn always(hook: Hook, fault: Fault) -> Faults {
     Faults::none().one_in(1, hook, fault)
 }
 
 /// The pool, and whether it has a Runner.
-fn pool_drawn<R: Resource>(sim: &Sim, builder: PoolBuilder<R>) -> (Pool<R, Sim>, bool) {
+pub(crate) fn pool_drawn<R: Resource>(sim: &Sim, builder: PoolBuilder<R>) -> (Pool<R, Sim>, bool) {
     let (pool, runner) = builder
         .build_with_runner(sim.clone())
         .expect("a configuration that makes sense");
@@ -68,7 +68,7 @@ fn managed_drawn<R: Resource<Value: Clone>>(
 }
 
 /// Closes the pool; afterwards every value has ended, and once.
-async fn pool_ends_well<R: Resource>(pool: &Pool<R, Sim>, backend: &Backend) {
+pub(crate) async fn pool_ends_well<R: Resource>(pool: &Pool<R, Sim>, backend: &Backend) {
     let report = pool.close().await;
     let audit = pool.audit();
     assert!(audit.is_balanced() && audit.live() == 0, "{audit}");
