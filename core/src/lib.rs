@@ -87,6 +87,8 @@ pub mod pool;
 #[cfg(feature = "alloc")]
 mod resource;
 #[cfg(feature = "alloc")]
+mod signal;
+#[cfg(feature = "alloc")]
 mod start;
 #[cfg(feature = "alloc")]
 mod work;

@@ -19,7 +19,7 @@ pub(crate) use threads::*;
 
 // By name, because these take the place of what the globs bring. The checker's build has `std`.
 #[cfg(tenure_loom)]
-pub(crate) use modelled::{AtomicUsize, Listener, Lock, Signal, parallelism, thread_number};
+pub(crate) use modelled::{AtomicUsize, Lock, parallelism, thread_number};
 #[cfg(tenure_loom)]
 mod modelled;
 
@@ -152,8 +152,6 @@ mod with_alloc {
     pub(crate) use alloc::sync::Arc;
     #[cfg(not(tenure_loom))]
     pub(crate) use core::sync::atomic::AtomicUsize;
-    #[cfg(not(tenure_loom))]
-    pub(crate) use event_listener::{Event as Signal, EventListener as Listener};
 
     /// A name: with the `alloc` feature it may be built at run time, without it is a literal.
     ///

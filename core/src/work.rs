@@ -9,8 +9,8 @@ use core::time::Duration;
 
 use crate::cause::Cause;
 use crate::pool::Quota;
+use crate::signal::Signal;
 use crate::sync::Arc;
-use crate::sync::Signal;
 
 /// The least time between attempts that nobody asked for, once the policy is exhausted: a policy without
 /// delays must not make a busy loop of them.
@@ -204,7 +204,7 @@ impl Wakes {
     #[inline(always)]
     pub(crate) fn wake(self, changed: &Signal) {
         if self.signals {
-            changed.notify(usize::MAX);
+            changed.notify_all();
         }
         if let Some(waker) = self.first {
             waker.wake();
@@ -221,7 +221,7 @@ fn wake_all(leftovers: Vec<Leftover>) {
         match leftover {
             Leftover::Wakes(waker) => waker.wake(),
             Leftover::Tells(quota) => {
-                quota.changed.notify(usize::MAX);
+                quota.changed.notify_all();
             }
             Leftover::Unneeded { .. } | Leftover::Forgotten { .. } => {}
         }

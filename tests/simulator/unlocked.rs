@@ -100,7 +100,8 @@ fn no_lock_of_a_managed_resource_is_held_over_user_code() {
                     managed.audit(),
                     managed.last_error(),
                     managed.try_get(),
-                ))
+                ));
+                poll_once(managed.watch().changed());
             }
         });
         let opens = sim.task("opens", {
@@ -233,6 +234,14 @@ impl Lookout {
             assert!(looks.contains_key(place), "{place} never ran: {looks:?}");
         }
     }
+}
+
+/// Listens for a change, and stops listening.
+fn poll_once(future: impl Future) {
+    let mut future = pin!(future);
+    let _ = future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -13,9 +13,10 @@ use crate::random::Random;
 use crate::resource::{LocalResource, Resource};
 use crate::retry::{Budget, Retry};
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
+use crate::signal::Signal;
 use crate::start::Start;
 use crate::state::{Machine, Thresholds};
-use crate::sync::{Arc, AtomicUsize, Lock, Signal};
+use crate::sync::{Arc, AtomicUsize, Lock};
 use crate::work::LEAST_PAUSE;
 
 /// How a [`Managed`] resource is to be: its retries, its checks, its times. Made by

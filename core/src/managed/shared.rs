@@ -15,8 +15,9 @@ use crate::failure::OpenFailure;
 use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
+use crate::signal::Signal;
 use crate::state::{Action, Event, Machine, State};
-use crate::sync::{self, Arc, AtomicUsize, Lock, Signal};
+use crate::sync::{self, Arc, AtomicUsize, Lock};
 use crate::work::{Attachment, Wakes};
 
 pub(crate) struct Shared<R: LocalResource, C: Clock> {

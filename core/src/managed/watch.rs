@@ -12,8 +12,9 @@ use super::shared::Shared;
 use crate::Instant;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
+use crate::signal::Listener;
 use crate::state::State;
-use crate::sync::{Arc, Listener};
+use crate::sync::Arc;
 
 /// How many changes are kept for watchers that are behind.
 const KEPT: usize = 32;

@@ -19,8 +19,9 @@ use crate::random::Random;
 use crate::resource::{LocalResource, Resource};
 use crate::retry::Retry;
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
+use crate::signal::Signal;
 use crate::start::Start;
-use crate::sync::{Arc, AtomicUsize, Lock, Signal};
+use crate::sync::{Arc, AtomicUsize, Lock};
 
 /// How a [`Pool`] is to be: its size, its times, its retries. Made by [`Pool::builder`].
 ///

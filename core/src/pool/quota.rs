@@ -6,7 +6,8 @@ use super::shared::{Phase, Queue, Shared};
 use crate::cleanup::Why;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync::{Lock, Signal};
+use crate::signal::Signal;
+use crate::sync::Lock;
 use crate::work::Wakes;
 
 /// How many values a family of pools may have in all.

@@ -21,7 +21,8 @@ use crate::event::Reporter;
 use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync::{Arc, AtomicUsize, Lock, Signal};
+use crate::signal::Signal;
+use crate::sync::{Arc, AtomicUsize, Lock};
 use crate::work::{Attachment, Wakes};
 
 /// The pool itself.
