@@ -147,7 +147,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     /// drop(pool.acquire().await?);
     /// assert_eq!(pool.timings().unwrap().used.count(), 1);
     /// # Ok::<(), BoxError>(())
-    /// # })
+    /// # }).unwrap();
     /// ```
     #[must_use]
     pub fn timings(&self) -> Option<Timings> {
