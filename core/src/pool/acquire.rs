@@ -132,9 +132,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         if self.shared.prepares() {
             return None;
         }
-        self.shared
-            .try_take()
-            .map(|slot| Lease::new(&self.shared, slot, Location::caller()))
+        let slot = self.shared.try_take()?;
+        Some(Lease::new(&self.shared, slot, Location::caller()))
     }
 
     /// The same for somebody else, who asked there.
