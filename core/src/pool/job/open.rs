@@ -25,6 +25,10 @@ pub(crate) struct OpenDuty<R: LocalResource, C: Clock> {
     settled: bool,
     /// Open, and not yet ready for its first use.
     unfinished: Option<R::Value>,
+    /// What that is to be closed for, if it never becomes ready.
+    unfit: Why,
+    /// Whether the value counts as opened, and as under care.
+    counted: bool,
 }
 
 impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
@@ -46,6 +50,8 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             generation: queue.limits.generation,
             settled: false,
             unfinished: None,
+            unfit: Why::CheckCutOff,
+            counted: false,
         })
     }
 
@@ -76,33 +82,39 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let (limit, checks) = (shared.config.open_timeout, shared.config.check_on.open);
         let value = open_value(&shared.resource, &shared.clock, &shared.reporter, limit).await?;
         if !checks && !R::HOOKS.has(Hooks::AFTER_OPEN) {
-            shared.queue.with(|queue| queue.ledger.tally.opened += 1);
             return Ok(value);
         }
         shared.queue.with(|queue| {
             queue.ledger.tally.opened += 1;
             queue.finishing += 1;
         });
+        self.counted = true;
         let value = self.unfinished.insert(value);
         if checks {
             let limit = shared.config.check_timeout;
-            let checked = check_value(&shared, value, limit).await;
-            checked.map_err(|cause| Refusal {
-                class: ErrorClass::Retry,
-                cause,
-            })?;
+            if let Err(cause) = check_value(&shared, value, limit).await {
+                self.unfit = Why::CheckFailed;
+                let class = ErrorClass::Retry;
+                return Err(Refusal { class, cause });
+            }
         }
         if R::HOOKS.has(Hooks::AFTER_OPEN) {
+            self.unfit = Why::HookCutOff;
             let limit = shared.config.hook_timeout;
             let (resource, clock) = (&shared.resource, &shared.clock);
-            let ran = hook(clock, limit, || resource.after_open(value)).await;
-            ran.map_err(|error| refuse(resource, clock, &shared.reporter, error))?;
+            if let Err(error) = hook(clock, limit, || resource.after_open(value)).await {
+                self.unfit = Why::HookFailed;
+                let refusal = refuse(resource, clock, &shared.reporter, error);
+                let failed = EventKind::HookFailed {
+                    hook: "after_open",
+                    error: &refusal.cause,
+                };
+                shared.reporter.send(clock, failed);
+                return Err(refusal);
+            }
         }
         match self.unfinished.take() {
-            Some(value) => {
-                shared.queue.with(|queue| queue.finishing -= 1);
-                Ok(value)
-            }
+            Some(value) => Ok(value),
             None => unreachable!("it was put there above"),
         }
     }
@@ -118,6 +130,12 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let mut wakes = Wakes::default();
         shared.queue.with(|queue| {
             queue.opening -= 1;
+            // It is counted in the same moment as it gets its place.
+            if self.counted {
+                queue.finishing -= 1;
+            } else {
+                queue.ledger.tally.opened += 1;
+            }
             wakes.drop_cause(queue.openings.succeeded());
             if queue.phase == Phase::Open {
                 shared.give(queue, Slot::new(value, birth), &mut wakes);
@@ -137,7 +155,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let now = shared.now();
         let mut wakes = Wakes::default();
         let retry_in = shared.queue.with(|queue| {
-            self.settle(queue, Why::HookFailed, &mut wakes);
+            self.settle(queue, &mut wakes);
             queue.ledger.tally.open_failed += 1;
             let (retry_in, forgotten) =
                 queue
@@ -158,12 +176,13 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
     }
 
     /// Gives the slot back, or leaves it to the value that is to be closed, if there is one already.
-    fn settle(&mut self, queue: &mut Queue<R::Value>, why: Why, wakes: &mut Wakes) {
+    fn settle(&mut self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
         self.settled = true;
         queue.opening -= 1;
         match self.unfinished.take() {
             Some(value) => {
                 queue.finishing -= 1;
+                let why = self.unfit;
                 queue.graveyard.push_back(Corpse { value, why });
             }
             None => queue.free_slots(1, wakes),
@@ -180,7 +199,7 @@ impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
         let shared = self.shared.clone();
         let mut wakes = Wakes::default();
         shared.queue.with(|queue| {
-            self.settle(queue, Why::HookCutOff, &mut wakes);
+            self.settle(queue, &mut wakes);
             queue.ledger.tally.open_called_off += 1;
             queue.openings.retry_without_clock();
             shared.poke(queue, &mut wakes);
