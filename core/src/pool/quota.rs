@@ -130,6 +130,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         }
     }
 
+    /// An opening has got its place: what it wanted, nobody has to make room for any more.
+    pub(crate) fn want_no_more(&self, queue: &mut Queue<R::Value>) {
+        if let Some(quota) = &queue.quota {
+            let wanted = queue.openings_wanted(&self.config).min(queue.wants);
+            quota.want(queue.wants, wanted);
+            queue.wants = wanted;
+        }
+    }
+
     /// Buries idle values for which other pools of the family have more use.
     pub(crate) fn make_room(&self) {
         let mut wakes = Wakes::default();

@@ -200,10 +200,11 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             let paused = due && !queue.openings.may_begin(now);
             let job = if let Some(duty) = self.claim_returned(queue) {
                 Some(Job::Care(duty))
-            } else if due && !paused {
-                OpenDuty::claim(self, queue, now).map(Job::Open)
             } else {
-                CloseDuty::claim(self, queue, None).map(Job::Close)
+                let opening = (due && !paused).then(|| OpenDuty::claim(self, queue, now));
+                let opening = opening.flatten().map(Job::Open);
+                // A place that another pool took is had back by closing something.
+                opening.or_else(|| CloseDuty::claim(self, queue, None).map(Job::Close))
             };
             let resumes_at = if paused {
                 queue.openings.resumes_at()

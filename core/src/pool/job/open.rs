@@ -43,6 +43,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             return None;
         }
         queue.opening += 1;
+        shared.want_no_more(queue);
         let ticket = queue.openings.begin(now);
         Some(Self {
             shared: shared.clone(),
