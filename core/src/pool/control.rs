@@ -130,7 +130,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         });
     }
 
-    /// Ends a [`suspend`](Pool::suspend): those who wait are served, first come, first served.
+    /// Ends a [`suspend`](Pool::suspend): those who wait are served, first come, first served, and what is
+    /// opened for them is tried at once, whatever failed before.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -144,7 +145,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             queue.suspended = false;
             shared.serve_from_idle(queue, wakes);
             shared.settle_gates(queue);
-            queue.openings.asked_again();
+            // What failed meanwhile is no sign of what comes now.
+            queue.openings.start_afresh();
             shared.poke(queue, wakes);
         });
     }
@@ -161,9 +163,10 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         self.shared.queue.with(|queue| queue.suspended)
     }
 
-    /// Calls all values in that are open now, or being opened: idle ones are closed at once, the others as they
-    /// come back; nobody is interrupted. New ones take their places as they are needed. For when the
-    /// server has moved, or one connection has shown that it was restarted.
+    /// Calls all values in that are open now, or being opened: idle ones are closed at once, and what an
+    /// [`acquire_many`](Pool::acquire_many) under way has got so far; the others as they come back; nobody is
+    /// interrupted. New ones take their places as they are needed. For when the server has moved, or one
+    /// connection has shown that it was restarted.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -182,7 +185,11 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             }
             queue.limits.generation = queue.limits.generation.wrapping_add(1);
             shared.stacks.set_limits(queue.limits);
-            let idle = shared.stacks.take_all();
+            let mut idle = shared.stacks.take_all();
+            // What the first who waits has got of several is in nobody's use either.
+            queue.handed -= queue.gathered.len();
+            queue.waiters.first_lost(queue.gathered.len() as u32);
+            idle.append(&mut queue.gathered);
             shared.bury_each(queue, idle, Why::Evicted);
             shared.poke(queue, wakes);
         });

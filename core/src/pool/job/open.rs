@@ -217,6 +217,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// that lives could serve them either.
     pub(crate) fn give_up_if_hopeless(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
         let hopeless = queue.phase == Phase::Open
+            && !queue.suspended
             && queue.openings.gave_up().is_some()
             && queue.in_service() + queue.opening == queue.gathered.len();
         if !hopeless {
