@@ -153,6 +153,14 @@ impl Openings {
         (retry_in, forgotten.map(|failure| failure.cause))
     }
 
+    /// A value that was just opened has failed its first check: the next is not opened at once, or a caller
+    /// would open and close values as fast as that goes.
+    pub(crate) fn rest(&mut self, now: Option<Instant>) {
+        if let (Pause::None, Some(now)) = (self.pause, now) {
+            self.pause = Pause::Until(now + LEAST_PAUSE);
+        }
+    }
+
     /// Whether the policy is exhausted, so that nothing is to be hoped for from openings.
     pub(crate) fn gave_up(&self) -> Option<StopReason> {
         self.failure.as_ref().and_then(|failure| failure.stopped)
