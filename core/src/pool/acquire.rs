@@ -1,8 +1,9 @@
 //! Taking values out of a pool.
 
 use alloc::vec::Vec;
-use core::future::Future;
+use core::future::{Future, poll_fn};
 use core::panic::Location;
+use core::pin::pin;
 use core::time::Duration;
 
 use super::Pool;
@@ -10,6 +11,7 @@ use super::error::AcquireError;
 use super::job::{CareDuty, Done, Job};
 use super::lease::{Lease, OwnedLease};
 use super::queue::End;
+use super::refusal::Rejected;
 use super::shared::{Handed, Shared};
 use super::waiting::{Waiting, Wish};
 use crate::Instant;
@@ -156,11 +158,26 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             end: End::Back,
             within,
             prepares: self.shared.prepares(),
+            timed: true,
+            rejected: None,
             asked_at: Location::caller(),
         }
     }
 
     async fn gather(
+        &self,
+        values: usize,
+        within: Option<Duration>,
+        asked_at: &'static Location<'static>,
+    ) -> Result<Vec<Lease<'_, R, C>>, AcquireError> {
+        let shared = &self.shared;
+        let began_at = shared.timings.as_ref().and_then(|_| shared.now());
+        let gathered = self.gather_untimed(values, within, asked_at).await;
+        shared.record_wait(began_at.unwrap_or_default());
+        gathered
+    }
+
+    async fn gather_untimed(
         &self,
         values: usize,
         within: Option<Duration>,
@@ -187,6 +204,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             end: End::Back,
             within,
             prepares: false,
+            timed: false,
+            rejected: None,
             asked_at,
         };
         let mut leases = Waiting::new(shared, wish, Job::perform, many_borrowed).await?;
@@ -209,10 +228,17 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         asked_at: &'static Location<'static>,
     ) -> Result<Lease<'p, R, C>, AcquireError> {
         let shared = &self.shared;
+        let (mut rejected, mut unfit) = (None, None);
         if let Some(slot) = lease.into_slot() {
-            let duty = CareDuty::claim_lent(shared, slot, until);
-            if let Done::Ready(slot) = duty.perform().await {
-                return Ok(Lease::new(shared, slot, asked_at));
+            let since = shared.now().unwrap_or_default();
+            match CareDuty::claim_lent(shared, slot, until).perform().await {
+                Done::Ready(slot) => return Ok(Lease::new(shared, slot, asked_at)),
+                Done::Unfit(cause, duty) => {
+                    let took = shared.now().map_or(Duration::ZERO, |now| now - since);
+                    rejected = Some(Rejected::another(None, took, cause));
+                    unfit = Some(duty);
+                }
+                Done::Nothing => {}
             }
         }
         let left = (until != Instant::MAX)
@@ -223,9 +249,17 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             end: End::Front,
             within: left,
             prepares: true,
+            timed: false,
+            rejected,
             asked_at,
         };
-        Waiting::new(shared, wish, Job::perform, borrowed).await
+        let mut another = pin!(Waiting::new(shared, wish, Job::perform, borrowed));
+        poll_fn(|cx| {
+            let polled = another.as_mut().poll(cx);
+            drop(unfit.take());
+            polled
+        })
+        .await
     }
 }
 

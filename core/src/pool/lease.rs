@@ -187,7 +187,8 @@ impl<'p, R: LocalResource, C: Clock> Lease<'p, R, C> {
 
     /// Takes the value out of a lease that has not been handed to its user yet.
     pub(super) fn into_slot(mut self) -> Option<Slot<R::Value>> {
-        let mut slot = self.0.take()?;
+        let mut slot = self.0.slot.take()?;
+        self.0.pool.loan_withdrawn(self.0.ticket);
         slot.uses -= 1;
         Some(slot)
     }

@@ -124,6 +124,13 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         }
     }
 
+    /// The same for a loan that its user has never had.
+    pub(crate) fn loan_withdrawn(&self, ticket: Ticket) {
+        if let Some(loans) = &self.loans {
+            loans.with(|loans| loans.end(ticket));
+        }
+    }
+
     /// How many values the current task holds, if it holds every value that there may be.
     pub(crate) fn held_by_this_task(&self) -> Option<usize> {
         let loans = self.loans.as_ref()?;
@@ -132,6 +139,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         loans
             .with(|loans| loans.all_of(task))
             .filter(|held| *held >= most)
+    }
+
+    /// Takes note of how long an acquire took in all.
+    pub(crate) fn record_wait(&self, began_at: Instant) {
+        if let Some(timings) = &self.timings {
+            if let Some(now) = self.now() {
+                timings.with(|timings| timings.waited.record(now - began_at));
+            }
+        }
     }
 
     /// Tells of the leases that are held for longer than the limit for leaks.

@@ -21,6 +21,20 @@ pub(super) struct Rejected {
     cause: Cause,
 }
 
+impl Rejected {
+    /// One more value that was no good.
+    pub(super) fn another(before: Option<Box<Self>>, took: Duration, cause: Cause) -> Box<Self> {
+        let (values, in_care) = before.map_or((0, Duration::ZERO), |before| {
+            (before.values, before.in_care)
+        });
+        Box::new(Self {
+            values: values + 1,
+            in_care: in_care + took,
+            cause,
+        })
+    }
+}
+
 impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     /// The next one is asked for at the front, for it was this waiter's turn.
     pub(super) fn note_rejected(&mut self, cause: Cause, worked_on: Working) {
@@ -29,15 +43,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             (Working::Preparing { since }, Some(now)) => now - since,
             _ => Duration::ZERO,
         };
-        let (values, in_care) = match self.rejected.take() {
-            Some(before) => (before.values + 1, before.in_care + took),
-            None => (1, took),
-        };
-        self.rejected = Some(Box::new(Rejected {
-            values,
-            in_care,
-            cause,
-        }));
+        self.rejected = Some(Rejected::another(self.rejected.take(), took, cause));
     }
 
     pub(super) fn time_is_over(&mut self, now: Option<Instant>) -> AcquireError {

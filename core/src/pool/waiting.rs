@@ -48,6 +48,10 @@ pub(crate) struct Wish {
     pub(crate) within: Option<Duration>,
     /// Whether the value is made ready for its user.
     pub(crate) prepares: bool,
+    /// Whether it is an acquire of its own, not a part of one.
+    pub(crate) timed: bool,
+    /// What was handed over before, and was no good.
+    pub(crate) rejected: Option<Box<Rejected>>,
     /// Who asks.
     pub(crate) asked_at: &'static Location<'static>,
 }
@@ -62,6 +66,7 @@ pub(super) struct Waiter<'p, R: LocalResource, C: Clock> {
     prepares: bool,
     /// Whether a Runner saw it join, until that was made use of.
     is_driven: bool,
+    timed: bool,
     pub(super) self_deadlock: bool,
     pub(super) began_at: Instant,
     /// Until it has begun, this is how long it may take, counted from the epoch.
@@ -91,7 +96,7 @@ pub(super) enum Working {
 impl<'p, R: LocalResource, C: Clock, P, J, L> Waiting<'p, R, C, P, J, L>
 where
     P: Fn(Job<R, C>) -> J,
-    J: Future<Output = Done<R::Value>>,
+    J: Future<Output = Done<R, C>>,
 {
     #[inline]
     pub(crate) fn new(shared: &'p Arc<Shared<R, C>>, wish: Wish, perform: P, lend: L) -> Self {
@@ -107,11 +112,12 @@ where
                 end: wish.end,
                 prepares: wish.prepares,
                 is_driven: false,
+                timed: wish.timed,
                 self_deadlock: false,
                 began_at: Instant::EPOCH,
                 deadline: within,
                 asked_at: wish.asked_at,
-                rejected: None,
+                rejected: wish.rejected,
             },
             perform,
             lend,
@@ -127,7 +133,7 @@ where
     R: LocalResource,
     C: Clock,
     P: Fn(Job<R, C>) -> J,
-    J: Future<Output = Done<R::Value>>,
+    J: Future<Output = Done<R, C>>,
     L: Fn(&'p Arc<Shared<R, C>>, Handed<R::Value>, &'static Location<'static>) -> T,
 {
     type Output = Result<T, AcquireError>;
@@ -175,7 +181,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     ) -> Poll<Answer<R::Value>>
     where
         P: Fn(Job<R, C>) -> J,
-        J: Future<Output = Done<R::Value>>,
+        J: Future<Output = Done<R, C>>,
     {
         let shared = self.shared;
         assert!(
@@ -188,6 +194,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             None
         };
         let mut rounds = Rounds::new();
+        let mut unfit = None;
         while rounds.go_on(cx) {
             if let Some(done) = work.poll(cx) {
                 let worked_on = core::mem::replace(working, Working::Interruptible);
@@ -195,7 +202,10 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 match done {
                     Done::Nothing => {}
                     Done::Ready(slot) => return self.ends(Ok(Handed::One(slot))),
-                    Done::Unfit(cause) => self.note_rejected(cause, worked_on),
+                    Done::Unfit(cause, duty) => {
+                        self.note_rejected(cause, worked_on);
+                        unfit = Some(duty);
+                    }
                 }
             }
             match *working {
@@ -204,10 +214,20 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                     return Poll::Pending;
                 }
                 Working::Interruptible => {
-                    if let Poll::Ready(answer) = self.poll_answer(cx) {
+                    let answer = self.poll_answer(cx);
+                    // It has asked again by now.
+                    drop(unfit.take());
+                    if let Poll::Ready(answer) = answer {
                         match answer {
                             Ok(Handed::One(slot)) if self.prepares => {
-                                let since = shared.now().unwrap_or_default();
+                                now = shared.now();
+                                if self.is_over(now) {
+                                    // A check without time would be cut off, and the value lost.
+                                    shared.release(slot);
+                                    let error = self.time_is_over(now);
+                                    return self.ends(Err(Box::new(error)));
+                                }
+                                let since = now.unwrap_or_default();
                                 *working = Working::Preparing { since };
                                 let duty = CareDuty::claim_lent(shared, slot, self.deadline);
                                 work.begin(perform(Job::Care(duty)));
@@ -225,7 +245,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             if self.deadline != Instant::MAX {
                 // After the answer was looked for, since a reading costs as much as all of that.
                 now = now.or_else(|| shared.now());
-                if now.is_some_and(|now| now >= self.deadline) {
+                if self.is_over(now) {
                     let error = self.time_is_over(now);
                     return self.ends(Err(Box::new(error)));
                 }
@@ -278,12 +298,14 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         Some(now)
     }
 
+    fn is_over(&self, now: Option<Instant>) -> bool {
+        self.deadline != Instant::MAX && now.is_some_and(|now| now >= self.deadline)
+    }
+
     fn ends(&mut self, answer: Answer<R::Value>) -> Poll<Answer<R::Value>> {
         self.stage = Stage::Over;
-        if let Some(timings) = &self.shared.timings {
-            if let Some(now) = self.shared.now() {
-                timings.with(|timings| timings.waited.record(now - self.began_at));
-            }
+        if self.timed {
+            self.shared.record_wait(self.began_at);
         }
         // A close may have kept the waiter from its answer; from here on it has no place.
         if let Some(place) = self.place.take() {

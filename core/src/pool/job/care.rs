@@ -9,7 +9,7 @@ use crate::cleanup::Why;
 use crate::contain::hook;
 use crate::event::EventKind;
 use crate::hooks::Hooks;
-use crate::pool::shared::{Queue, Shared};
+use crate::pool::shared::{Phase, Queue, Shared};
 use crate::pool::slot::Slot;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -33,7 +33,7 @@ pub(crate) struct CareDuty<R: LocalResource, C: Clock> {
     /// Here until there is a verdict, so that care that is cut off half-way leaves it to be closed.
     slot: Option<Slot<R::Value>>,
     occasion: Occasion,
-    /// What it is to be closed for, if this is dropped now.
+    /// What it is to be closed for, when this is dropped.
     cut_off: Why,
 }
 
@@ -65,7 +65,7 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         Self::claim(shared, slot, Occasion::Lend { until })
     }
 
-    pub(crate) async fn perform(mut self) -> Done<R::Value> {
+    pub(crate) async fn perform(mut self) -> Done<R, C> {
         let shared = self.shared.clone();
         let config = &shared.config;
         let checks = match self.occasion {
@@ -135,17 +135,24 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
     }
 
     /// The value goes to where it is wanted.
-    fn fit(&mut self) -> Done<R::Value> {
+    fn fit(&mut self) -> Done<R, C> {
         let Some(mut slot) = self.slot.take() else {
             return Done::Nothing;
         };
         let shared = &self.shared;
         if let Occasion::Lend { .. } = self.occasion {
-            shared.queue.with(|queue| {
-                queue.checking -= 1;
-                queue.lent += 1;
+            let lent = shared.queue.with(|queue| {
+                let serves = queue.phase == Phase::Open;
+                queue.checking -= usize::from(serves);
+                queue.lent += i64::from(serves);
+                serves
             });
-            return Done::Ready(slot);
+            if lent {
+                return Done::Ready(slot);
+            }
+            self.slot = Some(slot);
+            self.end(Why::Shutdown);
+            return Done::Nothing;
         }
         if let Some(now) = shared.now() {
             slot.check_at = shared.next_check(now);
@@ -163,10 +170,10 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         Done::Nothing
     }
 
-    fn unfit(&mut self, why: Why, cause: Cause) -> Done<R::Value> {
-        self.end(why);
+    fn unfit(mut self, why: Why, cause: Cause) -> Done<R, C> {
+        self.cut_off = why;
         match self.occasion {
-            Occasion::Lend { .. } => Done::Unfit(cause),
+            Occasion::Lend { .. } => Done::Unfit(cause, self),
             _ => Done::Nothing,
         }
     }

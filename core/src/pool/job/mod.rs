@@ -23,13 +23,14 @@ pub(crate) enum Job<R: LocalResource, C: Clock> {
 }
 
 /// What came of a piece of work, for whoever waits for just that.
-pub(crate) enum Done<V> {
+pub(crate) enum Done<R: LocalResource, C: Clock> {
     /// It went where it belongs.
     Nothing,
     /// A value that is ready for its next user.
-    Ready(Slot<V>),
-    /// A value that was to be lent, and is no good.
-    Unfit(Cause),
+    Ready(Slot<R::Value>),
+    /// A value that was to be lent, and is no good. It goes to its end as the duty is dropped: not before
+    /// its user has asked again, or what takes its place would go to somebody who came later.
+    Unfit(Cause, CareDuty<R, C>),
 }
 
 impl<R: LocalResource, C: Clock> Job<R, C> {
@@ -37,7 +38,7 @@ impl<R: LocalResource, C: Clock> Job<R, C> {
         matches!(self, Self::Close(..))
     }
 
-    pub(crate) async fn perform(self) -> Done<R::Value> {
+    pub(crate) async fn perform(self) -> Done<R, C> {
         match self {
             Self::Open(duty) => duty.perform().await,
             Self::Care(duty) => return duty.perform().await,
