@@ -59,3 +59,50 @@ pub fn fault_28_checks_that_are_asked_for_and_not_there() {}
 /// futures::executor::block_on(runner.run());
 /// ```
 pub fn fault_28_a_check_that_is_written() {}
+
+/// A hook that is named and not written would be called, and do nothing.
+///
+/// ```compile_fail,E0080
+/// use tenure_core::{Hooks, NoTimer, Pool, Resource};
+/// struct Db;
+/// impl Resource for Db {
+///     type Value = ();
+///     type Error = std::io::Error;
+///     const HOOKS: Hooks = Hooks::AFTER_RELEASE;
+///     async fn open(&self) -> Result<(), Self::Error> { Ok(()) }
+/// }
+/// let (pool, runner) = Pool::builder(Db).build_with_runner(NoTimer).unwrap();
+/// futures::executor::block_on(runner.run());
+/// ```
+pub fn b07_a_hook_that_is_named_and_not_written() {}
+
+/// ```compile_fail,E0407
+/// use tenure_core::{Hooks, Resource};
+/// struct Db;
+/// impl Resource for Db {
+///     type Value = ();
+///     type Error = std::io::Error;
+///     const HOOKS: Hooks = Hooks::AFTER_RELEASE;
+///     async fn open(&self) -> Result<(), Self::Error> { Ok(()) }
+///     async fn on_release(&self, _: &mut ()) -> Result<(), Self::Error> { Ok(()) }
+/// }
+/// ```
+pub fn b07_a_hook_by_another_name() {}
+
+/// The same resource with its hook: so it is the mistake alone that does not compile.
+///
+/// ```
+/// use tenure_core::{Hooks, NoTimer, Pool, Resource};
+/// struct Db;
+/// impl Resource for Db {
+///     type Value = ();
+///     type Error = std::io::Error;
+///     const HOOKS: Hooks = Hooks::AFTER_RELEASE;
+///     async fn open(&self) -> Result<(), Self::Error> { Ok(()) }
+///     async fn after_release(&self, _: &mut ()) -> Result<(), Self::Error> { Ok(()) }
+/// }
+/// let (pool, runner) = Pool::builder(Db).build_with_runner(NoTimer).unwrap();
+/// drop(pool);
+/// futures::executor::block_on(runner.run());
+/// ```
+pub fn b07_a_hook_that_is_written() {}

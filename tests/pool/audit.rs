@@ -1,14 +1,15 @@
 //! The counters balance at any moment, and the maximum holds, while threads use the pool.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 
 use futures::executor::block_on;
-use tenure_core::Timer;
+use tenure_core::pool::Status;
+use tenure_core::{Event, Timer};
 
-use super::PoolWorld;
-use super::probe::{Condition, Control, SendProbe};
+use super::probe::{Condition, Control, Hook, SendProbe, Step};
+use super::{PoolOf, PoolWorld};
 use crate::worlds::World;
 
 macro_rules! on_every_backend_with_threads {
@@ -23,6 +24,7 @@ macro_rules! on_every_backend_with_threads {
 on_every_backend_with_threads! {
     s09_strict_maximum_across_threads,
     p03_audit_balances_while_threads_use_the_pool,
+    p03_audit_balances_whenever_an_event_is_told,
     s10_lease_moves_to_another_thread,
 }
 
@@ -106,6 +108,55 @@ async fn p03_audit_balances_while_threads_use_the_pool<W: Threads>(world: W) {
     }
     assert_eq!(wrong, None, "a value was counted twice, or not at all");
     world.ends_clean(&pool, &control).await;
+}
+
+/// The sink is told under no lock, in the middle of what happens.
+async fn p03_audit_balances_whenever_an_event_is_told<W: Threads>(world: W) {
+    let watched = Arc::new(Mutex::new(None::<PoolOf<W>>));
+    let wrong = Arc::new(Mutex::new(Vec::new()));
+    let sink = {
+        let (watched, wrong) = (watched.clone(), wrong.clone());
+        Arc::new(move |event: &Event<'_>| {
+            let watched = watched.lock().expect("no test panics under the lock");
+            let status = watched.as_ref().map(|pool| pool.status());
+            if let Some(status) = status.filter(|status| !holds(status)) {
+                let mut wrong = wrong.lock().expect("no test panics under the lock");
+                wrong.push(format!("{event}: {status}; {}", status.audit));
+            }
+        })
+    };
+    for checked in [false, true] {
+        let control = Control::default();
+        let pool = world.pool(&control, |pool| {
+            let pool = pool.max_size(2).events(sink.clone());
+            let pool = pool.check_on_open(checked).check_on_acquire(checked);
+            pool.retry(world.quick_retries()).check_on_release(checked)
+        });
+        *watched.lock().expect("no test panics under the lock") = Some(pool.clone());
+        control.script(Hook::Open, [Step::Fail("not yet")]);
+        control.script(Hook::Check, [Step::Fail("sick"); 2]);
+        for turn in 0..4 {
+            let mut leases = pool.acquire_many(2).await.expect("two values");
+            match turn {
+                1 => leases.pop().expect("one of two").discard(),
+                2 => drop(leases.pop().expect("one of two").detach()),
+                _ => {}
+            }
+        }
+        assert!(pool.close().await.is_clean());
+        *watched.lock().expect("no test panics under the lock") = None;
+    }
+    let wrong = wrong.lock().expect("no test panics under the lock");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Each slot is taken by something that is counted, and each value is somewhere.
+fn holds(status: &Status) -> bool {
+    let values = status.idle + status.in_use + status.checking + status.closing;
+    // The slot of a value that has ended is freed a moment after.
+    status.audit.is_balanced()
+        && status.audit.live() == values as u64
+        && status.size >= values + status.opening
 }
 
 async fn s10_lease_moves_to_another_thread<W: Threads>(world: W) {

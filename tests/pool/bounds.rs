@@ -8,10 +8,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tenure_async_std::AsyncStd;
-use tenure_core::pool::{PoolBuilder, Runner, Status};
+use tenure_core::pool::{Idle, KeyedPool, PoolBuilder, Runner, Status, Timings};
 use tenure_core::{
-    AcquireError, Audit, Cause, Lease, LocalResource, OwnedLease, Pool, Report, Resource, Spawn,
-    Timer,
+    AcquireError, Audit, Cause, Hooks, Lease, LocalResource, OwnedLease, Pool, Report, Resource,
+    Spawn, Timer,
 };
 use tenure_futures::FuturesTimer;
 use tenure_smol::Smol;
@@ -26,6 +26,46 @@ impl Resource for SendOnly {
 
     async fn open(&self) -> Result<Cell<u8>, std::io::Error> {
         Ok(Cell::new(0))
+    }
+}
+
+/// The same with hooks and a check, whose futures are part of those that acquire.
+struct Hooked;
+
+impl Resource for Hooked {
+    type Value = Cell<u8>;
+    type Error = std::io::Error;
+    const CHECKED: bool = true;
+    const HOOKS: Hooks = Hooks::AFTER_OPEN
+        .and(Hooks::BEFORE_ACQUIRE)
+        .and(Hooks::AFTER_RELEASE)
+        .and(Hooks::BEFORE_CLOSE);
+
+    async fn open(&self) -> Result<Cell<u8>, std::io::Error> {
+        Ok(Cell::new(0))
+    }
+
+    async fn check(&self, _: &mut Cell<u8>) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+
+    async fn after_open(&self, value: &mut Cell<u8>) -> Result<(), std::io::Error> {
+        value.set(1);
+        Ok(())
+    }
+
+    async fn before_acquire(&self, value: &mut Cell<u8>) -> Result<(), std::io::Error> {
+        value.set(value.get() + 1);
+        Ok(())
+    }
+
+    async fn after_release(&self, value: &mut Cell<u8>) -> Result<(), std::io::Error> {
+        value.set(0);
+        Ok(())
+    }
+
+    async fn before_close(&self, _: &mut Cell<u8>) -> Result<(), std::io::Error> {
+        Ok(())
     }
 }
 
@@ -90,6 +130,8 @@ fn n14_handles_are_send_and_sync_where_the_resource_is() {
         Lease<'static, SendOnly, Tokio>: true, false;
         OwnedLease<SendOnly, Tokio>: true, false;
 
+        KeyedPool<String, SendOnly, Tokio>: true, true;
+
         Pool<Local, Tokio>: false, false;
         Runner<Local, Tokio>: false, false;
         Lease<'static, Local, Tokio>: false, false;
@@ -100,6 +142,8 @@ fn n14_handles_are_send_and_sync_where_the_resource_is() {
         Report: true, true;
         Audit: true, true;
         Status: true, true;
+        Timings: true, true;
+        Idle: true, true;
     }
 }
 
@@ -118,10 +162,24 @@ where
     drop(send(pool.acquire_timeout(Duration::ZERO)));
     drop(send(pool.acquire_owned()));
     drop(send(pool.acquire_owned_timeout(Duration::ZERO)));
+    drop(send(pool.acquire_many(2)));
+    drop(send(pool.acquire_many_timeout(2, Duration::ZERO)));
     drop(send(pool.start()));
     drop(send(pool.close()));
     drop(send(pool.shutdown(Duration::ZERO)));
     drop(send(runner.run()));
+}
+
+/// The same of a family of pools, whose values are lent to whichever task asks.
+#[expect(dead_code, reason = "that it compiles is the test")]
+fn futures_of_a_family_are_send<R, T>(family: &'static KeyedPool<String, R, T>, key: &String)
+where
+    R: Resource,
+    T: Timer<Sleep: Send> + Send + Sync + 'static,
+{
+    drop(send(family.acquire(key)));
+    drop(send(family.close()));
+    drop(send(family.shutdown(Duration::ZERO)));
 }
 
 /// A task that uses a pool is spawned as any other is.
@@ -135,6 +193,7 @@ where
             pool.start().await.ok();
             lease.set(1);
             pool.acquire_timeout(Duration::ZERO).await.ok();
+            drop(pool.acquire_many(2).await);
         }
         pool.close().await;
     });
@@ -156,6 +215,29 @@ fn n14_a_task_with_leases_moves_to_another_thread() {
     let task = task(pool);
     let sum = std::thread::spawn(|| futures::executor::block_on(task));
     assert_eq!(sum.join().expect("it does not panic"), 3);
+}
+
+#[test]
+fn n14_a_task_that_waits_for_hooks_moves_to_another_thread() {
+    async fn task<T: Timer>(pool: Pool<Hooked, T>) -> (u8, u8) {
+        let lease = pool.acquire().await.expect("a value");
+        let first = lease.get();
+        drop(lease);
+        let both = pool.acquire_many(2).await.expect("two values");
+        let sum = both.iter().map(|lease| lease.get()).sum();
+        drop(both);
+        pool.close().await;
+        (first, sum)
+    }
+    let pool = Pool::builder(Hooked).max_size(2).check_on_acquire(true);
+    let pool = pool.build_with_runner(FuturesTimer);
+    let (pool, runner) = pool.expect("a pool");
+    let background = std::thread::spawn(|| futures::executor::block_on(runner.run()));
+    let task = task(pool);
+    let values = std::thread::spawn(|| futures::executor::block_on(task));
+    // Opened and made ready; then cleaned and made ready beside another that was opened.
+    assert_eq!(values.join().expect("it does not panic"), (2, 3));
+    background.join().expect("it does not panic");
 }
 
 /// The same program with an `Rc`, on one thread.

@@ -1,28 +1,43 @@
 //! The conformance suite of the pool: each behaviour written once, and run in every world.
 //!
-//! `probe` is the resource of these tests; [`PoolWorld`] builds a pool of it the way a program in that
+//! `probe` is the resource of these tests, with hooks or without; [`PoolWorld`] builds a pool of it the way a program in that
 //! world would, with its background work spawned where there is anything to spawn on.
 
 mod acquire;
+mod arrival;
 mod audit;
 mod bounds;
 mod broken;
+mod causes;
+mod check_on;
 mod checks;
 mod config;
 mod drain;
 mod errors;
 mod events;
+mod evict;
+mod hooks;
+mod keyed;
+mod leaks;
 mod leases;
+mod lifetime;
+mod many;
 mod panics;
 mod probe;
 mod queue;
 mod recorder;
+mod resize;
+mod retain;
 mod runtimes;
+mod self_deadlock;
 mod start;
 mod stop;
+mod suspend;
 mod timeout;
+mod timings;
 mod upkeep;
 mod wakeups;
+mod within;
 mod without_runner;
 
 use std::cell::Cell;
@@ -49,7 +64,10 @@ use probe::{Control, Fault, LocalProbe, SendProbe, Value};
 /// A pool of the world's probe.
 type PoolOf<W> = Pool<<W as PoolWorld>::Probe, <W as World>::Runtime>;
 
-/// The Runner of such a pool, where a test drives it by hand.
+/// A pool of the same probe with all its hooks.
+type HookedOf<W> = Pool<<W as PoolWorld>::Hooked, <W as World>::Runtime>;
+
+/// The Runner of a pool, where a test drives it by hand.
 type RunnerOf<W> = Runner<<W as PoolWorld>::Probe, <W as World>::Runtime>;
 
 /// What a waiter got: the number of its value, which it has given back by then.
@@ -58,11 +76,20 @@ type Outcome = Result<u64, AcquireError>;
 /// A world with a probe that is `Send` where values must be.
 trait PoolWorld: World {
     type Probe: LocalResource<Value = Value<Self::Mark>, Error = Fault> + 'static;
+    /// The same with all hooks, which cost every acquire and every release some work.
+    type Hooked: LocalResource<Value = Value<Self::Mark>, Error = Fault> + 'static;
 
     fn probe(&self, control: &Control) -> Self::Probe;
 
+    fn hooked(&self, control: &Control) -> Self::Hooked;
+
     /// Builds a pool the way this world does: its Runner is spawned, or dropped where nothing spawns.
     fn build(&self, builder: PoolBuilder<Self::Probe>) -> Result<PoolOf<Self>, ConfigError>;
+
+    fn build_hooked(
+        &self,
+        builder: PoolBuilder<Self::Hooked>,
+    ) -> Result<HookedOf<Self>, ConfigError>;
 
     /// A pool with the settings that `set` makes.
     fn pool(
@@ -71,6 +98,16 @@ trait PoolWorld: World {
         set: impl FnOnce(PoolBuilder<Self::Probe>) -> PoolBuilder<Self::Probe>,
     ) -> PoolOf<Self> {
         self.build(set(Pool::builder(self.probe(control))))
+            .expect("a configuration that makes sense")
+    }
+
+    /// The same of values with hooks.
+    fn hooked_pool(
+        &self,
+        control: &Control,
+        set: impl FnOnce(PoolBuilder<Self::Hooked>) -> PoolBuilder<Self::Hooked>,
+    ) -> HookedOf<Self> {
+        self.build_hooked(set(Pool::builder(self.hooked(control))))
             .expect("a configuration that makes sense")
     }
 
@@ -99,6 +136,17 @@ trait PoolWorld: World {
         runtime.sleep_until(runtime.now() + time).await;
     }
 
+    /// It took as long as this since then: no less anywhere, and no more where time is virtual.
+    fn took(&self, began_at: Instant, time: Duration) {
+        let took = self.now() - began_at;
+        assert!(took >= time, "{took:?} instead of {time:?}");
+        let at_most = time + self.tick() / 100;
+        assert!(
+            took <= at_most || !Self::VIRTUAL_TIME,
+            "{took:?} instead of {time:?}"
+        );
+    }
+
     /// Waits for what happens in another task, and fails when it does not.
     async fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         for _ in 0..10_000 {
@@ -121,14 +169,17 @@ trait PoolWorld: World {
     }
 
     /// Closes the pool, and looks that nothing is left of it.
-    async fn ends_clean(&self, pool: &PoolOf<Self>, control: &Control) {
+    async fn ends_clean<R: LocalResource>(&self, pool: &Pool<R, Self::Runtime>, control: &Control) {
         let report = self.ends("the close", pool.close()).await;
         assert!(report.is_clean(), "{report}");
         assert_all_ended(pool, control);
     }
 
     /// A task that waits for a value, once it has joined the queue.
-    async fn waiter(&self, pool: &PoolOf<Self>) -> RemoteHandle<Outcome> {
+    async fn waiter<R>(&self, pool: &Pool<R, Self::Runtime>) -> RemoteHandle<Outcome>
+    where
+        R: LocalResource<Value = Value<Self::Mark>> + 'static,
+    {
         let joined = Rc::new(Cell::new(false));
         let waiter = self.task({
             let (pool, joined) = (pool.clone(), joined.clone());
@@ -161,15 +212,27 @@ macro_rules! built_by {
         $(
             impl PoolWorld for $world {
                 type Probe = $probe<<$world as World>::Runtime>;
+                type Hooked = $probe<<$world as World>::Runtime, true>;
 
                 fn probe(&self, control: &Control) -> Self::Probe {
                     $probe::new(control, self.runtime())
+                }
+
+                fn hooked(&self, control: &Control) -> Self::Hooked {
+                    $probe::hooked(control, self.runtime())
                 }
 
                 fn build(
                     &self,
                     builder: PoolBuilder<Self::Probe>,
                 ) -> Result<PoolOf<Self>, ConfigError> {
+                    builder.$build(self.runtime())
+                }
+
+                fn build_hooked(
+                    &self,
+                    builder: PoolBuilder<Self::Hooked>,
+                ) -> Result<HookedOf<Self>, ConfigError> {
                     builder.$build(self.runtime())
                 }
             }
@@ -189,14 +252,26 @@ built_by! {
 
 impl PoolWorld for PlainBlockOn {
     type Probe = SendProbe<<PlainBlockOn as World>::Runtime>;
+    type Hooked = SendProbe<<PlainBlockOn as World>::Runtime, true>;
 
     fn probe(&self, control: &Control) -> Self::Probe {
         SendProbe::new(control, self.runtime())
     }
 
+    fn hooked(&self, control: &Control) -> Self::Hooked {
+        SendProbe::hooked(control, self.runtime())
+    }
+
     fn build(&self, builder: PoolBuilder<Self::Probe>) -> Result<PoolOf<Self>, ConfigError> {
-        let (pool, runner) = builder.build_with_runner(self.runtime())?;
-        drop(runner);
+        let (pool, _dropped) = builder.build_with_runner(self.runtime())?;
+        Ok(pool)
+    }
+
+    fn build_hooked(
+        &self,
+        builder: PoolBuilder<Self::Hooked>,
+    ) -> Result<HookedOf<Self>, ConfigError> {
+        let (pool, _dropped) = builder.build_with_runner(self.runtime())?;
         Ok(pool)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use tenure_core::{ErrorClass, Instant, LocalResource, Resource, Timer, Why};
+use tenure_core::{ErrorClass, Hooks, Instant, LocalResource, Resource, Timer, Why};
 
 /// What a hook of the probe does.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,12 +24,18 @@ pub(super) enum Step {
     Held,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hook {
     Open,
     Close,
     Check,
+    AfterOpen,
+    BeforeAcquire,
+    AfterRelease,
+    BeforeClose,
 }
+
+const HOOKS: usize = Hook::BeforeClose as usize + 1;
 
 /// The test's hold on its probe. Clones are the same.
 #[derive(Clone, Default)]
@@ -37,7 +43,9 @@ pub(super) struct Control(Arc<Mutex<Book>>);
 
 #[derive(Default)]
 struct Book {
-    hooks: [HookBook; 3],
+    hooks: [HookBook; HOOKS],
+    /// All calls, in order.
+    log: Vec<Hook>,
     live: usize,
     most_taken: usize,
     opened: u64,
@@ -81,6 +89,11 @@ impl Control {
     /// How often the hook was called.
     pub(super) fn begun(&self, hook: Hook) -> usize {
         self.book().hooks[hook as usize].begun
+    }
+
+    /// Which hooks were called, in order.
+    pub(super) fn log(&self) -> Vec<Hook> {
+        self.book().log.clone()
     }
 
     pub(super) fn running(&self, hook: Hook) -> usize {
@@ -128,6 +141,7 @@ impl Control {
         if matches!(hook, Hook::Open) {
             book.most_taken = book.most_taken.max(taken);
         }
+        book.log.push(hook);
         let entry = &mut book.hooks[hook as usize];
         entry.begun += 1;
         entry.running += 1;
@@ -270,7 +284,12 @@ impl<T: Timer> Probe<T> {
     async fn check<M>(&self, value: &mut Value<M>) -> Result<(), Fault> {
         let now = self.timer.now();
         self.control.book().checked.push((value.id, now));
-        self.act(Hook::Check).await?.end(|_| ());
+        self.just(Hook::Check).await
+    }
+
+    /// A hook of which nothing is known but that it was called.
+    async fn just(&self, hook: Hook) -> Result<(), Fault> {
+        self.act(hook).await?.end(|_| ());
         Ok(())
     }
 
@@ -311,10 +330,15 @@ impl<T: Timer> Probe<T> {
     }
 }
 
+const ALL_HOOKS: Hooks = Hooks::AFTER_OPEN
+    .and(Hooks::BEFORE_ACQUIRE)
+    .and(Hooks::AFTER_RELEASE)
+    .and(Hooks::BEFORE_CLOSE);
+
 macro_rules! probe {
     ($(#[$doc:meta])+ $name:ident: $trait:ident, $mark:ty, $($timer:tt)+) => {
         $(#[$doc])+
-        pub(super) struct $name<T>(Probe<T>);
+        pub(super) struct $name<T, const HOOKED: bool = false>(Probe<T>);
 
         impl<T> $name<T> {
             pub(super) fn new(control: &Control, timer: T) -> Self {
@@ -323,10 +347,19 @@ macro_rules! probe {
             }
         }
 
-        impl<T: $($timer)+> $trait for $name<T> {
+        impl<T> $name<T, true> {
+            pub(super) fn hooked(control: &Control, timer: T) -> Self {
+                let control = control.clone();
+                Self(Probe { control, timer })
+            }
+        }
+
+        impl<T: $($timer)+, const HOOKED: bool> $trait for $name<T, HOOKED> {
             type Value = Value<$mark>;
             type Error = Fault;
             const CHECKED: bool = true;
+            // Where they are not named, they are written all the same.
+            const HOOKS: Hooks = if HOOKED { ALL_HOOKS } else { Hooks::NONE };
 
             async fn open(&self) -> Result<Self::Value, Fault> {
                 self.0.open().await
@@ -338,6 +371,22 @@ macro_rules! probe {
 
             async fn check(&self, value: &mut Self::Value) -> Result<(), Fault> {
                 self.0.check(value).await
+            }
+
+            async fn after_open(&self, _: &mut Self::Value) -> Result<(), Fault> {
+                self.0.just(Hook::AfterOpen).await
+            }
+
+            async fn before_acquire(&self, _: &mut Self::Value) -> Result<(), Fault> {
+                self.0.just(Hook::BeforeAcquire).await
+            }
+
+            async fn after_release(&self, _: &mut Self::Value) -> Result<(), Fault> {
+                self.0.just(Hook::AfterRelease).await
+            }
+
+            async fn before_close(&self, _: &mut Self::Value) -> Result<(), Fault> {
+                self.0.just(Hook::BeforeClose).await
             }
 
             fn is_broken(&self, value: &mut Self::Value) -> bool {

@@ -1,6 +1,7 @@
 //! An event sink that remembers.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tenure_core::{Ending, Event, EventKind, EventSink, Instant, Why};
 
@@ -15,6 +16,12 @@ pub(super) enum Happened {
     CheckPassed,
     CheckFailed(String),
     Ended(Ending, Why, Option<String>),
+    /// Which hook, and what it said.
+    HookFailed(&'static str, String),
+    /// The file and the line where the lease was taken, and for how long it was held.
+    Leaked(&'static str, u32, Duration),
+    SelfDeadlock(usize),
+    Late(Duration),
     Swallowed(String),
     Other,
 }
@@ -71,6 +78,12 @@ impl Recorder {
             EventKind::Ended { ending, why, error } => {
                 Happened::Ended(*ending, *why, error.map(ToString::to_string))
             }
+            EventKind::HookFailed { hook, error } => Happened::HookFailed(hook, error.to_string()),
+            EventKind::Leaked { taken_at, held_for } => {
+                Happened::Leaked(taken_at.file(), taken_at.line(), *held_for)
+            }
+            EventKind::SelfDeadlock { held } => Happened::SelfDeadlock(*held),
+            EventKind::Late { by } => Happened::Late(*by),
             EventKind::Swallowed { error, .. } => Happened::Swallowed(error.to_string()),
             _ => Happened::Other,
         };

@@ -239,7 +239,10 @@ async fn s09_a_check_is_no_use<W: PoolWorld>(world: W) {
 
 async fn s09_without_an_idle_timeout_values_stay<W: PoolWorld>(world: W) {
     let control = Control::default();
-    let pool = world.pool(&control, |pool| pool.idle_timeout(None).check_every(None));
+    let pool = world.pool(&control, |pool| {
+        let pool = pool.idle_timeout(None).max_lifetime(None);
+        pool.check_every(None)
+    });
     drop(pool.acquire().await.expect("a value"));
     if W::VIRTUAL_TIME {
         world.sleep(7 * 24 * 3600 * SECOND).await;
