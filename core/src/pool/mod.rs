@@ -15,6 +15,7 @@ mod queue;
 mod quota;
 mod refusal;
 mod runner;
+mod settings;
 mod shared;
 mod shutdown;
 mod slot;

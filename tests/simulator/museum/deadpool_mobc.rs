@@ -105,7 +105,8 @@ fn deadpool_a_hook_that_hangs_ends_at_its_timeout() {
     for (hook, served_at) in [
         // The opening has failed, and is tried again.
         (Hook::AfterOpen, SECOND + MS),
-        (Hook::BeforeAcquire, SECOND),
+        // Of a value that was never used: the next opening is paced.
+        (Hook::BeforeAcquire, SECOND + 100 * MS),
         (Hook::AfterRelease, SECOND),
         (Hook::BeforeClose, SECOND),
     ] {
