@@ -149,6 +149,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     /// assert_eq!(pool.timings().unwrap().used.count(), 1);
     /// # Ok::<(), BoxError>(())
     /// # }).unwrap();
+    /// # Ok::<(), ConfigError>(())
     /// ```
     #[must_use]
     pub fn timings(&self) -> Option<Timings> {
