@@ -1,11 +1,10 @@
 //! More tasks than values: everybody waits in turn.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Barrier;
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{sleep, timeout};
 
 use crate::contenders::{Contender, Settings};
@@ -13,10 +12,12 @@ use crate::runtimes::Runtimes;
 use crate::workload::{Metric, Reach, Round, Workload};
 
 /// Each task takes a value, yields while it holds it, drops it, and asks again, until the time is over.
-/// So all compete to the end, whoever is served how often: that is counted by task.
+/// So all compete from beginning to end, and uses are counted by task.
 ///
-/// On two workers the system's scheduler has its part in it: a worker that has to make room for another
-/// program keeps its tasks from asking. One thread shows the pool's own part, and a quiet machine both.
+/// On two workers chance has its part in it: a task holds its value until its worker comes back to it, and
+/// the sum of many such times differs from task to task. That evens out with the number of uses, so the
+/// uses of all rounds are added up before the fewest are compared with the most. On one thread a strict
+/// queue is exact.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Contended {
     name: &'static str,
@@ -34,7 +35,9 @@ enum Workers {
     Two,
 }
 
-/// How long the last tasks may take to be served once the time is over.
+/// How long a contest waits for each task to be served once before it begins.
+const GATHERING: Duration = Duration::from_millis(300);
+/// How long the last tasks may take to be served once it is over.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Contended {
@@ -44,7 +47,7 @@ impl Contended {
         values: 8,
         workers: Workers::Two,
         acquire_timeout: None,
-        length: Duration::from_millis(500),
+        length: Duration::from_secs(1),
         reach: Some(|| Reach::BelowBestPeer(1.3)),
     };
 
@@ -59,6 +62,7 @@ impl Contended {
     pub(crate) const TASKS_64_WITH_TIMEOUT: Self = Self {
         name: "04 64 tasks, 8 values, two workers, timeout",
         acquire_timeout: Some(Duration::from_secs(5)),
+        length: Duration::from_millis(300),
         reach: None,
         ..Self::TASKS_64
     };
@@ -67,6 +71,7 @@ impl Contended {
         name: "05 1024 tasks, 4 values, two workers",
         tasks: 1024,
         values: 4,
+        length: Duration::from_millis(500),
         reach: Some(|| Reach::Below("deadpool", 1.3)),
         ..Self::TASKS_64
     };
@@ -79,23 +84,33 @@ impl Contended {
         ..Self::TASKS_1024
     };
 
-    async fn compete<P: Contender>(self, pool: &'static P) -> Vec<Option<f64>> {
-        let start = Arc::new(Barrier::new(self.tasks + 1));
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut tasks = JoinSet::new();
-        for _ in 0..self.tasks {
-            tasks.spawn(take_turns(pool, start.clone(), stop.clone()));
+    /// Adds the uses of each task to `totals`.
+    async fn compete<P: Contender>(self, pool: &'static P, totals: &mut [u64]) -> Vec<Option<f64>> {
+        let contest = Arc::new(Contest::default());
+        let tasks: Vec<_> = (0..self.tasks)
+            .map(|_| tokio::spawn(take_turns(pool, contest.clone())))
+            .collect();
+        // Counting before everybody is there would favour whom the scheduler has started first. Some pools
+        // never serve everybody.
+        let spawned = Instant::now();
+        while contest.present.load(Ordering::Relaxed) < self.tasks && spawned.elapsed() < GATHERING
+        {
+            sleep(Duration::from_millis(1)).await;
         }
-        start.wait().await;
+        contest.is_on.store(true, Ordering::Relaxed);
+        let began = Instant::now();
         sleep(self.length).await;
-        stop.store(true, Ordering::Relaxed);
-        match timeout(PATIENCE, tasks.join_all()).await {
-            Ok(turns) => vec![Some(nanos_per_use(&turns)), Some(fewest_to_most(&turns))],
-            Err(_) => {
-                eprintln!("{}: {} left somebody waiting", self.name, P::NAME);
-                vec![None, None]
-            }
+        contest.is_over.store(true, Ordering::Relaxed);
+        let elapsed = began.elapsed();
+        let Ok(uses) = timeout(PATIENCE, all(tasks)).await else {
+            eprintln!("{}: {} left somebody waiting", self.name, P::NAME);
+            return vec![None, None];
+        };
+        for (total, uses) in totals.iter_mut().zip(&uses) {
+            *total += uses;
         }
+        let nanos = elapsed.as_nanos() as f64 / uses.iter().sum::<u64>() as f64;
+        vec![Some(nanos), Some(fewest_to_most(totals))]
     }
 }
 
@@ -106,7 +121,9 @@ impl Workload for Contended {
 
     fn metrics(&self) -> Vec<Metric> {
         let time = Metric::new("time", "ns per use");
-        let fairness = Metric::new("fairness", "fewest to most uses").more_is_better();
+        let fairness = Metric::new("fairness", "fewest to most uses")
+            .more_is_better()
+            .cumulative();
         match self.reach {
             Some(reach) => vec![time.reach(reach()), fairness.reach(Reach::AtLeast(0.97))],
             None => vec![time, fairness],
@@ -127,50 +144,52 @@ impl Workload for Contended {
             Workers::Two => &runtimes.two_workers,
         };
         let pool = runtime.block_on(P::leaked(settings));
-        Some(Box::new(move || runtime.block_on(contended.compete(pool))))
+        let mut totals = vec![0; self.tasks];
+        Some(Box::new(move || {
+            runtime.block_on(contended.compete(pool, &mut totals))
+        }))
     }
 }
 
-/// What one task has done.
-struct Turns {
-    began: Instant,
-    ended: Instant,
-    uses: u64,
+/// Between the two flags uses count.
+#[derive(Debug, Default)]
+struct Contest {
+    /// How many tasks have had a value.
+    present: AtomicUsize,
+    is_on: AtomicBool,
+    is_over: AtomicBool,
 }
 
-async fn take_turns<P: Contender>(
-    pool: &'static P,
-    start: Arc<Barrier>,
-    stop: Arc<AtomicBool>,
-) -> Turns {
-    start.wait().await;
-    let began = Instant::now();
+/// Competes until the contest is over. Yields how many uses counted.
+async fn take_turns<P: Contender>(pool: &'static P, contest: Arc<Contest>) -> u64 {
     let mut uses = 0;
-    while !stop.load(Ordering::Relaxed) {
+    let mut is_present = false;
+    while !contest.is_over.load(Ordering::Relaxed) {
         let taken = pool.acquire().await;
         assert!(P::is_taken(&taken));
         yield_now().await;
         drop(taken);
-        uses += 1;
+        if !is_present {
+            is_present = true;
+            contest.present.fetch_add(1, Ordering::Relaxed);
+        }
+        if contest.is_on.load(Ordering::Relaxed) {
+            uses += 1;
+        }
     }
-    Turns {
-        began,
-        ended: Instant::now(),
-        uses,
-    }
+    uses
 }
 
-fn nanos_per_use(turns: &[Turns]) -> f64 {
-    let began = turns.iter().map(|turn| turn.began).min();
-    let ended = turns.iter().map(|turn| turn.ended).max();
-    let (began, ended) = began.zip(ended).expect("there are tasks");
-    let uses: u64 = turns.iter().map(|turn| turn.uses).sum();
-    (ended - began).as_nanos() as f64 / uses as f64
+async fn all(tasks: Vec<JoinHandle<u64>>) -> Vec<u64> {
+    let mut uses = Vec::new();
+    for task in tasks {
+        uses.push(task.await.expect("no task panics"));
+    }
+    uses
 }
 
-fn fewest_to_most(turns: &[Turns]) -> f64 {
-    let fewest = turns.iter().map(|turn| turn.uses).min();
-    let most = turns.iter().map(|turn| turn.uses).max();
-    let (fewest, most) = fewest.zip(most).expect("there are tasks");
-    fewest as f64 / most as f64
+fn fewest_to_most(uses: &[u64]) -> f64 {
+    let fewest = uses.iter().min().expect("there are tasks");
+    let most = uses.iter().max().expect("there are tasks");
+    *fewest as f64 / *most as f64
 }

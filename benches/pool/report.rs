@@ -8,9 +8,9 @@ use crate::verdict::{Finding, Series};
 
 pub(crate) fn print_finding(finding: &Finding) {
     let title = format!("{}, {}", finding.title(), finding.metric.unit);
-    println!("\n{title}\n{:>35} {:>22} {:>8}", "median", "range", "ratio");
+    println!("\n{title}\n{:>35} {:>22} {:>8}", "figure", "range", "ratio");
     for series in &finding.series {
-        let (Some(median), Some((least, most))) = (series.median(), series.extremes()) else {
+        let (Some(figure), Some((least, most))) = (series.figure(), series.extremes()) else {
             println!("{:>24} {:>10}", series.name, "-");
             continue;
         };
@@ -19,7 +19,7 @@ pub(crate) fn print_finding(finding: &Finding) {
             Some(ratio) if series.role != Role::Ours => format!("{ratio:.2}"),
             _ => String::new(),
         };
-        println!("{:>24} {median:>10.2} {range:>22} {ratio:>8}", series.name);
+        println!("{:>24} {figure:>10.2} {range:>22} {ratio:>8}", series.name);
     }
     if let Some(verdict) = finding.verdict() {
         let outcome = if verdict.is_met { "met" } else { "MISSED" };
@@ -44,8 +44,8 @@ pub(crate) fn print_summary(findings: &[Finding]) {
         println!(
             "{:<76} {:>9} {:>9} {:<10} {:>6}  {}",
             format!("{}, {}", finding.title(), finding.metric.unit),
-            number(finding.ours().and_then(Series::median)),
-            number(best.and_then(Series::median)),
+            number(finding.ours().and_then(Series::figure)),
+            number(best.and_then(Series::figure)),
             best.map_or("", |series| series.name),
             number(best.and_then(|series| finding.ratio_to(series))),
             verdict.unwrap_or_default(),
@@ -68,7 +68,7 @@ fn finding_to_json(finding: &Finding) -> Value {
             "name": series.name,
             "role": series.role.as_str(),
             "rounds": series.rounds,
-            "median": series.median(),
+            "figure": series.figure(),
             "min": extremes.map(|(least, _)| least),
             "max": extremes.map(|(_, most)| most),
             "ratio": finding.ratio_to(series),
@@ -77,7 +77,7 @@ fn finding_to_json(finding: &Finding) -> Value {
     let best = finding.best_peer().map(|series| {
         json!({
             "name": series.name,
-            "median": series.median(),
+            "figure": series.figure(),
             "ratio": finding.ratio_to(series),
         })
     });

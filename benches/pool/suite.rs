@@ -43,11 +43,12 @@ impl<'o> Suite<'o> {
                 name: entry.name,
                 role: entry.role,
                 rounds: std::mem::take(&mut entry.rounds[index]),
+                is_cumulative: metric.is_cumulative,
             });
             let finding = Finding {
                 workload: workload.name(),
-                metric,
                 series: series.collect(),
+                metric,
             };
             print_finding(&finding);
             self.findings.push(finding);

@@ -17,6 +17,7 @@ pub(crate) struct Series {
     pub(crate) name: &'static str,
     pub(crate) role: Role,
     pub(crate) rounds: Vec<Option<f64>>,
+    pub(crate) is_cumulative: bool,
 }
 
 /// A reach, and what came of it.
@@ -36,15 +37,12 @@ impl Finding {
         }
     }
 
-    /// The best of the pools that do as much as Tenure does.
+    /// The best of the pools that do as much as Tenure does: the one that Tenure is the least ahead of, or,
+    /// where there is no ratio because Tenure has nothing of it, the one that has the least.
     pub(crate) fn best_peer(&self) -> Option<&Series> {
         let peers = self.series.iter().filter(|one| one.role == Role::Peer);
-        let medians = peers.filter_map(|one| Some((one, one.median()?)));
-        let best = if self.metric.is_more_better {
-            medians.max_by(|(_, a), (_, b)| a.total_cmp(b))
-        } else {
-            medians.min_by(|(_, a), (_, b)| a.total_cmp(b))
-        };
+        let measures = peers.filter_map(|one| Some((one, self.ratio_to(one).or(one.figure())?)));
+        let best = measures.min_by(|(_, a), (_, b)| a.total_cmp(b));
         best.map(|(series, _)| series)
     }
 
@@ -71,7 +69,7 @@ impl Finding {
             };
             ratio.is_finite().then_some(ratio)
         });
-        median(ratios)
+        other.figure_of(ratios)
     }
 
     pub(crate) fn verdict(&self) -> Option<Verdict> {
@@ -90,11 +88,11 @@ impl Finding {
                 (ratio, ratio <= times)
             }
             Reach::AtMost(most) => {
-                let ours = self.ours()?.median()?;
+                let ours = self.ours()?.figure()?;
                 (ours, ours <= most)
             }
             Reach::AtLeast(least) => {
-                let ours = self.ours()?.median()?;
+                let ours = self.ours()?.figure()?;
                 (ours, ours >= least)
             }
         };
@@ -107,26 +105,31 @@ impl Finding {
 }
 
 impl Series {
-    /// `None` if any round has failed.
-    pub(crate) fn median(&self) -> Option<f64> {
-        median(self.rounds.iter().copied())
+    /// What counts: the median of the rounds, or the last where rounds add up. `None` if any has failed.
+    pub(crate) fn figure(&self) -> Option<f64> {
+        self.figure_of(self.rounds.iter().copied())
+    }
+
+    fn figure_of(&self, rounds: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+        let rounds = rounds.collect::<Option<Vec<f64>>>()?;
+        if self.is_cumulative {
+            rounds.last().copied()
+        } else {
+            sorted(&rounds).get(rounds.len() / 2).copied()
+        }
     }
 
     pub(crate) fn extremes(&self) -> Option<(f64, f64)> {
-        let sorted = sorted(self.rounds.iter().copied())?;
+        let rounds = self.rounds.iter().copied().collect::<Option<Vec<f64>>>()?;
+        let sorted = sorted(&rounds);
         Some((*sorted.first()?, *sorted.last()?))
     }
 }
 
-fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    let sorted = sorted(values)?;
-    sorted.get(sorted.len() / 2).copied()
-}
-
-fn sorted(values: impl Iterator<Item = Option<f64>>) -> Option<Vec<f64>> {
-    let mut values = values.collect::<Option<Vec<f64>>>()?;
-    values.sort_by(f64::total_cmp);
-    Some(values)
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
 }
 
 impl std::fmt::Display for Reach {

@@ -34,6 +34,8 @@ pub(crate) struct Metric {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) is_more_better: bool,
+    /// Whether each round tells of all rounds up to then, so that the last one counts, not the median.
+    pub(crate) is_cumulative: bool,
     pub(crate) reach: Option<Reach>,
 }
 
@@ -56,6 +58,7 @@ impl Metric {
             name,
             unit,
             is_more_better: false,
+            is_cumulative: false,
             reach: None,
         }
     }
@@ -63,6 +66,13 @@ impl Metric {
     pub(crate) const fn more_is_better(self) -> Self {
         Self {
             is_more_better: true,
+            ..self
+        }
+    }
+
+    pub(crate) const fn cumulative(self) -> Self {
+        Self {
+            is_cumulative: true,
             ..self
         }
     }
