@@ -3,10 +3,10 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::slot::{Limits, Slot};
-use crate::sync::{self, AtomicUsize, Lock};
+use crate::sync::{self, Lock};
 
 /// The idle values, spread over a few stacks so that threads do not meet at one lock.
 ///
@@ -22,8 +22,8 @@ pub(crate) struct Stacks<V> {
     stacks: Box<[Lock<Stack<V>>]>,
     order: IdleOrder,
     /// Whether the gates are up, as far as can be seen without a lock. Only a hint: whoever goes to the queue
-    /// for it finds there what is so, and so does whoever does not.
-    congested: AtomicUsize,
+    /// for it finds there what is so, and so does whoever does not. So it need not be modelled.
+    congested: AtomicBool,
 }
 
 /// Which of the idle values is lent first.
@@ -98,7 +98,7 @@ impl<V> Stacks<V> {
         Self {
             stacks: (0..count).map(|_| empty()).collect(),
             order,
-            congested: AtomicUsize::new(0),
+            congested: AtomicBool::new(false),
         }
     }
 
@@ -159,7 +159,7 @@ impl<V> Stacks<V> {
 
     #[inline(always)]
     fn is_congested(&self) -> bool {
-        self.congested.load(Ordering::Relaxed) != 0
+        self.congested.load(Ordering::Relaxed)
     }
 
     #[inline(always)]
@@ -197,7 +197,7 @@ impl<V> Stacks<V> {
                 return found;
             }
         }
-        self.congested.store(1, Ordering::Relaxed);
+        self.congested.store(true, Ordering::Relaxed);
         None
     }
 
@@ -219,7 +219,7 @@ impl<V> Stacks<V> {
         for stack in &self.stacks {
             stack.with(|stack| stack.gated = up);
         }
-        self.congested.store(usize::from(up), Ordering::Relaxed);
+        self.congested.store(up, Ordering::Relaxed);
     }
 
     /// From now on, what these limits forbid is not put back. Under the queue's lock.
