@@ -153,11 +153,11 @@ impl Openings {
         (retry_in, forgotten.map(|failure| failure.cause))
     }
 
-    /// A value that was just opened has failed its first check: the next is not opened at once, or a caller
-    /// would open and close values as fast as that goes.
-    pub(crate) fn rest(&mut self, now: Option<Instant>) {
-        if let (Pause::None, Some(now)) = (self.pause, now) {
-            self.pause = Pause::Until(now + LEAST_PAUSE);
+    /// A value that was opened then has failed its first check: the next is not opened at once after it, or a
+    /// caller would open and close values as fast as that goes.
+    pub(crate) fn rest_after(&mut self, opened_at: Instant) {
+        if self.pause == Pause::None {
+            self.pause = Pause::Until(opened_at + LEAST_PAUSE);
         }
     }
 

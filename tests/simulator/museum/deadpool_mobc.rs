@@ -105,8 +105,7 @@ fn deadpool_a_hook_that_hangs_ends_at_its_timeout() {
     for (hook, served_at) in [
         // The opening has failed, and is tried again.
         (Hook::AfterOpen, SECOND + MS),
-        // Of a value that was never used: the next opening is paced.
-        (Hook::BeforeAcquire, SECOND + 100 * MS),
+        (Hook::BeforeAcquire, SECOND),
         (Hook::AfterRelease, SECOND),
         (Hook::BeforeClose, SECOND),
     ] {

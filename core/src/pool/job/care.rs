@@ -186,12 +186,11 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         let shared = &self.shared;
         let failed = matches!(why, Why::CheckFailed | Why::HookFailed);
         let is_new = slot.uses == 0 && matches!(self.occasion, Occasion::Lend { .. });
-        let now = shared.now();
         let mut wakes = Wakes::default();
         shared.queue.with(|queue| {
             queue.checking -= 1;
             if failed && is_new {
-                queue.openings.rest(now);
+                queue.openings.rest_after(slot.opened_at);
             }
             shared.bury_slot(queue, slot, why);
             shared.poke(queue, &mut wakes);
