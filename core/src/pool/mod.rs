@@ -143,8 +143,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
-    /// let (pool, _runner) = Pool::builder(Db).timings(true).build_with_runner(Virtual::default())?;
     /// # block_on(async {
+    /// let (pool, _runner) = Pool::builder(Db).timings(true).build_with_runner(Virtual::default())?;
     /// drop(pool.acquire().await?);
     /// assert_eq!(pool.timings().unwrap().used.count(), 1);
     /// # Ok::<(), BoxError>(())
