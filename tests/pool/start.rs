@@ -201,7 +201,9 @@ async fn b01_stop_during_the_pause_of_a_start_cancels_it<W: PoolWorld>(world: W)
         let day = std::time::Duration::from_secs(24 * 3600);
         let slow = tenure_core::Backoff::constant(day).cap(day);
         let slow = slow.jitter(tenure_core::Jitter::None);
-        pool.min_size(1).retry(Retry::new(slow))
+        // The Runner is not to fail before the start, which begins afresh.
+        let pool = pool.start(Start::Lazily).min_size(1);
+        pool.retry(Retry::new(slow))
     });
     let mut start = Box::pin(pool.start());
     while control.begun(Hook::Open) == 0 || pool.status().opening > 0 {
