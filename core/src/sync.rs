@@ -153,6 +153,21 @@ mod with_alloc {
     #[cfg(not(tenure_loom))]
     pub(crate) use core::sync::atomic::AtomicUsize;
 
+    /// Keeps what one thread writes out of the cache lines of what others read: two lines, since they
+    /// are fetched in pairs. A platform without threads has no use for that, and no memory.
+    #[derive(Debug)]
+    #[cfg_attr(feature = "std", repr(align(128)))]
+    pub(crate) struct CachePadded<T>(pub(crate) T);
+
+    impl<T> core::ops::Deref for CachePadded<T> {
+        type Target = T;
+
+        #[inline(always)]
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
     /// A name: with the `alloc` feature it may be built at run time, without it is a literal.
     ///
     /// Take `impl Into<Text>`: a `&'static str` serves in both cases, a `String` with `alloc`.

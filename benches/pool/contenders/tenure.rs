@@ -4,7 +4,7 @@ use std::future::Future;
 use tenure::{AcquireError, Lease, OwnedLease, Pool, Resource};
 use tenure_tokio::{Sleep, Tokio};
 
-use super::{Contender, IDLE_TIMEOUT, Numbers, Role, Settings};
+use super::{Contender, IDLE_TIMEOUT, MAX_LIFETIME, Numbers, Role, Settings};
 
 pub(crate) struct Tenure(Pool<Numbers, Tokio>);
 
@@ -17,11 +17,11 @@ impl Contender for Tenure {
     type TakenOwned = Result<OwnedLease<Numbers, Tokio>, AcquireError>;
 
     async fn build(settings: Settings) -> Self {
-        // `MAX_LIFETIME` belongs here as soon as there is such a setting.
         let pool = Pool::builder(Numbers)
             .min_size(if settings.is_full { settings.size } else { 0 })
             .max_size(settings.size)
             .idle_timeout(IDLE_TIMEOUT)
+            .max_lifetime(MAX_LIFETIME)
             .acquire_timeout(settings.acquire_timeout)
             .build(Tokio::current())
             .expect("the settings are valid");

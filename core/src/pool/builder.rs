@@ -21,7 +21,7 @@ use crate::retry::Retry;
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::signal::Signal;
 use crate::start::Start;
-use crate::sync::{Arc, AtomicUsize, Lock};
+use crate::sync::{Arc, AtomicUsize, CachePadded, Lock};
 
 /// How a [`Pool`] is to be: its size, its times, its retries. Made by [`Pool::builder`].
 ///
@@ -284,7 +284,13 @@ impl<R: LocalResource> PoolBuilder<R> {
             || self.sink.is_some();
         let shared = Arc::new(Shared {
             stacks: Stacks::new(config.max_size, config.idle_order, limits),
-            queue: Lock::new(Queue::new(openings, warm, config.max_size, limits, quota)),
+            queue: CachePadded(Lock::new(Queue::new(
+                openings,
+                warm,
+                config.max_size,
+                limits,
+                quota,
+            ))),
             loans: keeps_loans.then(|| Lock::new(Loans::default())),
             timings: config.timings.then(|| Lock::new(Timings::default())),
             random: Lock::new(Random::seeded(seed)),

@@ -187,7 +187,6 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             shared.stacks.set_limits(queue.limits);
             let mut idle = shared.stacks.take_all();
             // What the first who waits has got of several is in nobody's use either.
-            queue.handed -= queue.gathered.len();
             queue.waiters.first_lost(queue.gathered.len() as u32);
             idle.append(&mut queue.gathered);
             shared.bury_each(queue, idle, Why::Evicted);

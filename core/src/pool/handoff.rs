@@ -19,13 +19,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Takes back a lent value that is good.
     #[inline]
     pub(crate) fn release(&self, slot: Slot<R::Value>) {
-        if let Err(slot) = self.stacks.put_back(slot) {
-            self.release_through_queue(slot);
+        if let Err(mut slot) = self.stacks.put_back(slot) {
+            slot.loan_ended();
+            self.return_unused(slot);
         }
     }
 
+    /// Takes back a value that was taken and not lent.
     #[cold]
-    fn release_through_queue(&self, slot: Slot<R::Value>) {
+    pub(crate) fn return_unused(&self, slot: Slot<R::Value>) {
         let mut wakes = Wakes::default();
         self.queue.with(|queue| {
             queue.lent -= 1;
@@ -36,7 +38,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     /// Takes back a lent value to which something has to be done before it is lent again.
-    pub(crate) fn release_into_care(&self, slot: Slot<R::Value>) {
+    pub(crate) fn release_into_care(&self, mut slot: Slot<R::Value>) {
+        slot.loan_ended();
         let mut wakes = Wakes::default();
         self.queue.with(|queue| {
             queue.lent -= 1;
@@ -69,19 +72,19 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         self.hand_over(queue, slot, wakes, Stacks::add_last);
     }
 
-    /// The same for values that had been handed to somebody who has not come for them.
-    pub(crate) fn give_each_handed(
+    /// The same for several values.
+    pub(crate) fn give_each(
         &self,
         queue: &mut Queue<R::Value>,
         slots: impl IntoIterator<Item = Slot<R::Value>>,
         wakes: &mut Wakes,
     ) {
         for slot in slots {
-            queue.handed -= 1;
             self.give(queue, slot, wakes);
         }
     }
 
+    #[inline(always)]
     fn hand_over(
         &self,
         queue: &mut Queue<R::Value>,
@@ -109,23 +112,21 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             Some(1) if queue.gathered.is_empty() => self.answer(queue, Handed::One(slot), wakes),
             Some(missing) => {
                 queue.gathered.push(slot);
-                queue.handed += 1;
                 if missing > 1 {
                     queue.waiters.first_got_one();
                     return;
                 }
                 let gathered = core::mem::take(&mut queue.gathered);
-                queue.handed -= gathered.len();
                 self.answer(queue, Handed::Many(gathered), wakes);
             }
         }
     }
 
+    #[inline(always)]
     fn answer(&self, queue: &mut Queue<R::Value>, handed: Handed<R::Value>, wakes: &mut Wakes) {
-        let values = handed.len();
+        queue.lent += handed.len() as i64;
         match queue.waiters.answer_first(Ok(handed)) {
             Ok(waker) => {
-                queue.handed += values;
                 wakes.push(waker);
                 self.settle_gates(queue);
             }
@@ -181,12 +182,6 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         }
     }
 
-    /// Takes note that a waiter has taken what it was handed.
-    pub(crate) fn handed_taken(&self, queue: &mut Queue<R::Value>, handed: &Handed<R::Value>) {
-        queue.handed -= handed.len();
-        queue.lent += handed.len() as i64;
-    }
-
     /// A waiter leaves before it took its answer: what it had been handed goes to the next.
     pub(crate) fn leave(&self, place: Place) {
         let mut wakes = Wakes::default();
@@ -197,13 +192,16 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 was_first,
             } = queue.waiters.leave(place);
             wakes.drop_waker(waker);
-            let (handed, refused) = match answer {
-                Some(Ok(handed)) => (handed.into_slots(), None),
+            let (left, refused) = match answer {
+                Some(Ok(handed)) => {
+                    queue.lent -= handed.len() as i64;
+                    (handed.into_slots(), None)
+                }
                 Some(Err(error)) => (Vec::new(), Some(error)),
                 None if was_first => (core::mem::take(&mut queue.gathered), None),
                 None => (Vec::new(), None),
             };
-            self.give_each_handed(queue, handed, &mut wakes);
+            self.give_each(queue, left, &mut wakes);
             self.settle_gates(queue);
             self.poke(queue, &mut wakes);
             refused
@@ -224,7 +222,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             wakes.push(waker);
         }
         self.settle_gates(queue);
-        self.give_each_handed(queue, gathered, wakes);
+        self.give_each(queue, gathered, wakes);
     }
 
     /// Takes a lent value out of service, to be closed.

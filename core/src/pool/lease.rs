@@ -99,8 +99,7 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> 
     }
 
     #[inline(always)]
-    fn new(pool: P, mut slot: Slot<R::Value>, taken_at: &'static Location<'static>) -> Self {
-        slot.uses = slot.uses.saturating_add(1);
+    fn new(pool: P, slot: Slot<R::Value>, taken_at: &'static Location<'static>) -> Self {
         let ticket = pool.loan_begins(taken_at);
         Self {
             pool,
@@ -158,7 +157,6 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<
         let Some(mut slot) = self.take() else {
             return;
         };
-        slot.idle_since = Slot::<R::Value>::FRESH;
         let pool = &self.pool;
         let broken = sync::contain(|| pool.resource.is_broken(&mut slot.value));
         let broken = broken.unwrap_or_else(|message| {
@@ -187,9 +185,8 @@ impl<'p, R: LocalResource, C: Clock> Lease<'p, R, C> {
 
     /// Takes the value out of a lease that has not been handed to its user yet.
     pub(super) fn into_slot(mut self) -> Option<Slot<R::Value>> {
-        let mut slot = self.0.slot.take()?;
+        let slot = self.0.slot.take()?;
         self.0.pool.loan_withdrawn(self.0.ticket);
-        slot.uses -= 1;
         Some(slot)
     }
 }
@@ -276,7 +273,7 @@ macro_rules! lease {
             /// ```
             #[must_use]
             pub fn uses(&self) -> u32 {
-                self.0.slot().uses
+                self.0.slot().uses.saturating_add(1)
             }
 
             /// Takes the value out of the pool for good. Nothing closes it but you, and its slot is

@@ -5,18 +5,28 @@ use core::task::Waker;
 
 /// A queue of waiters, each of whom gets one answer.
 ///
-/// A doubly linked list in a slab: joining, leaving from the middle and being served cost the same
-/// however many wait, and nothing is allocated once the slab has grown.
+/// A linked list in a slab: joining, leaving and being served cost the same however many wait, and nothing
+/// is allocated once the slab has grown. Links lead one way only, so that serving the first touches no other
+/// entry, which another thread may have written last. Who leaves from the middle therefore stays linked as a
+/// gap. Once there are more gaps than waiters, all of them are closed.
+///
+/// In this order: what each hand-over writes comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct WaitQueue<A> {
     entries: Vec<Entry<A>>,
-    free: Option<u32>,
-    first: Option<u32>,
-    last: Option<u32>,
-    waiting: usize,
     /// How many values they still want in all.
     wanted: usize,
+    waiting: u32,
+    /// Of those who wait, never a gap.
+    first: u32,
+    last: u32,
+    free: u32,
+    gaps: u32,
 }
+
+/// Where a link leads that leads nowhere.
+const NOBODY: u32 = u32::MAX;
 
 /// A waiter's place. It is given up by taking the answer or by leaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +42,9 @@ pub(crate) enum End {
 
 #[derive(Debug)]
 enum Entry<A> {
-    Free { next: Option<u32> },
+    Free { next: u32 },
     Waiting(Waiter),
+    Gap { next: u32 },
     Answered(A),
 }
 
@@ -41,8 +52,7 @@ enum Entry<A> {
 struct Waiter {
     /// Absent between a wake and the next poll.
     waker: Option<Waker>,
-    previous: Option<u32>,
-    next: Option<u32>,
+    next: u32,
     /// How many values it waits for.
     missing: u32,
     /// Whether this waiter already drives a piece of work.
@@ -72,17 +82,18 @@ impl<A> WaitQueue<A> {
     pub(crate) const fn new() -> Self {
         Self {
             entries: Vec::new(),
-            free: None,
-            first: None,
-            last: None,
-            waiting: 0,
             wanted: 0,
+            waiting: 0,
+            first: NOBODY,
+            last: NOBODY,
+            free: NOBODY,
+            gaps: 0,
         }
     }
 
     /// How many wait for an answer.
     pub(crate) const fn waiting(&self) -> usize {
-        self.waiting
+        self.waiting as usize
     }
 
     /// How many values they want in all.
@@ -91,24 +102,26 @@ impl<A> WaitQueue<A> {
     }
 
     pub(crate) fn join(&mut self, waker: Option<Waker>, missing: u32, end: End) -> Place {
-        let (previous, next) = match end {
-            End::Front => (None, self.first),
-            End::Back => (self.last, None),
+        let next = match end {
+            End::Front => self.first,
+            End::Back => NOBODY,
         };
         let index = self.store(Entry::Waiting(Waiter {
             waker,
-            previous,
             next,
             missing,
             busy: false,
         }));
-        match previous {
-            Some(previous) => self.waiter(previous).next = Some(index),
-            None => self.first = Some(index),
-        }
-        match next {
-            Some(next) => self.waiter(next).previous = Some(index),
-            None => self.last = Some(index),
+        if self.last == NOBODY {
+            (self.first, self.last) = (index, index);
+        } else {
+            match end {
+                End::Front => self.first = index,
+                End::Back => {
+                    *self.link(self.last) = index;
+                    self.last = index;
+                }
+            }
         }
         self.waiting += 1;
         self.wanted += missing as usize;
@@ -116,37 +129,45 @@ impl<A> WaitQueue<A> {
     }
 
     /// How many values the first who waits still wants, if anybody waits.
+    #[inline]
     pub(crate) fn first_missing(&mut self) -> Option<u32> {
-        self.first.map(|first| self.waiter(first).missing)
+        Some(self.first_waiter()?.missing)
     }
 
     /// The first who waits has got one of the values that it wants, and not the last.
     pub(crate) fn first_got_one(&mut self) {
-        if let Some(first) = self.first {
-            self.waiter(first).missing -= 1;
+        if let Some(first) = self.first_waiter() {
+            first.missing -= 1;
             self.wanted -= 1;
         }
     }
 
     /// What the first who waits had got goes to somebody else.
     pub(crate) fn first_lost(&mut self, values: u32) {
-        if let Some(first) = self.first {
-            self.waiter(first).missing += values;
+        if let Some(first) = self.first_waiter() {
+            first.missing += values;
             self.wanted += values as usize;
         }
     }
 
     /// Answers the first who waits, and hands out its waker; or the answer, if nobody waits.
+    #[inline(always)]
     pub(crate) fn answer_first(&mut self, answer: A) -> Result<Option<Waker>, A> {
-        let Some(first) = self.first else {
+        if self.first == NOBODY {
             return Err(answer);
+        }
+        let answered = Entry::Answered(answer);
+        let entry = core::mem::replace(&mut self.entries[self.first as usize], answered);
+        let Entry::Waiting(waiter) = entry else {
+            unreachable!("the first is one who waits")
         };
-        let waker = self.unlink(first).waker;
-        self.entries[first as usize] = Entry::Answered(answer);
-        Ok(waker)
+        self.first = waiter.next;
+        self.one_less(waiter.missing);
+        Ok(waiter.waker)
     }
 
     /// Looks for the answer, and gives up the place if it is there.
+    #[inline(always)]
     pub(crate) fn look(&mut self, place: Place, waker: &Waker) -> Look<A> {
         match &self.entries[place.0 as usize] {
             Entry::Answered(_) => match self.release(place) {
@@ -171,17 +192,30 @@ impl<A> WaitQueue<A> {
 
     /// Leaves the queue, with the answer if one had come, and with the waker if not.
     pub(crate) fn leave(&mut self, place: Place) -> Left<A> {
-        let was_first = self.first == Some(place.0);
-        let mut waker = None;
-        if matches!(self.entries[place.0 as usize], Entry::Waiting(_)) {
-            waker = self.unlink(place.0).waker;
-        }
-        let answer = self.release(place);
-        Left {
-            answer,
-            waker,
+        let was_first = self.first == place.0;
+        let mut left = Left {
+            answer: None,
+            waker: None,
             was_first,
+        };
+        if let Entry::Waiting(waiter) = &mut self.entries[place.0 as usize] {
+            left.waker = waiter.waker.take();
+            let (next, missing) = (waiter.next, waiter.missing);
+            if was_first {
+                self.first = next;
+                self.release(place);
+            } else {
+                self.entries[place.0 as usize] = Entry::Gap { next };
+                self.gaps += 1;
+            }
+            self.one_less(missing);
+            if self.gaps > self.waiting {
+                self.close_gaps();
+            }
+        } else {
+            left.answer = self.release(place);
         }
+        left
     }
 
     /// Says whether the waiter drives a piece of work.
@@ -195,71 +229,153 @@ impl<A> WaitQueue<A> {
     pub(crate) fn wake_idlers(&mut self, count: usize, mut wake: impl FnMut(Option<Waker>)) {
         let mut next = self.first;
         let mut left = count;
-        while let (Some(index), true) = (next, left > 0) {
-            let waiter = self.waiter(index);
-            next = waiter.next;
-            if !waiter.busy {
-                left -= 1;
-                wake(waiter.waker.take());
+        while next != NOBODY && left > 0 {
+            if let Entry::Waiting(waiter) = &mut self.entries[next as usize] {
+                if !waiter.busy {
+                    left -= 1;
+                    wake(waiter.waker.take());
+                }
             }
+            next = *self.link(next);
         }
     }
 
+    #[inline(always)]
     fn store(&mut self, entry: Entry<A>) -> u32 {
-        match self.free {
-            Some(index) => {
-                let slot = &mut self.entries[index as usize];
-                let Entry::Free { next } = *slot else {
-                    unreachable!("the free list holds free entries")
-                };
-                self.free = next;
-                *slot = entry;
-                index
-            }
-            None => {
-                self.entries.push(entry);
-                (self.entries.len() - 1) as u32
-            }
+        if self.free == NOBODY {
+            self.entries.push(entry);
+            return (self.entries.len() - 1) as u32;
         }
+        let index = self.free;
+        let slot = &mut self.entries[index as usize];
+        let Entry::Free { next } = *slot else {
+            unreachable!("the free list holds free entries")
+        };
+        self.free = next;
+        *slot = entry;
+        index
     }
 
     /// Frees the entry, and hands out its answer if it has one.
+    #[inline(always)]
     fn release(&mut self, place: Place) -> Option<A> {
-        let freed = Entry::Free {
-            next: self.free.replace(place.0),
-        };
+        let freed = Entry::Free { next: self.free };
+        self.free = place.0;
         match core::mem::replace(&mut self.entries[place.0 as usize], freed) {
             Entry::Answered(answer) => Some(answer),
             _ => None,
         }
     }
 
-    /// Takes a waiter out of the list. Its entry is left for the caller to fill.
-    fn unlink(&mut self, index: u32) -> Waiter {
-        let entry = core::mem::replace(
-            &mut self.entries[index as usize],
-            Entry::Free { next: None },
-        );
-        let Entry::Waiting(waiter) = entry else {
-            unreachable!("only waiters are linked")
-        };
-        match waiter.previous {
-            Some(previous) => self.waiter(previous).next = waiter.next,
-            None => self.first = waiter.next,
-        }
-        match waiter.next {
-            Some(next) => self.waiter(next).previous = waiter.previous,
-            None => self.last = waiter.previous,
-        }
+    /// One who waited for so much does not any more.
+    #[inline(always)]
+    fn one_less(&mut self, missing: u32) {
         self.waiting -= 1;
-        self.wanted -= waiter.missing as usize;
-        waiter
+        self.wanted -= missing as usize;
+        if self.gaps > 0 {
+            self.close_gaps_in_front();
+        }
+        if self.first == NOBODY {
+            self.last = NOBODY;
+        }
     }
 
-    fn waiter(&mut self, index: u32) -> &mut Waiter {
+    fn close_gaps_in_front(&mut self) {
+        while let Some(Entry::Gap { next }) = self.entries.get(self.first as usize) {
+            let gap = core::mem::replace(&mut self.first, *next);
+            self.release(Place(gap));
+            self.gaps -= 1;
+        }
+    }
+
+    fn close_gaps(&mut self) {
+        let mut last = self.first;
+        while last != NOBODY {
+            let next = *self.link(last);
+            match self.entries.get(next as usize) {
+                Some(Entry::Gap { next: behind }) => {
+                    *self.link(last) = *behind;
+                    self.release(Place(next));
+                }
+                _ => {
+                    self.last = last;
+                    last = next;
+                }
+            }
+        }
+        self.gaps = 0;
+    }
+
+    fn first_waiter(&mut self) -> Option<&mut Waiter> {
+        match self.entries.get_mut(self.first as usize) {
+            Some(Entry::Waiting(waiter)) => Some(waiter),
+            _ => None,
+        }
+    }
+
+    /// Who comes after one that is linked.
+    #[inline(always)]
+    fn link(&mut self, index: u32) -> &mut u32 {
         match &mut self.entries[index as usize] {
-            Entry::Waiting(waiter) => waiter,
-            _ => unreachable!("only waiters are linked"),
+            Entry::Waiting(Waiter { next, .. }) | Entry::Gap { next } => next,
+            _ => unreachable!("only waiters and gaps are linked"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::VecDeque;
+
+    use super::*;
+    use crate::random::Random;
+
+    /// Against the plainest of queues: a list of tickets, each with its place.
+    #[test]
+    fn whoever_leaves_or_is_served_the_others_keep_their_order() {
+        for seed in 0..300 {
+            let mut random = Random::seeded(seed);
+            let mut below = |n: usize| random.next_u64() as usize % n;
+            let mut queue = WaitQueue::new();
+            let mut waiting: VecDeque<(u32, Place)> = VecDeque::new();
+            let mut answered = Vec::new();
+            let mut most = 0;
+            for ticket in 0..400 {
+                // Some seeds let the queue grow, some keep it short.
+                match below(5 + seed as usize % 3) {
+                    0 => {
+                        if let Some((first, place)) = waiting.pop_front() {
+                            assert_eq!(queue.first_missing(), Some(first));
+                            assert!(queue.answer_first(first).is_ok());
+                            answered.push((first, place));
+                        } else {
+                            assert!(queue.answer_first(ticket).is_err());
+                        }
+                    }
+                    1 if !answered.is_empty() => {
+                        let (ticket, place) = answered.swap_remove(below(answered.len()));
+                        assert_eq!(queue.leave(place).answer, Some(ticket));
+                    }
+                    2 | 3 if !waiting.is_empty() => {
+                        let index = below(waiting.len());
+                        let place = waiting.remove(index).expect("it is one of them").1;
+                        let left = queue.leave(place);
+                        assert_eq!((left.answer, left.was_first), (None, index == 0));
+                    }
+                    4 => waiting.push_front((ticket, queue.join(None, ticket, End::Front))),
+                    _ => waiting.push_back((ticket, queue.join(None, ticket, End::Back))),
+                }
+                assert_eq!(queue.waiting(), waiting.len());
+                let wanted: u32 = waiting.iter().map(|(missing, _)| missing).sum();
+                assert_eq!(queue.wanted(), wanted as usize);
+                most = most.max(waiting.len() + answered.len());
+                assert!(queue.entries.len() <= 2 * most);
+            }
+            for (ticket, _) in waiting {
+                assert_eq!(queue.first_missing(), Some(ticket));
+                assert!(queue.answer_first(ticket).is_ok());
+            }
+            assert_eq!(queue.first_missing(), None);
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::signal::Signal;
-use crate::sync::{Arc, AtomicUsize, Lock};
+use crate::sync::{Arc, AtomicUsize, CachePadded, Lock};
 use crate::work::{Attachment, Wakes};
 
 /// The pool itself.
@@ -35,7 +35,7 @@ pub(crate) struct Shared<R: LocalResource, C: Clock> {
     pub(crate) config: Config,
     pub(crate) reporter: Reporter,
     pub(crate) stacks: Stacks<R::Value>,
-    pub(crate) queue: Lock<Queue<R::Value>>,
+    pub(crate) queue: CachePadded<Lock<Queue<R::Value>>>,
     pub(crate) random: Lock<Random>,
     /// Who holds what, where somebody wants to know.
     pub(crate) loans: Option<Lock<Loans>>,
@@ -59,7 +59,14 @@ pub(crate) enum Handed<V> {
 pub(crate) type Answer<V> = Result<Handed<V>, Box<AcquireError>>;
 
 /// All that the queue's lock guards.
+///
+/// In this order: what a hand-over writes comes first, beside the lock, so that a thread that takes its turn
+/// after another fetches as little of it as can be.
+#[repr(C)]
 pub(crate) struct Queue<V> {
+    /// Leases given out through the queue, taken by their waiters or not, less those that came back
+    /// through it.
+    pub(crate) lent: i64,
     pub(crate) waiters: WaitQueue<Answer<V>>,
     /// What the first who waits has got so far, if it wants several.
     pub(crate) gathered: Vec<Slot<V>>,
@@ -83,10 +90,6 @@ pub(crate) struct Queue<V> {
     pub(crate) warm: bool,
     /// How many tasks await a start, and so drive openings.
     pub(crate) starters: usize,
-    /// Values in the cells of waiters who have not taken them yet, and those gathered.
-    pub(crate) handed: usize,
-    /// Leases given out through the queue, less those that came back through it.
-    pub(crate) lent: i64,
     /// Values that came back and wait for what is done after a release.
     pub(crate) returned: VecDeque<Slot<V>>,
     /// Values under a check or a hook.
@@ -125,6 +128,7 @@ impl<V> Queue<V> {
         quota: Option<Arc<Quota>>,
     ) -> Self {
         Self {
+            lent: 0,
             waiters: WaitQueue::new(),
             gathered: Vec::new(),
             gated: false,
@@ -141,8 +145,6 @@ impl<V> Queue<V> {
             openings,
             warm,
             starters: 0,
-            handed: 0,
-            lent: 0,
             returned: VecDeque::new(),
             checking: 0,
             graveyard: VecDeque::new(),
@@ -233,7 +235,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 let pool = self.reporter.name.clone();
                 return Err(Box::new(AcquireError::Closed { pool }));
             }
-            queue.warm = true;
+            if !queue.warm {
+                queue.warm = true;
+            }
             let mut missing = wanted;
             if queue.waiters.waiting() == 0 && !queue.suspended {
                 while let Some(slot) = self.take_with_nobody_waiting(queue) {
@@ -249,7 +253,6 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                         return Ok(Entry::Taken(Handed::Many(gathered)));
                     }
                 }
-                queue.handed += queue.gathered.len();
             } else if end == End::Back && self.is_full(queue) {
                 return Err(Box::new(AcquireError::QueueFull {
                     pool: self.reporter.name.clone(),
@@ -297,7 +300,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let gathered = core::mem::take(&mut queue.gathered);
         queue.waiters.first_lost(gathered.len() as u32);
         let place = queue.waiters.join(waker, missing, end);
-        self.give_each_handed(queue, gathered, wakes);
+        self.give_each(queue, gathered, wakes);
         place
     }
 
@@ -360,7 +363,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     pub(crate) fn audit_under_lock(&self, queue: &Queue<R::Value>) -> Audit {
         let (idle, lent) = self.stacks.count();
-        let in_use = lent + queue.lent + queue.handed as i64;
+        let in_use = lent + queue.lent + queue.gathered.len() as i64;
         Audit {
             idle: idle as u64,
             // A value that is lost would make this negative one day: show it, do not wrap.

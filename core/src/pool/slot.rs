@@ -6,37 +6,46 @@ use crate::Instant;
 
 /// A value and its ages.
 ///
-/// No clock is read when a value comes back, since a reading costs as much as a whole acquire. A
-/// value that was just used carries [`Slot::FRESH`]; the next sweep of the Runner writes the time
-/// there. A value thus counts as idle from the first sweep after its last use, never earlier.
+/// No clock is read when a value comes back, since a reading costs as much as a whole acquire: the next
+/// sweep of the Runner notes the time. A value thus counts as idle from the first sweep after its last
+/// use, never earlier.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) value: V,
     pub(crate) opened_at: Instant,
+    /// When a sweep first saw it idle since its last use, if one did.
     pub(crate) idle_since: Instant,
     pub(crate) check_at: Instant,
-    /// How many times it was lent.
+    /// How many loans of it have ended.
     pub(crate) uses: u32,
     /// Of which generation of the pool it is. Only equality counts, so it may come round.
     pub(crate) generation: u16,
     /// By how much its life is shorter than the longest: a drawn part of the spread.
-    pub(crate) lottery: u16,
+    pub(crate) lottery: u8,
+    /// Whether a sweep has seen it since its last use. A `bool` also leaves room for the tags of all the
+    /// enums that hold a slot, so that they are no larger than it is.
+    pub(crate) seen_idle: u8,
 }
 
 impl<V> Slot<V> {
-    /// Stands in `idle_since` of a value that no sweep has seen since it was used.
-    pub(crate) const FRESH: Instant = Instant::MAX;
-
     pub(crate) const fn new(value: V, birth: Birth) -> Self {
         Self {
             value,
             opened_at: birth.at,
-            idle_since: Self::FRESH,
+            idle_since: Instant::EPOCH,
             check_at: Instant::MAX,
             uses: 0,
             generation: birth.generation,
             lottery: birth.lottery,
+            seen_idle: 0,
         }
+    }
+
+    /// A loan of it has ended.
+    #[inline(always)]
+    pub(crate) const fn loan_ended(&mut self) {
+        self.uses = self.uses.saturating_add(1);
+        self.seen_idle = 0;
     }
 }
 
@@ -45,7 +54,7 @@ impl<V> Slot<V> {
 pub(crate) struct Birth {
     pub(crate) at: Instant,
     pub(crate) generation: u16,
-    pub(crate) lottery: u16,
+    pub(crate) lottery: u8,
 }
 
 /// What makes a value not fit to be used again, as far as a look at it shows. Each stack has a copy,
@@ -75,7 +84,7 @@ impl Lifetime {
     /// When the life of this value ends.
     pub(crate) fn ends_at<V>(self, slot: &Slot<V>) -> Instant {
         let spread = crate::time::nanos(self.longest / SPREAD_PARTS);
-        let early = (u128::from(spread) * u128::from(slot.lottery)) >> u16::BITS;
+        let early = (u128::from(spread) * u128::from(slot.lottery)) >> u8::BITS;
         slot.opened_at + (self.longest - Duration::from_nanos(early as u64))
     }
 }
@@ -110,6 +119,12 @@ impl Limits {
         slot.generation == self.generation
             && slot.uses < self.max_uses
             && (slot.opened_at >= self.young_after || self.is_young(slot))
+    }
+
+    /// The same for the end of a loan, before it is counted.
+    #[inline]
+    pub(crate) fn allow_after_loan<V>(&self, slot: &Slot<V>) -> bool {
+        slot.uses < self.max_uses.saturating_sub(1) && self.allow(slot)
     }
 
     #[cold]

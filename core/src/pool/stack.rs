@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::slot::{Limits, Slot};
-use crate::sync::{self, Lock};
+use crate::sync::{self, CachePadded, Lock};
 
 /// The idle values, spread over a few stacks so that threads do not meet at one lock.
 ///
@@ -19,7 +19,7 @@ use crate::sync::{self, Lock};
 /// - the queue's lock comes before any stack's.
 #[derive(Debug)]
 pub(crate) struct Stacks<V> {
-    stacks: Box<[Lock<Stack<V>>]>,
+    stacks: Box<[CachePadded<Lock<Stack<V>>>]>,
     order: IdleOrder,
     /// Whether the gates are up, as far as can be seen without a lock. Only a hint: whoever goes to the queue
     /// for it finds there what is so, and so does whoever does not. So it need not be modelled.
@@ -88,12 +88,12 @@ impl<V> Stacks<V> {
             IdleOrder::OldestFirst => 1,
         };
         let empty = || {
-            Lock::new(Stack {
+            CachePadded(Lock::new(Stack {
                 gated: false,
                 lent: 0,
                 idle: VecDeque::new(),
                 limits,
-            })
+            }))
         };
         Self {
             stacks: (0..count).map(|_| empty()).collect(),
@@ -141,18 +141,24 @@ impl<V> Stacks<V> {
         })
     }
 
-    /// Puts back a lent value, unless a gate sends it to the queue, or it is not fit to be used again.
+    /// Puts back a lent value whose loan has ended, unless a gate sends it to the queue, or it is not fit to
+    /// be used again.
     #[inline]
     pub(crate) fn put_back(&self, slot: Slot<V>) -> Result<(), Slot<V>> {
         if self.is_congested() {
             return Err(slot);
         }
         self.stacks[self.home()].with(|stack| {
-            if stack.gated || !stack.limits.allow(&slot) {
+            if stack.gated || !stack.limits.allow_after_loan(&slot) {
                 return Err(slot);
             }
             stack.lent -= 1;
             stack.idle.push_back(slot);
+            // Where it lies. Written before, it would be copied while the write is still under way, and
+            // the processor would wait for that.
+            if let Some(slot) = stack.idle.back_mut() {
+                slot.loan_ended();
+            }
             Ok(())
         })
     }

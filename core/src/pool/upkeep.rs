@@ -75,7 +75,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             let mut spare = queue.in_service().saturating_sub(self.config.min_size);
             let mut checks = most_checks(queue.max_size).saturating_sub(queue.checking);
             let sorted_out = self.stacks.sort_out(|slot| {
-                if slot.idle_since == Slot::<R::Value>::FRESH {
+                if slot.seen_idle == 0 {
+                    slot.seen_idle = 1;
                     slot.idle_since = now;
                     slot.check_at = self.next_check(now);
                 }

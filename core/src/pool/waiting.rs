@@ -138,7 +138,9 @@ where
 {
     type Output = Result<T, AcquireError>;
 
-    #[inline]
+    // So that the lease is made where it is used. Handed out of a call it would be copied while it is still
+    // being written, and the processor would wait for that.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let waiter = this.waiter;
@@ -223,7 +225,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                                 now = shared.now();
                                 if self.is_over(now) {
                                     // A check without time would be cut off, and the value lost.
-                                    shared.release(slot);
+                                    shared.return_unused(slot);
                                     let error = self.time_is_over(now);
                                     return self.ends(Err(Box::new(error)));
                                 }
@@ -302,6 +304,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         self.deadline != Instant::MAX && now.is_some_and(|now| now >= self.deadline)
     }
 
+    #[inline(always)]
     fn ends(&mut self, answer: Answer<R::Value>) -> Poll<Answer<R::Value>> {
         self.stage = Stage::Over;
         if self.timed {
@@ -314,6 +317,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         Poll::Ready(answer)
     }
 
+    #[inline(always)]
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Answer<R::Value>> {
         let Some(place) = self.place else {
             return self.join(cx);
@@ -346,6 +350,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     }
 
     /// Clones the task's waker outside the lock, and looks once more when it stores it.
+    #[cold]
+    #[inline(never)]
     fn renew_waker(&mut self, place: Place, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
         let waker = cx.waker().clone();
         let stored = self
@@ -371,20 +377,19 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     }
 
     /// A waiter that leaves with its answer may have been woken to do work: somebody else must.
+    #[inline(always)]
     fn note_taken(
         &self,
         queue: &mut Queue<R::Value>,
         look: &Look<Answer<R::Value>>,
         wakes: &mut Wakes,
     ) {
-        if let Look::Answered(answer) = look {
-            if let Ok(handed) = answer {
-                self.shared.handed_taken(queue, handed);
-            }
+        if matches!(look, Look::Answered(_)) {
             self.shared.poke(queue, wakes);
         }
     }
 
+    #[inline(always)]
     fn answered(&mut self, answer: Answer<R::Value>) -> Poll<Answer<R::Value>> {
         self.place = None;
         Poll::Ready(answer)

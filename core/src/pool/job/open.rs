@@ -126,7 +126,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let birth = Birth {
             at: shared.now().unwrap_or_default(),
             generation: self.generation,
-            lottery: shared.random.with(|random| random.next_u64() as u16),
+            lottery: shared.random.with(|random| random.next_u64() as u8),
         };
         let mut wakes = Wakes::default();
         shared.queue.with(|queue| {
