@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use futures::poll;
+use smol::future::yield_now;
 use tenure_core::config::ConfigValue;
 use tenure_core::{Ending, Why};
 
@@ -19,6 +20,7 @@ on_every_backend! {
     b07_a_shrunk_pool_never_lends_more_than_its_new_maximum,
     b07_what_was_being_opened_when_the_pool_shrank_is_surplus,
     b07_a_shrunk_pool_grows_again,
+    b07_who_wants_more_than_a_shrunk_pool_may_hold_is_told_at_once,
     b07_a_size_that_makes_no_sense_changes_nothing,
 }
 
@@ -136,6 +138,33 @@ async fn b07_a_shrunk_pool_grows_again<W: PoolWorld>(world: W) {
     assert_eq!(pool.status().idle, 2, "none is too many any more");
     assert!(pool.acquire_many(2).await.is_ok());
     assert_eq!(control.begun(Hook::Open), 2);
+    world.ends_clean(&pool, &control).await;
+}
+
+async fn b07_who_wants_more_than_a_shrunk_pool_may_hold_is_told_at_once<W: PoolWorld>(world: W) {
+    let control = Control::default();
+    let pool = world.pool(&control, |pool| pool.max_size(4));
+    let held = pool.acquire().await.expect("a value");
+    let mut gathers = pin!(pool.acquire_many(4));
+    let mut one = pin!(pool.acquire());
+    let mut wants_three = pin!(pool.acquire_many(3));
+    let mut wants_two = pin!(pool.acquire_many(2));
+    while pool.status().in_use < 4 {
+        assert!(poll!(gathers.as_mut()).is_pending());
+        yield_now().await;
+    }
+    assert!(poll!(one.as_mut()).is_pending());
+    assert!(poll!(wants_three.as_mut()).is_pending());
+    assert!(poll!(wants_two.as_mut()).is_pending());
+    pool.resize(2).expect("a size that makes sense");
+    for (wanted, told) in [(4, gathers.await), (3, wants_three.await)] {
+        let error = told.expect_err("there will never be as many");
+        let expected = format!("has 2 values at most, not {wanted}");
+        assert!(error.to_string().ends_with(&expected), "{error}");
+    }
+    let one = one.await.expect("one of those that had been gathered");
+    drop((held, one));
+    assert_eq!(wants_two.await.expect("as many as there may be").len(), 2);
     world.ends_clean(&pool, &control).await;
 }
 

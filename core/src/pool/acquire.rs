@@ -184,14 +184,6 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         asked_at: &'static Location<'static>,
     ) -> Result<Vec<Lease<'_, R, C>>, AcquireError> {
         let shared = &self.shared;
-        let max_size = shared.queue.with(|queue| queue.max_size);
-        if values > max_size {
-            return Err(AcquireError::TooMany {
-                pool: shared.reporter.name.clone(),
-                wanted: values,
-                max_size,
-            });
-        }
         if values == 0 {
             return Ok(Vec::new());
         }
@@ -200,7 +192,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             .zip(within)
             .map_or(Instant::MAX, |(now, within)| now + within);
         let wish = Wish {
-            wanted: values as u32,
+            wanted: u32::try_from(values).unwrap_or(u32::MAX),
             end: End::Back,
             within,
             prepares: false,

@@ -68,7 +68,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     }
 
     /// Changes the maximum. Where it grows, those who wait get more values at once. Where it shrinks, idle
-    /// values are closed at once and the others as they come back; nobody is interrupted.
+    /// values are closed at once and the others as they come back; nobody who has a value is interrupted.
+    /// Whoever waits for [more](Pool::acquire_many) than there may be now is told so.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -103,6 +104,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
                 });
                 let idle = idle.into_iter().map(|((), slot)| slot).collect();
                 shared.bury_each(queue, idle, Why::Surplus);
+                shared.refuse_who_want_too_many(queue, wakes);
             }
             shared.poke(queue, wakes);
         });

@@ -34,7 +34,9 @@ pub enum AcquireError {
         waited: Duration,
         /// How long of that went by in checks and hooks, on values that then were no good.
         in_care: Duration,
-        /// Whether the caller's own task held every value there is, so that it waited for itself.
+        /// Whether the caller's own task held every value there is, so that it waited for itself. Known
+        /// where the backend can tell tasks apart and the pool keeps account of its loans: with an event
+        /// sink, with timings, where leaks are looked for, or where such a wait is refused.
         self_deadlock: bool,
         /// How the pool stood when the time was over.
         status: Box<Status>,

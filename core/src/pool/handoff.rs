@@ -225,6 +225,20 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         self.give_each(queue, gathered, wakes);
     }
 
+    /// Answers those who wait for more values than there may be.
+    pub(crate) fn refuse_who_want_too_many(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
+        let gathered = core::mem::take(&mut queue.gathered);
+        queue.waiters.first_lost(gathered.len() as u32);
+        let max_size = queue.max_size;
+        queue.waiters.answer_each(
+            |missing| missing as usize > max_size,
+            |missing| Err(self.too_many(missing, max_size)),
+            |waker| wakes.push(waker),
+        );
+        self.settle_gates(queue);
+        self.give_each(queue, gathered, wakes);
+    }
+
     /// Takes a lent value out of service, to be closed.
     pub(crate) fn bury(&self, slot: Slot<R::Value>, why: Why) {
         let mut wakes = Wakes::default();

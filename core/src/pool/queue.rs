@@ -166,6 +166,38 @@ impl<A> WaitQueue<A> {
         Ok(waiter.waker)
     }
 
+    /// Answers each who waits for so many values as `is_meant` says, and hands out their wakers.
+    pub(crate) fn answer_each(
+        &mut self,
+        is_meant: impl Fn(u32) -> bool,
+        answer: impl Fn(u32) -> A,
+        mut wake: impl FnMut(Option<Waker>),
+    ) {
+        self.close_gaps();
+        let (mut previous, mut index) = (NOBODY, self.first);
+        while index != NOBODY {
+            let next = *self.link(index);
+            let entry = &mut self.entries[index as usize];
+            match entry {
+                Entry::Waiting(waiter) if is_meant(waiter.missing) => {
+                    let missing = waiter.missing;
+                    wake(waiter.waker.take());
+                    *entry = Entry::Answered(answer(missing));
+                    match previous {
+                        NOBODY => self.first = next,
+                        previous => *self.link(previous) = next,
+                    }
+                    if next == NOBODY {
+                        self.last = previous;
+                    }
+                    self.one_less(missing);
+                }
+                _ => previous = index,
+            }
+            index = next;
+        }
+    }
+
     /// Looks for the answer, and gives up the place if it is there.
     #[inline(always)]
     pub(crate) fn look(&mut self, place: Place, waker: &Waker) -> Look<A> {
@@ -343,6 +375,12 @@ mod tests {
             for ticket in 0..400 {
                 // Some seeds let the queue grow, some keep it short.
                 match below(5 + seed as usize % 3) {
+                    _ if ticket % 50 == 49 => {
+                        queue.answer_each(|missing| missing % 3 == 0, |missing| missing, drop);
+                        let meant = |(missing, _): &(u32, Place)| missing % 3 == 0;
+                        answered.extend(waiting.iter().copied().filter(meant));
+                        waiting.retain(|one| !meant(one));
+                    }
                     0 => {
                         if let Some((first, place)) = waiting.pop_front() {
                             assert_eq!(queue.first_missing(), Some(first));

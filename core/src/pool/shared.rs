@@ -235,6 +235,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 let pool = self.reporter.name.clone();
                 return Err(Box::new(AcquireError::Closed { pool }));
             }
+            if wanted as usize > queue.max_size {
+                return Err(self.too_many(wanted, queue.max_size));
+            }
             if !queue.warm {
                 queue.warm = true;
             }
@@ -267,6 +270,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         });
         self.wake(wakes);
         entry
+    }
+
+    #[cold]
+    pub(crate) fn too_many(&self, wanted: u32, max_size: usize) -> Box<AcquireError> {
+        Box::new(AcquireError::TooMany {
+            pool: self.reporter.name.clone(),
+            wanted: wanted as usize,
+            max_size,
+        })
     }
 
     fn take_with_nobody_waiting(&self, queue: &mut Queue<R::Value>) -> Option<Slot<R::Value>> {
