@@ -132,6 +132,19 @@ pub enum EventKind<'a> {
         /// What went wrong on the way, if anything.
         error: Option<&'a Cause>,
     },
+    /// A finalizer that was deferred to the end of a scope ran, and succeeded.
+    Finalized,
+    /// A finalizer that was deferred to the end of a scope failed, panicked or took too long.
+    FinalizeFailed {
+        /// What it said.
+        error: &'a Cause,
+    },
+    /// A finalizer that was deferred to the end of a scope was dropped: nothing could run it, or not to its
+    /// end.
+    FinalizeDropped {
+        /// What its drop panicked with, if it did.
+        error: Option<&'a Cause>,
+    },
     /// A hook of the resource failed. What follows is told apart: a value that ends, a failed opening.
     HookFailed {
         /// The hook's name.
@@ -216,6 +229,12 @@ impl fmt::Display for Event<'_> {
                 error: Some(error),
             } => {
                 write!(f, "{ending} ({why}): {}", Told(error))
+            }
+            EventKind::Finalized => write!(f, "finalized"),
+            EventKind::FinalizeFailed { error } => write!(f, "finalizer failed: {}", Told(error)),
+            EventKind::FinalizeDropped { error: None } => write!(f, "finalizer dropped"),
+            EventKind::FinalizeDropped { error: Some(error) } => {
+                write!(f, "finalizer dropped: {}", Told(error))
             }
             EventKind::HookFailed { hook, error } => {
                 write!(f, "{hook} failed: {}", Told(error))

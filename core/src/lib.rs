@@ -7,6 +7,7 @@
 //!
 //! - [`Pool`] lends many interchangeable values, each to one task at a time.
 //! - [`Managed`] shares one value among all tasks.
+//! - [`scope()`] and [`with_resource`] close what was opened within them, on every way out.
 //! - [`retry()`] runs an operation again until it succeeds; [`with_timeout`] limits it.
 //! - [`Resource`] is what you write: how one value is opened, closed and checked.
 //!
@@ -57,6 +58,10 @@ mod holding {
     pub use crate::name::{Name, redact};
     pub use crate::pool::{AcquireError, Lease, OwnedLease, Pool};
     pub use crate::resource::{BoxError, LocalResource, Resource};
+    pub use crate::scope::{
+        Exit, LocalOpened, LocalScope, Opened, Scope, ScopeError, scope, scope_inline, scope_local,
+        with_resource, with_resource_inline, with_resource_local,
+    };
     pub use crate::start::Start;
 }
 #[cfg(feature = "alloc")]
@@ -86,6 +91,8 @@ mod opening;
 pub mod pool;
 #[cfg(feature = "alloc")]
 mod resource;
+#[cfg(feature = "alloc")]
+pub mod scope;
 #[cfg(feature = "alloc")]
 mod signal;
 #[cfg(feature = "alloc")]

@@ -39,10 +39,12 @@ impl Name {
             *number += 1;
             *number
         });
-        let path = core::any::type_name::<R>();
-        let plain = path.split('<').next().unwrap_or(path);
-        let short = plain.rsplit("::").next().unwrap_or(plain);
-        Self(Arc::from(format!("{short}-{number}").as_str()))
+        Self(Arc::from(format!("{}-{number}", type_name::<R>()).as_str()))
+    }
+
+    /// A name of something within what has this name.
+    pub(crate) fn within(&self, part: impl fmt::Display) -> Self {
+        Self(Arc::from(format!("{self}/{part}").as_str()))
     }
 
     /// The name as text.
@@ -67,6 +69,13 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
+}
+
+/// The last part of a type's name, without its parameters.
+pub(crate) fn type_name<R: ?Sized>() -> &'static str {
+    let path = core::any::type_name::<R>();
+    let plain = path.split('<').next().unwrap_or(path);
+    plain.rsplit("::").next().unwrap_or(plain)
 }
 
 /// Replaces whatever looks like `user:password@` by `***@`.

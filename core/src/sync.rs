@@ -25,8 +25,10 @@ mod modelled;
 
 #[cfg(feature = "std")]
 mod with_std {
+    use alloc::boxed::Box;
     use alloc::string::{String, ToString};
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use core::any::Any;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
     use std::sync::{Mutex, PoisonError};
 
     /// A lock that is held for the length of a closure, so never across an await.
@@ -51,15 +53,30 @@ mod with_std {
 
     /// Runs user code and hands back what it panicked with, if it did.
     pub(crate) fn contain<U>(f: impl FnOnce() -> U) -> Result<U, String> {
-        catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-            if let Some(text) = payload.downcast_ref::<&str>() {
-                (*text).to_string()
-            } else if let Some(text) = payload.downcast_ref::<String>() {
-                text.clone()
-            } else {
-                String::from("a panic without a message")
-            }
-        })
+        catch(f).map_err(|payload| message_of(&payload))
+    }
+
+    /// What a panic carries.
+    pub(crate) type Payload = Box<dyn Any + Send>;
+
+    /// Runs user code and hands back its panic, to be [resumed](resume).
+    pub(crate) fn catch<U>(f: impl FnOnce() -> U) -> Result<U, Payload> {
+        catch_unwind(AssertUnwindSafe(f))
+    }
+
+    /// Goes on with a panic that was caught.
+    pub(crate) fn resume(payload: Payload) -> ! {
+        resume_unwind(payload)
+    }
+
+    pub(crate) fn message_of(payload: &Payload) -> String {
+        if let Some(text) = payload.downcast_ref::<&str>() {
+            (*text).to_string()
+        } else if let Some(text) = payload.downcast_ref::<String>() {
+            text.clone()
+        } else {
+            String::from("a panic without a message")
+        }
     }
 
     /// Whether the current thread unwinds from a panic.
@@ -128,6 +145,27 @@ mod without_std {
     #[cfg(feature = "alloc")]
     pub(crate) fn contain<U>(f: impl FnOnce() -> U) -> Result<U, alloc::string::String> {
         Ok(f())
+    }
+
+    /// What a panic carries: there is none that was caught.
+    #[cfg(feature = "alloc")]
+    #[derive(Debug)]
+    pub(crate) enum Payload {}
+
+    /// Runs user code; without `std` nothing can catch its panic.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn catch<U>(f: impl FnOnce() -> U) -> Result<U, Payload> {
+        Ok(f())
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(crate) fn resume(payload: Payload) -> ! {
+        match payload {}
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(crate) fn message_of(payload: &Payload) -> alloc::string::String {
+        match *payload {}
     }
 
     #[cfg(feature = "alloc")]

@@ -41,6 +41,13 @@ pub struct Audit {
     pub open_failed: u64,
     /// Openings that were dropped before they had a result. No value came of them.
     pub open_called_off: u64,
+    /// Finalizers that were deferred to the end of a scope, ran and succeeded. Finalizers are no values: they
+    /// stand apart from the balance.
+    pub finalized: u64,
+    /// Deferred finalizers that failed, panicked or took too long.
+    pub finalize_failed: u64,
+    /// Deferred finalizers that nothing could run any more, or that were dropped half-way.
+    pub finalize_dropped: u64,
 }
 
 impl Audit {
@@ -113,6 +120,9 @@ pub(crate) struct Tally {
     pub(crate) close_timed_out: u64,
     pub(crate) abandoned: u64,
     pub(crate) detached: u64,
+    pub(crate) finalized: u64,
+    pub(crate) finalize_failed: u64,
+    pub(crate) finalize_dropped: u64,
 }
 
 impl Tally {
@@ -123,6 +133,15 @@ impl Tally {
             Ending::CloseTimedOut => self.close_timed_out += 1,
             Ending::Abandoned => self.abandoned += 1,
             Ending::Detached => self.detached += 1,
+        }
+    }
+
+    /// Counts a deferred finalizer that ended as a close might have.
+    pub(crate) fn count_finalizer(&mut self, ending: Ending) {
+        match ending {
+            Ending::Closed => self.finalized += 1,
+            Ending::CloseFailed | Ending::CloseTimedOut => self.finalize_failed += 1,
+            Ending::Abandoned | Ending::Detached => self.finalize_dropped += 1,
         }
     }
 
@@ -137,6 +156,9 @@ impl Tally {
             detached: self.detached,
             open_failed: self.open_failed,
             open_called_off: self.open_called_off,
+            finalized: self.finalized,
+            finalize_failed: self.finalize_failed,
+            finalize_dropped: self.finalize_dropped,
             ..Audit::default()
         }
     }

@@ -74,6 +74,10 @@ pub enum Why {
     HookCutOff,
     /// The last handle was dropped without a shutdown.
     HandlesDropped,
+    /// The scope that opened it has ended.
+    ScopeEnded,
+    /// The scope that opened it was dropped before it ended.
+    ScopeCancelled,
 }
 
 impl fmt::Display for Why {
@@ -94,6 +98,8 @@ impl fmt::Display for Why {
             Self::HookFailed => "hook failed",
             Self::HookCutOff => "hook cut off",
             Self::HandlesDropped => "all handles dropped",
+            Self::ScopeEnded => "scope ended",
+            Self::ScopeCancelled => "scope cancelled",
         })
     }
 }

@@ -4,7 +4,7 @@ use super::{Ending, Why};
 use crate::cause::{Cause, Panicked};
 use crate::contain::{HookError, hook};
 use crate::event::{EventKind, Reporter};
-use crate::resource::LocalResource;
+use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
 use crate::sync;
 
@@ -24,7 +24,14 @@ pub(crate) async fn close_value<R: LocalResource>(
     limit: Option<Duration>,
     value: R::Value,
 ) -> (Ending, Option<Cause>) {
-    match hook(clock, limit, || resource.close(value)).await {
+    ending_of(hook(clock, limit, || resource.close(value)).await)
+}
+
+/// How whatever was closed has ended, and what it said.
+pub(crate) fn ending_of<E: Into<BoxError>>(
+    closed: Result<(), HookError<E>>,
+) -> (Ending, Option<Cause>) {
+    match closed {
         Ok(()) => (Ending::Closed, None),
         Err(HookError::TimedOut(cause)) => (Ending::CloseTimedOut, Some(cause)),
         Err(error) => (Ending::CloseFailed, Some(error.into_cause())),

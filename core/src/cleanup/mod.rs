@@ -9,5 +9,6 @@ pub use audit::Audit;
 pub use ending::{Ending, Why};
 pub use report::{Failure, Report};
 
-pub(crate) use graveyard::{Corpse, abandon_quietly, abandon_value, close_value};
+pub(crate) use audit::Tally;
+pub(crate) use graveyard::{Corpse, abandon_quietly, abandon_value, close_value, ending_of};
 pub(crate) use report::Ledger;

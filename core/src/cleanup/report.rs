@@ -1,4 +1,4 @@
-//! What a shutdown did, and what it could not do.
+//! What a shutdown, or the end of a scope, did, and what it could not do.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -11,7 +11,8 @@ use crate::Instant;
 use crate::cause::{Cause, Told};
 use crate::name::Name;
 
-/// What a shutdown did with every value that was live when it began.
+/// What a shutdown did with every value that was live when it began. The end of a
+/// [scope](crate::scope) is told in the same way.
 ///
 /// ```
 /// # fn show(report: tenure_core::Report) {
@@ -41,12 +42,18 @@ pub struct Report {
     /// Values that were still in use when the time was over. They are closed when they come back, if
     /// anything is left to close them, and else abandoned.
     pub still_in_use: u64,
+    /// Finalizers that were deferred to the end of a scope, ran and succeeded.
+    pub finalized: u64,
+    /// Deferred finalizers that failed, panicked or took too long.
+    pub finalize_failed: u64,
+    /// Deferred finalizers that nothing could run any more, or that were dropped half-way.
+    pub finalize_dropped: u64,
     /// The latest of what went wrong, at most sixteen.
     pub failures: Vec<Failure>,
 }
 
 impl Report {
-    /// Whether every value was closed, and without an error.
+    /// Whether every value was closed and every finalizer ran, and without an error.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -58,6 +65,8 @@ impl Report {
             && self.close_timed_out == 0
             && self.abandoned == 0
             && self.still_in_use == 0
+            && self.finalize_failed == 0
+            && self.finalize_dropped == 0
     }
 }
 
@@ -69,6 +78,9 @@ impl fmt::Display for Report {
             (self.close_timed_out, "timed out closing"),
             (self.abandoned, "abandoned"),
             (self.still_in_use, "still in use"),
+            (self.finalized, "finalized"),
+            (self.finalize_failed, "failed to finalize"),
+            (self.finalize_dropped, "dropped without being finalized"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
@@ -78,7 +90,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// One value that did not end well.
+/// One value, or one deferred finalizer, that did not end well.
 ///
 /// ```
 #[doc = include_str!("../doc_setting.txt")]
@@ -91,7 +103,9 @@ impl fmt::Display for Report {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failure {
-    /// How it ended.
+    /// Which one it was, where one holder has many of different kinds, as a scope has.
+    pub name: Option<Name>,
+    /// How it ended; a deferred finalizer as the close of a value might have.
     pub ending: Ending,
     /// What it was closed for.
     pub why: Why,
@@ -101,6 +115,9 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "{name}: ")?;
+        }
         write!(f, "{} ({})", self.ending, self.why)?;
         self.cause
             .as_ref()
@@ -136,16 +153,26 @@ impl Ledger {
         cause: Option<Cause>,
     ) -> Option<Cause> {
         self.tally.count(ending);
-        let mut forgotten = None;
-        if matches!(
+        self.remember(Failure {
+            name: None,
             ending,
-            Ending::CloseFailed | Ending::CloseTimedOut | Ending::Abandoned
-        ) {
-            if self.failures.len() == REMEMBERED {
-                forgotten = self.failures.pop_front().and_then(|failure| failure.cause);
-            }
-            self.failures.push_back(Failure { ending, why, cause });
+            why,
+            cause,
+        })
+    }
+
+    /// Keeps in mind what did not end well, at most so much of it. Hands back an error that it forgets for
+    /// it, to be dropped outside the lock.
+    #[must_use = "an error of the user's is not to be dropped under a lock"]
+    pub(crate) fn remember(&mut self, failure: Failure) -> Option<Cause> {
+        if matches!(failure.ending, Ending::Closed | Ending::Detached) {
+            return failure.cause;
         }
+        let mut forgotten = None;
+        if self.failures.len() == REMEMBERED {
+            forgotten = self.failures.pop_front().and_then(|failure| failure.cause);
+        }
+        self.failures.push_back(failure);
         forgotten
     }
 
@@ -188,6 +215,9 @@ impl Ledger {
             close_timed_out: self.tally.close_timed_out - before.close_timed_out,
             abandoned: self.tally.abandoned - before.abandoned,
             still_in_use,
+            finalized: self.tally.finalized - before.finalized,
+            finalize_failed: self.tally.finalize_failed - before.finalize_failed,
+            finalize_dropped: self.tally.finalize_dropped - before.finalize_dropped,
             failures: self.failures.iter().cloned().collect(),
         }
     }

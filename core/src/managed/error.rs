@@ -51,6 +51,11 @@ pub enum OpenError {
         /// The resource's name.
         name: Name,
     },
+    /// The [scope](crate::scope) that was to open it has ended.
+    ScopeEnded {
+        /// The scope's name.
+        name: Name,
+    },
 }
 
 impl fmt::Display for OpenError {
@@ -61,6 +66,7 @@ impl fmt::Display for OpenError {
                 write!(f, "{name} was not open after {waited:?}")
             }
             Self::Closed { name } => write!(f, "{name} is closed"),
+            Self::ScopeEnded { name } => write!(f, "{name}: the scope has ended"),
         }
     }
 }
@@ -70,7 +76,7 @@ impl Error for OpenError {
         match self {
             Self::Failed { failure, .. } => Some(failure.cause.as_source()),
             Self::TimedOut { last, .. } => last.as_ref().map(Cause::as_source),
-            Self::Closed { .. } => None,
+            Self::Closed { .. } | Self::ScopeEnded { .. } => None,
         }
     }
 }

@@ -1,0 +1,36 @@
+//! How a scope ended.
+
+use core::fmt;
+
+/// How a scope ended, as its deferred finalizers are told: a transaction is committed if the body
+/// succeeded, and else rolled back.
+///
+/// It is decided once, when the body is over. A scope whose future is dropped while its finalizers run
+/// keeps the exit of its body.
+///
+/// ```
+/// use tenure_core::scope::Exit;
+/// assert_eq!(Exit::Cancelled.to_string(), "cancelled");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Exit {
+    /// The body answered with `Ok`.
+    Succeeded,
+    /// The body answered with an error.
+    Failed,
+    /// The body panicked. Only with `std`; elsewhere nothing can catch a panic.
+    Panicked,
+    /// The scope's future was dropped before its body was over, or a child scope's parent has ended.
+    Cancelled,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}

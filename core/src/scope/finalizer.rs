@@ -1,0 +1,167 @@
+//! What is done at the end of a scope, in boxes: those that move between threads, and those that stay.
+
+use alloc::boxed::Box;
+use core::future::Future;
+use core::pin::Pin;
+use core::time::Duration;
+
+use super::exit::Exit;
+use crate::cause::{Cause, Panicked};
+use crate::cleanup::{Ending, Why, close_value, ending_of};
+use crate::contain::hook;
+use crate::resource::{BoxError, LocalResource, Resource};
+use crate::runtime::Clock;
+use crate::sync::{self, Arc, Lock};
+
+/// Whether what a scope holds is `Send`: which boxes it comes in.
+pub(crate) trait Kind: Sized + 'static {
+    type Finalizer: ?Sized + Finalize<Self>;
+    type Work: ?Sized + Future<Output = Outcome>;
+}
+
+/// How a finalizer ended: as the close of a value does.
+pub(crate) type Outcome = (Ending, Option<Cause>);
+
+/// The finalizers of a scope that may move between threads.
+#[derive(Debug)]
+pub(crate) enum Sending {}
+
+impl Kind for Sending {
+    type Finalizer = dyn Finalize<Self> + Send;
+    type Work = dyn Future<Output = Outcome> + Send;
+}
+
+/// The finalizers of a scope that stays on its thread.
+#[derive(Debug)]
+pub(crate) enum Staying {}
+
+impl Kind for Staying {
+    type Finalizer = dyn Finalize<Self>;
+    type Work = dyn Future<Output = Outcome>;
+}
+
+/// Something that is to be done at the end of a scope.
+pub(crate) trait Finalize<K: Kind> {
+    /// The work itself. Time limits and panics are its own matter.
+    fn begin(self: Box<Self>, exit: Exit) -> Pin<Box<K::Work>>;
+
+    /// Nothing can await the work: hands out a panic that came of giving it up.
+    fn give_up(self: Box<Self>, why: Why) -> Option<Cause>;
+}
+
+/// The close of a value.
+pub(crate) struct Close<R: LocalResource, C: Clock> {
+    pub(crate) home: Arc<Home<R>>,
+    pub(crate) clock: C,
+    pub(crate) limit: Option<Duration>,
+}
+
+/// Where a guard leaves its value for whoever closes it.
+pub(crate) struct Home<R: LocalResource> {
+    pub(crate) resource: R,
+    pub(crate) value: Lock<Option<R::Value>>,
+}
+
+impl<R: LocalResource> Home<R> {
+    fn take(&self) -> R::Value {
+        match self.value.with(Option::take) {
+            Some(value) => value,
+            None => unreachable!("a value is closed once, and only after its guard left it"),
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock> Close<R, C> {
+    async fn perform(self, value: R::Value) -> Outcome {
+        close_value(&self.home.resource, &self.clock, self.limit, value).await
+    }
+
+    fn abandon(self, why: Why) -> Option<Cause> {
+        let value = self.home.take();
+        let panic = sync::contain(|| self.home.resource.abandon(value, why)).err();
+        panic.map(|message| Cause::new(Panicked::new(message)))
+    }
+}
+
+impl<R, C> Finalize<Sending> for Close<R, C>
+where
+    R: Resource,
+    C: Clock<Sleep: Send + 'static> + Send + Sync + 'static,
+{
+    fn begin(self: Box<Self>, _exit: Exit) -> Pin<Box<<Sending as Kind>::Work>> {
+        let value = self.home.take();
+        Box::pin(self.perform(value))
+    }
+
+    fn give_up(self: Box<Self>, why: Why) -> Option<Cause> {
+        self.abandon(why)
+    }
+}
+
+impl<R, C> Finalize<Staying> for Close<R, C>
+where
+    R: LocalResource + 'static,
+    C: Clock<Sleep: 'static> + 'static,
+{
+    fn begin(self: Box<Self>, _exit: Exit) -> Pin<Box<<Staying as Kind>::Work>> {
+        let value = self.home.take();
+        Box::pin(self.perform(value))
+    }
+
+    fn give_up(self: Box<Self>, why: Why) -> Option<Cause> {
+        self.abandon(why)
+    }
+}
+
+/// A finalizer of the user's.
+pub(crate) struct Deferred<B, C> {
+    pub(crate) body: B,
+    pub(crate) clock: C,
+    pub(crate) limit: Option<Duration>,
+}
+
+impl<B, C: Clock> Deferred<B, C> {
+    async fn perform<F>(self, exit: Exit) -> Outcome
+    where
+        B: FnOnce(Exit) -> F,
+        F: Future<Output = Result<(), BoxError>>,
+    {
+        let body = self.body;
+        ending_of(hook(&self.clock, self.limit, || body(exit)).await)
+    }
+
+    fn discard(self) -> Option<Cause> {
+        let panic = sync::contain(|| drop(self.body)).err();
+        panic.map(|message| Cause::new(Panicked::new(message)))
+    }
+}
+
+impl<B, F, C> Finalize<Sending> for Deferred<B, C>
+where
+    B: FnOnce(Exit) -> F + Send + 'static,
+    F: Future<Output = Result<(), BoxError>> + Send + 'static,
+    C: Clock<Sleep: Send + 'static> + Send + Sync + 'static,
+{
+    fn begin(self: Box<Self>, exit: Exit) -> Pin<Box<<Sending as Kind>::Work>> {
+        Box::pin(self.perform(exit))
+    }
+
+    fn give_up(self: Box<Self>, _why: Why) -> Option<Cause> {
+        self.discard()
+    }
+}
+
+impl<B, F, C> Finalize<Staying> for Deferred<B, C>
+where
+    B: FnOnce(Exit) -> F + 'static,
+    F: Future<Output = Result<(), BoxError>> + 'static,
+    C: Clock<Sleep: 'static> + 'static,
+{
+    fn begin(self: Box<Self>, exit: Exit) -> Pin<Box<<Staying as Kind>::Work>> {
+        Box::pin(self.perform(exit))
+    }
+
+    fn give_up(self: Box<Self>, _why: Why) -> Option<Cause> {
+        self.discard()
+    }
+}

@@ -1,0 +1,233 @@
+//! What all handles, guards and the Runner of a scope and its child scopes share.
+
+use core::time::Duration;
+
+use super::book::{Book, Claim, Due, Effects, Orphan, ROOT, Registered, Subject, Tag, Work};
+use super::drive::Drive;
+use super::exit::Exit;
+use super::finalizer::{Finalize, Kind, Outcome};
+use super::runner::Attached;
+use crate::cause::Cause;
+use crate::cleanup::{Ending, Report, Why};
+use crate::event::{EventKind, EventSink, Reporter};
+use crate::name::Name;
+use crate::runtime::Clock;
+use crate::signal::Signal;
+use crate::sync::{Arc, Lock};
+use crate::work::Attachment;
+
+pub(crate) struct Shared<K: Kind, C: Clock> {
+    pub(crate) clock: C,
+    pub(crate) close_timeout: Option<Duration>,
+    pub(crate) open_timeout: Option<Duration>,
+    sink: Option<Arc<dyn EventSink>>,
+    /// How to spawn the Runner, where anything spawns.
+    spawn: Option<fn(Attached<K, C>)>,
+    pub(crate) book: Lock<Book<K>>,
+    /// Tells everybody who drives that something changed.
+    pub(crate) changed: Signal,
+}
+
+impl<K: Kind, C: Clock> Shared<K, C> {
+    pub(crate) fn new(
+        clock: C,
+        name: Name,
+        (close_timeout, open_timeout): (Option<Duration>, Option<Duration>),
+        sink: Option<Arc<dyn EventSink>>,
+        spawn: Option<fn(Attached<K, C>)>,
+    ) -> Self {
+        Self {
+            clock,
+            close_timeout,
+            open_timeout,
+            sink,
+            spawn,
+            book: Lock::new(Book::new(name)),
+            changed: Signal::new(),
+        }
+    }
+
+    /// Runs `change` under the lock, then does outside it what it found.
+    pub(crate) fn with<U>(&self, change: impl FnOnce(&mut Book<K>, &mut Effects<K>) -> U) -> U {
+        let mut effects = Effects::default();
+        let result = self.book.with(|book| change(book, &mut effects));
+        effects.apply(&self.changed);
+        result
+    }
+
+    /// Sees to it that somebody is there to finalize what is registered next, if its scope is dropped.
+    pub(crate) fn ensure_runner(self: &Arc<Self>) {
+        let Some(spawn) = self.spawn else {
+            return;
+        };
+        let is_new = self.book.with(|book| {
+            let is_new = !book.runner.is_attached();
+            if is_new {
+                book.runner = Attachment::Attached(None);
+            }
+            is_new
+        });
+        if is_new {
+            spawn(Attached::new(self.clone()));
+        }
+    }
+
+    pub(crate) fn register(&self, scope: u64, registered: Registered<K>) {
+        self.with(|book, effects| book.push(scope, registered, effects));
+        self.abandon_orphans();
+    }
+
+    /// A guard has left its value in its home.
+    pub(crate) fn take_back(&self, scope: u64, number: u64) {
+        self.with(|book, effects| book.take_back(scope, number, effects));
+        self.abandon_orphans();
+    }
+
+    /// The scope's body is over: from here on, its finalizers are run by whoever polls what this returns.
+    pub(crate) fn end(self: &Arc<Self>, scope: u64, exit: Exit) -> Drive<K, C> {
+        let now = self.clock.try_now();
+        self.with(|book, effects| {
+            book.end(scope, exit, now, effects);
+            book.begin_driving(scope);
+        });
+        Drive::new(self.clone(), scope)
+    }
+
+    /// The scope's future was dropped before its body was over.
+    pub(crate) fn cancel(&self, scope: u64) {
+        let now = self.clock.try_now();
+        self.with(|book, effects| book.end(scope, Exit::Cancelled, now, effects));
+        self.abandon_orphans();
+    }
+
+    pub(crate) fn report(&self, scope: u64) -> Report {
+        let now = self.clock.try_now();
+        self.book.with(|book| book.report(scope, now))
+    }
+
+    /// Takes on the next finalizer. A driver that finds nothing to do has stopped driving.
+    pub(crate) fn claim(&self, scope: u64) -> Step<K> {
+        let now = self.clock.try_now();
+        let claim = self.with(|book, effects| {
+            let claim = book.claim(scope, now, effects);
+            if matches!(claim, Claim::Nothing) {
+                book.stop_driving(scope, None, effects);
+            }
+            claim
+        });
+        match claim {
+            Claim::Begin(due) => Step::Work(begin(due)),
+            Claim::Resume(work) => Step::Work(work),
+            Claim::Wait => Step::Wait,
+            Claim::Nothing => Step::Nothing,
+        }
+    }
+
+    pub(crate) fn settle(&self, work: Work<K>, outcome: &Outcome) {
+        let Work {
+            scope,
+            tag,
+            why,
+            future,
+        } = work;
+        drop(future);
+        self.with(|book, effects| book.settle(scope, &tag, why, outcome, effects));
+        self.tell(&tag, why, outcome.0, outcome.1.as_ref());
+    }
+
+    /// Gives up what nobody is left to finalize: the last resort, counted and told.
+    pub(crate) fn abandon_orphans(&self) {
+        let now = self.clock.try_now();
+        while let Some(orphan) = self.with(|book, effects| book.take_orphan(now, effects)) {
+            match orphan {
+                Orphan::Unbegun(registered, why) => {
+                    let panic = registered.finalizer.give_up(why);
+                    self.tell(&registered.tag, why, Ending::Abandoned, panic.as_ref());
+                }
+                Orphan::CutOff(work) => {
+                    let Work {
+                        tag, why, future, ..
+                    } = work;
+                    drop(future);
+                    self.tell(&tag, why, Ending::Abandoned, None);
+                }
+            }
+        }
+    }
+
+    /// Who tells of events under this name.
+    pub(crate) fn reporter(&self, name: Name) -> Reporter {
+        let sink = self.sink.clone();
+        Reporter { name, sink }
+    }
+
+    fn tell(&self, tag: &Tag, why: Why, ending: Ending, error: Option<&Cause>) {
+        let kind = match (tag.subject, ending, error) {
+            (Subject::Value, ..) => EventKind::Ended { ending, why, error },
+            (Subject::Deferred, Ending::Closed, _) => EventKind::Finalized,
+            (Subject::Deferred, Ending::CloseFailed | Ending::CloseTimedOut, Some(error)) => {
+                EventKind::FinalizeFailed { error }
+            }
+            (Subject::Deferred, ..) => EventKind::FinalizeDropped { error },
+        };
+        self.reporter(tag.name.clone()).send(&self.clock, kind);
+    }
+}
+
+/// What a driver does next.
+pub(crate) enum Step<K: Kind> {
+    Work(Work<K>),
+    Wait,
+    Nothing,
+}
+
+fn begin<K: Kind>(due: Due<K>) -> Work<K> {
+    let Due {
+        scope,
+        exit,
+        why,
+        registered,
+    } = due;
+    Work {
+        scope,
+        tag: registered.tag,
+        why,
+        future: registered.finalizer.begin(exit),
+    }
+}
+
+/// One handle on a scope: what its number refers to stays there for as long as this lives.
+pub(crate) struct Handle<K: Kind, C: Clock> {
+    pub(crate) shared: Arc<Shared<K, C>>,
+    pub(crate) scope: u64,
+}
+
+impl<K: Kind, C: Clock> Handle<K, C> {
+    /// The first handle on a scope that was just begun.
+    pub(crate) const fn first(shared: Arc<Shared<K, C>>, scope: u64) -> Self {
+        Self { shared, scope }
+    }
+
+    /// The first handle on the scope that all others are children of.
+    pub(crate) fn root(shared: Shared<K, C>) -> Self {
+        Self::first(Arc::new(shared), ROOT)
+    }
+
+    pub(crate) fn name(&self) -> Name {
+        self.shared.book.with(|book| book.name(self.scope))
+    }
+}
+
+impl<K: Kind, C: Clock> Clone for Handle<K, C> {
+    fn clone(&self) -> Self {
+        self.shared.book.with(|book| book.add_handle(self.scope));
+        Self::first(self.shared.clone(), self.scope)
+    }
+}
+
+impl<K: Kind, C: Clock> Drop for Handle<K, C> {
+    fn drop(&mut self) {
+        self.shared
+            .with(|book, effects| book.drop_handle(self.scope, effects));
+    }
+}
