@@ -12,4 +12,5 @@ mod documents;
 mod ended_runtimes;
 mod managed;
 mod pool;
+mod scope;
 mod spawning;
