@@ -13,6 +13,7 @@ mod patience;
 mod pool;
 mod regressions;
 mod retry;
+mod scope;
 mod tell;
 mod trouble;
 mod unlocked;

@@ -57,24 +57,28 @@ impl<K: Kind, C: Clock> Shared<K, C> {
 
     /// Sees to it that somebody is there to finalize what is registered next, if its scope is dropped.
     pub(crate) fn ensure_runner(self: &Arc<Self>) {
-        let Some(spawn) = self.spawn else {
-            return;
-        };
-        let is_new = self.book.with(|book| {
-            let is_new = !book.runner.is_attached();
-            if is_new {
-                book.runner = Attachment::Attached(None);
-            }
-            is_new
-        });
-        if is_new {
-            spawn(Attached::new(self.clone()));
-        }
+        self.with_runner(|_, _| ());
     }
 
-    pub(crate) fn register(&self, scope: u64, registered: Registered<K>) {
-        self.with(|book, effects| book.push(scope, registered, effects));
+    pub(crate) fn register(self: &Arc<Self>, scope: u64, registered: Registered<K>) {
+        // Under one lock with the change, or a Runner that finds nothing to do yet is gone by then.
+        self.with_runner(|book, effects| book.push(scope, registered, effects));
         self.abandon_orphans();
+    }
+
+    /// Runs `change` under the lock, and spawns the Runner if there is none.
+    fn with_runner(self: &Arc<Self>, change: impl FnOnce(&mut Book<K>, &mut Effects<K>)) {
+        let spawn = self.with(|book, effects| {
+            let spawn = self.spawn.filter(|_| !book.runner.is_attached());
+            if spawn.is_some() {
+                book.runner = Attachment::Attached(None);
+            }
+            change(book, effects);
+            spawn
+        });
+        if let Some(spawn) = spawn {
+            spawn(Attached::new(self.clone()));
+        }
     }
 
     /// A guard has left its value in its home.

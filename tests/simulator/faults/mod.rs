@@ -9,6 +9,7 @@ mod lifecycle;
 mod pool;
 mod reconnect;
 mod retry;
+mod scope;
 
 use std::ops::Range;
 use std::time::Duration;
