@@ -13,9 +13,10 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use tenure_core::{
-    Backoff, ErrorClass, Event, EventSink, Managed, Pool, Resource, Retry, Start, Why,
+    Backoff, BoxError, ErrorClass, Event, EventSink, Instant, Managed, Pool, Resource, Retry,
+    Scope, Spawn, Start, Timer, Why,
 };
-use tenure_sim::{Sim, run};
+use tenure_sim::{Sim, Sleep, run};
 
 #[test]
 fn no_lock_of_a_pool_is_held_over_user_code() {
@@ -152,6 +153,89 @@ fn no_lock_of_a_managed_resource_is_held_over_user_code() {
             "drop of a waker",
         ]);
     });
+}
+
+#[test]
+fn no_lock_of_a_scope_is_held_over_user_code() {
+    run(0, |sim| async move {
+        let lookout = Lookout::default();
+        let builder = || Scope::builder().events(lookout.sink());
+        let ends = builder().run(&sim, async |s: Scope<Sim>| {
+            lookout.looks_at({
+                let s = s.clone();
+                move || drop((s.name(), s.audit()))
+            });
+            // Each way a little more than a report remembers.
+            for _ in 0..20 {
+                let child = s.scope(async |child| {
+                    drop(child.open(Nosy(lookout.clone())).await);
+                    sim.sleep(MOMENT).await;
+                    let value = NosyValue(lookout.clone());
+                    child.defer(|_| fails(value));
+                    Ok::<_, BoxError>(())
+                });
+                drop(child.await);
+                let value = NosyValue(lookout.clone());
+                s.defer(|_| fails(value));
+            }
+            Ok::<_, BoxError>(())
+        });
+        drop(lookout.clone().wakes(ends).await);
+        let dropped = builder().run(&Spawnless(sim.clone()), async |s: Scope<Spawnless>| {
+            lookout.looks_at({
+                let s = s.clone();
+                move || drop((s.name(), s.audit()))
+            });
+            for _ in 0..4 {
+                drop(s.open(Nosy(lookout.clone())).await);
+                let value = NosyValue(lookout.clone());
+                s.defer(|_| fails(value));
+            }
+            std::future::pending::<Result<(), BoxError>>().await
+        });
+        poll_once(dropped);
+        lookout.forget();
+        lookout.saw_nothing_locked(&[
+            "open",
+            "close",
+            "classify",
+            "abandon",
+            "finalizer",
+            "drop of a value",
+            "drop of an error",
+            "sink",
+            "wake",
+            "drop of a waker",
+        ]);
+    });
+}
+
+/// A runtime that is shut down: what it spawns is dropped at once.
+#[derive(Clone)]
+struct Spawnless(Sim);
+
+impl Timer for Spawnless {
+    type Sleep = Sleep;
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        self.0.sleep_until(at)
+    }
+}
+
+impl Spawn for Spawnless {
+    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, future: F) {
+        drop(future);
+    }
+}
+
+/// A finalizer that holds a value, and fails.
+async fn fails(value: NosyValue) -> Result<(), BoxError> {
+    value.0.look("finalizer");
+    Err(Refused::reconnect(value.0.clone()).into())
 }
 
 const MOMENT: Duration = Duration::from_millis(10);
