@@ -53,7 +53,7 @@ mod with_std {
 
     /// Runs user code and hands back what it panicked with, if it did.
     pub(crate) fn contain<U>(f: impl FnOnce() -> U) -> Result<U, String> {
-        catch(f).map_err(|payload| message_of(&payload))
+        catch(f).map_err(message_of)
     }
 
     /// What a panic carries.
@@ -69,14 +69,18 @@ mod with_std {
         resume_unwind(payload)
     }
 
-    pub(crate) fn message_of(payload: &Payload) -> String {
-        if let Some(text) = payload.downcast_ref::<&str>() {
+    /// What a panic says that goes no further.
+    pub(crate) fn message_of(payload: Payload) -> String {
+        let message = if let Some(text) = payload.downcast_ref::<&str>() {
             (*text).to_string()
         } else if let Some(text) = payload.downcast_ref::<String>() {
             text.clone()
         } else {
             String::from("a panic without a message")
-        }
+        };
+        // It may be any value of the user's, and panic in its turn.
+        let _ = catch(|| drop(payload));
+        message
     }
 
     /// Whether the current thread unwinds from a panic.
@@ -164,8 +168,8 @@ mod without_std {
     }
 
     #[cfg(feature = "alloc")]
-    pub(crate) fn message_of(payload: &Payload) -> alloc::string::String {
-        match *payload {}
+    pub(crate) fn message_of(payload: Payload) -> alloc::string::String {
+        match payload {}
     }
 
     #[cfg(feature = "alloc")]

@@ -40,7 +40,7 @@ async fn b11_late_opening_is_refused<W: ScopeWorld>(world: W) {
     let rig = Rig::new(&world);
     let s = rig.soon(rig.scope(|s| async { Ok::<_, String>(s) })).await;
     let s = s.expect("all went well");
-    let error = rig.open(&s, "late").await.err().expect("it is too late");
+    let error = rig.open(&s, "late").await.expect_err("it is too late");
     assert!(matches!(&error, OpenError::ScopeEnded { name } if name.as_str() == "scope"));
     assert_eq!(error.to_string(), "scope: the scope has ended");
     assert!(rig.told.all().is_empty());

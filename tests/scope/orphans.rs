@@ -2,6 +2,7 @@
 //! abandoned.
 
 use std::future::pending;
+use std::panic::resume_unwind;
 
 use futures::poll;
 use tenure_core::scope::ScopeBuilder;
@@ -16,6 +17,7 @@ on_every_backend! {
     n10_without_a_spawner_a_dropped_scope_is_abandoned_in_order,
     n10_without_a_spawner_a_close_under_way_is_cut_off,
     n10_without_a_timer_a_scope_closes_all_the_same,
+    n10_panic_that_reaches_nobody_is_told,
 }
 
 async fn n10_dropped_scope_is_counted_named_and_closed_by_the_runner<W: ScopeWorld>(world: W) {
@@ -121,4 +123,22 @@ async fn n10_without_a_timer_a_scope_closes_all_the_same<W: ScopeWorld>(world: W
             .to_string()
             .ends_with("close failed (scope ended): succeeded")
     );
+}
+
+/// The body has panicked, and the future is dropped before the panic could go on.
+async fn n10_panic_that_reaches_nobody_is_told<W: ScopeWorld>(world: W) {
+    let rig = Rig::new(&world);
+    {
+        let mut scope = Box::pin(rig.scope(async |s| {
+            rig.opens(&s, Plan::from("a").closes(Step::Take(rig.ticks(1))))
+                .await;
+            // Unwinds as a panic does, without the hook that prints.
+            resume_unwind(Box::new("the body's"));
+            #[expect(unreachable_code, reason = "it says what the body's type is")]
+            Ok::<(), String>(())
+        }));
+        assert!(poll!(scope.as_mut()).is_pending());
+        assert_eq!(rig.ends(), ["close a"]);
+    }
+    rig.assert_event("scope: error in scope body: ", "panicked: the body's");
 }

@@ -12,7 +12,7 @@ use crate::name::Name;
 use crate::retry::{AttemptRecord, StopReason};
 use crate::sync::Text;
 
-/// Why [`Managed::get`](crate::Managed::get) gave no value.
+/// Why [`Managed::get`](crate::Managed::get), or [`Scope::open`](crate::Scope::open), gave no value.
 ///
 /// All who waited for the same opening get the same error.
 ///

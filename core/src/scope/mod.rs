@@ -30,7 +30,16 @@ use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 /// fails. That is so when the body succeeds, when it fails, when it panics (with `std`; the panic goes on
 /// afterwards) and when the future is dropped half-way.
 ///
-/// The body may borrow from its surroundings. It is given the scope, and gives a `Result` as usual.
+/// The body is given the scope, and gives a `Result` as usual. It may borrow from its surroundings, if it is
+/// written as an `async` closure:
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// # let rt = Runtime;
+/// let words = vec!["to", "whom"];
+/// let length = scope(&rt, async |s| Ok::<_, BoxError>(s.open(Db).await?.len() + words.len()));
+/// assert_eq!(block_on(length).unwrap(), 9);
+/// ```
 ///
 /// If the future is dropped, a background task, spawned when the first value was opened, closes what is
 /// open; nothing waits for that. Where nothing spawns, take [`scope_inline`]; for resources that are not

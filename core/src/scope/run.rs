@@ -145,8 +145,7 @@ impl<K: Kind, C: Clock> Unwinding<K, C> {
 impl<K: Kind, C: Clock> Drop for Unwinding<K, C> {
     fn drop(&mut self) {
         if let Some(payload) = self.payload.take() {
-            swallow(&self.scope, sync::message_of(&payload));
-            let _ = sync::contain(|| drop(payload));
+            swallow(&self.scope, sync::message_of(payload));
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod claim;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use claim::{Claim, Due, Orphan};
 
