@@ -12,7 +12,7 @@ use crate::cause::{Cause, Told};
 use crate::name::Name;
 
 /// What a shutdown did with every value that was live when it began. The end of a
-/// [scope](crate::scope) is told in the same way.
+/// [scope](crate::scope()) is told in the same way.
 ///
 /// ```
 /// # fn show(report: tenure_core::Report) {

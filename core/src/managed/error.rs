@@ -51,7 +51,7 @@ pub enum OpenError {
         /// The resource's name.
         name: Name,
     },
-    /// The [scope](crate::scope) that was to open it has ended.
+    /// The [scope](crate::scope()) that was to open it has ended.
     ScopeEnded {
         /// The scope's name.
         name: Name,
