@@ -1,5 +1,6 @@
 //! Scopes within scopes: they share a Runner, and end inside out.
 
+use std::cell::RefCell;
 use std::future::pending;
 
 use futures::{join, poll};
@@ -16,6 +17,7 @@ on_every_backend! {
     b11_parent_that_ends_cancels_a_child_that_runs_elsewhere,
     b11_children_of_one_parent_do_not_wait_for_each_other,
     b11_parent_waits_for_what_its_child_has_in_hand,
+    b11_value_that_is_opened_too_late_for_a_child_is_closed_at_once,
 }
 
 async fn b11_child_is_closed_before_what_its_parent_had_before<W: ScopeWorld>(world: W) {
@@ -203,4 +205,29 @@ async fn b11_parent_waits_for_what_its_child_has_in_hand<W: ScopeWorld>(world: W
         child.await,
         Ok(()) | Err(ScopeError::Cleanup { .. })
     ));
+}
+
+/// Though its parent has not ended, and there may be nobody to close it but who opened it.
+async fn b11_value_that_is_opened_too_late_for_a_child_is_closed_at_once<W: ScopeWorld>(world: W) {
+    let rig = Rig::new(&world);
+    let scope = rig.scope(async |s| {
+        let handle = RefCell::new(None);
+        let mut child = Box::pin(s.child(async |child| {
+            handle.replace(Some(child));
+            pending::<Result<(), String>>().await
+        }));
+        assert!(poll!(child.as_mut()).is_pending());
+        let late = handle.take().expect("the body began");
+        let (gate, waits) = Step::gated();
+        let mut opening = Box::pin(rig.open(&late, Plan::from("late").opens(waits)));
+        assert!(poll!(opening.as_mut()).is_pending());
+        drop(child);
+        drop(gate);
+        assert!(rig.soon(opening).await.is_err());
+        rig.until("it is closed", || rig.told.has("close late"))
+            .await;
+        Ok::<_, String>(())
+    });
+    rig.soon(scope).await.expect("all went well");
+    assert_eq!(rig.ends(), ["close late"]);
 }

@@ -181,7 +181,8 @@ macro_rules! scope_handle {
             ///
             /// It may borrow nothing, though the body may: after a cancellation it runs in a task of its own,
             /// when what was borrowed may be gone. Where nothing was spawned it is dropped then, and counted.
-            /// On a handle that has outlived its scope it runs at once in such a task, or is dropped.
+            /// On a handle that has outlived its scope it runs at once in such a task, or is dropped; that of a
+            /// child scope is not dropped, but run when the parent ends.
             ///
             /// ```
             #[doc = include_str!("../doc_setting.txt")]

@@ -89,7 +89,7 @@ impl<K: Kind, C: Clock> Handle<K, C> {
             book.push(scope, registered, effects);
             let arrival = if !is_late {
                 Arrival::InTime
-            } else if book.will_be_driven(scope) {
+            } else if book.is_driven(scope) {
                 Arrival::Late
             } else {
                 book.begin_driving(scope);

@@ -148,15 +148,12 @@ impl<K: Kind> Book<K> {
         root.ended.is_some() && root.drivers == 0 && self.is_empty(ROOT)
     }
 
-    /// Whether somebody drives this scope, or will, who need not be found first.
-    pub(crate) fn will_be_driven(&self, scope: u64) -> bool {
+    /// Whether somebody sees to it that this scope is finalized now, not only once its parent ends.
+    pub(crate) fn is_driven(&self, scope: u64) -> bool {
         let chapter = self.chapter_ref(scope);
         self.runner.is_attached()
             || chapter.drivers > 0
-            || chapter.ended.is_none()
-            || chapter
-                .parent
-                .is_some_and(|parent| self.will_be_driven(parent))
+            || chapter.parent.is_some_and(|parent| self.is_driven(parent))
     }
 
     /// Whether anything can be finalized now.
