@@ -6,6 +6,7 @@ mod graveyard;
 mod hand_off;
 mod managed;
 mod openings;
+mod scopes;
 mod shutdown;
 mod source;
 mod stacks;
