@@ -53,6 +53,7 @@ mod holding {
     pub use crate::cleanup::{Audit, Ending, Failure, Report, Why};
     pub use crate::event::{Event, EventKind, EventSink};
     pub use crate::failure::OpenFailure;
+    pub use crate::group::Group;
     pub use crate::hooks::Hooks;
     pub use crate::managed::{CallError, CallOptions, CheckError, Managed, OpenError, Unreachable};
     pub use crate::name::{Name, redact};
@@ -79,6 +80,8 @@ mod contain;
 mod event;
 #[cfg(feature = "alloc")]
 mod failure;
+#[cfg(feature = "alloc")]
+pub mod group;
 #[cfg(feature = "alloc")]
 mod hooks;
 #[cfg(feature = "alloc")]

@@ -70,6 +70,10 @@ impl<F: Future<Output = ()>> JobSet<F> {
         self.jobs.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
     /// Drops every job: what each held gives itself back.
     pub(crate) fn clear(&mut self) {
         self.jobs.clear();

@@ -10,6 +10,7 @@ use super::{Ending, Why};
 use crate::Instant;
 use crate::cause::{Cause, Told};
 use crate::name::Name;
+use crate::resource::BoxError;
 
 /// What a shutdown did with every value that was live when it began. The end of a
 /// [scope](crate::scope()) is told in the same way.
@@ -69,6 +70,20 @@ impl Report {
             && self.finalize_dropped == 0
     }
 }
+
+impl Report {
+    /// What was not closed, as an error.
+    pub(crate) fn into_result(self) -> Result<(), BoxError> {
+        if self.is_clean() {
+            Ok(())
+        } else {
+            Err(self.into())
+        }
+    }
+}
+
+/// What a shutdown could not do, for those who have to answer with an error.
+impl core::error::Error for Report {}
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@ mod call;
 mod error;
 mod facts;
 mod job;
+mod member;
 mod open;
 mod runner;
 mod shared;
@@ -259,6 +260,10 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
                 "this resource has no check: write `check` and set `CHECKED`"
             )
         };
+        self.check_now().await
+    }
+
+    async fn check_now(&self) -> Result<(), CheckError> {
         let name = self.name().clone();
         let shared = &self.shared;
         let duty = shared

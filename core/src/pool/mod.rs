@@ -10,6 +10,7 @@ mod job;
 mod keyed;
 mod lease;
 mod loans;
+mod member;
 mod openings;
 mod queue;
 mod quota;

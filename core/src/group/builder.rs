@@ -1,0 +1,193 @@
+//! Putting a group together at run time.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Group;
+use super::erased::{ErasedMembers, LocalMember, LocalMembers, Member};
+use super::graph::{Graph, GraphError, Wanted};
+use super::members::Members;
+use super::plan::Plan;
+use super::shared::{Book, Limits, Shared};
+use crate::name::Name;
+use crate::runtime::Clock;
+use crate::signal::Signal;
+use crate::sync::{Arc, Lock, Text};
+
+/// Gathers the members of a [`Group`].
+///
+/// What is said after [`add`](GroupBuilder::add) is said of the member that was added last.
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// let group = Group::builder("service")
+///     .add("db", managed)
+///     .add("sessions", pool)
+///     .after("db")
+///     .stop_timeout(Duration::from_secs(5))
+///     .build(Virtual::default())?;
+/// # Ok::<(), BoxError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct GroupBuilder<B = Member> {
+    name: Name,
+    members: Vec<B>,
+    wanted: Vec<Wanted>,
+    limits: Vec<Limits>,
+    most_at_once: Option<usize>,
+}
+
+impl<B> GroupBuilder<B> {
+    pub(super) fn new(name: impl AsRef<str>) -> Self {
+        Self {
+            name: Name::new(name),
+            members: Vec::new(),
+            wanted: Vec::new(),
+            limits: Vec::new(),
+            most_at_once: None,
+        }
+    }
+
+    /// Adds a member: a [`Managed`](crate::Managed), a [`Pool`](crate::Pool), another group, or whatever has a
+    /// [`Lifecycle`](super::Lifecycle). Keep a clone to use it, or ask the group for it.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Group::builder("service").add("db", managed.clone());
+    /// ```
+    pub fn add(mut self, name: impl Into<Text>, member: impl Into<B>) -> Self {
+        self.members.push(member.into());
+        self.wanted.push(Wanted {
+            name: name.into(),
+            after: Vec::new(),
+            optional: false,
+        });
+        self.limits.push(Limits {
+            start: None,
+            stop: Some(Duration::from_secs(30)),
+        });
+        self
+    }
+
+    /// The member that was added last needs `name`: it starts once that has started, and stops before it.
+    ///
+    /// If `name` is [optional](GroupBuilder::optional) it only has to have been tried.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Group::builder("service").add("db", managed.clone()).add("api", managed).after("db");
+    /// ```
+    pub fn after(mut self, name: impl Into<Text>) -> Self {
+        if let Some(member) = self.wanted.last_mut() {
+            member.after.push(name.into());
+        }
+        self
+    }
+
+    /// The group can do without the member that was added last: if it fails to start, the group is
+    /// [`Degraded`](crate::State::Degraded).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Group::builder("service").add("cache", pool).optional();
+    /// ```
+    pub fn optional(mut self) -> Self {
+        if let Some(member) = self.wanted.last_mut() {
+            member.optional = true;
+        }
+        self
+    }
+
+    /// How long the start of the member that was added last may take. Default no limit but its own.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Group::builder("service").add("db", managed).start_timeout(Duration::from_secs(20));
+    /// ```
+    pub fn start_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        if let Some(limits) = self.limits.last_mut() {
+            limits.start = timeout.into();
+        }
+        self
+    }
+
+    /// How long the stop of the member that was added last may take, at most. Default 30 s, as Kubernetes
+    /// gives a pod. A shutdown that has less time in all gives each member its share.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Group::builder("service").add("db", managed).stop_timeout(Duration::from_secs(5));
+    /// ```
+    pub fn stop_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        if let Some(limits) = self.limits.last_mut() {
+            limits.stop = timeout.into();
+        }
+        self
+    }
+
+    /// How many members start, or stop, at once. Default as many as can; 1 makes it one after the other.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Group::builder("service").add("db", managed).most_at_once(1);
+    /// ```
+    pub fn most_at_once(mut self, members: impl Into<Option<usize>>) -> Self {
+        self.most_at_once = members.into().map(|most: usize| most.max(1));
+        self
+    }
+
+    fn finish<C: Clock, M: Members>(
+        self,
+        clock: C,
+        members: impl FnOnce(Vec<B>) -> M,
+    ) -> Result<Group<C, M>, GraphError> {
+        let graph = Graph::new(&self.wanted)?;
+        let plan = Plan::new(&graph, self.most_at_once);
+        let book = Lock::new(Book::new(plan, graph.nodes.len()));
+        Ok(Group {
+            shared: Arc::new(Shared {
+                members: members(self.members),
+                clock,
+                name: self.name,
+                graph,
+                limits: self.limits,
+                book,
+                changed: Signal::new(),
+            }),
+        })
+    }
+}
+
+impl GroupBuilder<Member> {
+    /// Builds the group. Nothing is spawned: whoever awaits its start or its shutdown drives it.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// // With a runtime: `.build(Tokio::current())`.
+    /// let group = Group::builder("service").add("db", managed).build(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If two members have one name, one needs what there is not, or some need each other in a circle.
+    pub fn build<C: Clock>(self, clock: C) -> Result<Group<C>, GraphError> {
+        self.finish(clock, ErasedMembers)
+    }
+}
+
+impl GroupBuilder<LocalMember> {
+    /// Builds a group of members that stay on one thread.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let group = Group::local_builder("service").add("db", managed).build_local(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`build`](GroupBuilder::build).
+    pub fn build_local<C: Clock>(self, clock: C) -> Result<Group<C, LocalMembers>, GraphError> {
+        self.finish(clock, LocalMembers)
+    }
+}

@@ -1,0 +1,170 @@
+//! Starting and stopping members, by whoever wants it done.
+
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use core::time::Duration;
+
+use super::members::Members;
+use super::plan::{Goal, Plan, Step};
+use super::shared::Shared;
+use crate::Instant;
+use crate::alarm::Alarm;
+use crate::cause::Cause;
+use crate::contain::{HookError, hook};
+use crate::runtime::Clock;
+use crate::sync::Arc;
+use crate::work::{JobSet, Rounds};
+
+/// Does what the plan says until it is settled, or `deadline` has come. Dropped half-way it gives back what it
+/// had begun; several may drive one plan, and each has a part of it.
+pub(crate) async fn drive<C: Clock, M: Members>(
+    shared: &Arc<Shared<C, M>>,
+    deadline: Option<Instant>,
+) {
+    let mut starts = JobSet::new();
+    let mut stops = JobSet::new();
+    let mut change = None;
+    let mut alarm = pin!(Alarm::unset());
+    poll_fn(|cx| {
+        let mut rounds = Rounds::new();
+        while rounds.go_on(cx) {
+            let listener = change.get_or_insert_with(|| shared.changed.listen());
+            if Pin::new(listener).poll(cx).is_ready() {
+                change = None;
+                continue;
+            }
+            let (goal, settled) = shared
+                .book
+                .with(|book| (book.plan.goal(), book.plan.is_settled()));
+            if goal == Goal::Down && !starts.is_empty() {
+                starts.clear();
+                continue;
+            }
+            if settled {
+                return Poll::Ready(());
+            }
+            while let Some(duty) = shared.claim() {
+                match duty.step {
+                    Step::Start(_) => starts.push(duty.perform()),
+                    Step::Stop { .. } => stops.push(duty.perform()),
+                }
+            }
+            if starts.poll(cx) | stops.poll(cx) {
+                continue;
+            }
+            // What is left then has had its last poll: each stop is given no more time than there is.
+            if deadline
+                .zip(shared.now())
+                .is_some_and(|(at, now)| now >= at)
+            {
+                return Poll::Ready(());
+            }
+            if alarm
+                .as_mut()
+                .poll(&shared.clock, deadline, cx)
+                .is_pending()
+            {
+                return Poll::Pending;
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// A step that was claimed. Dropping it gives it back.
+pub(crate) struct Duty<C: Clock, M: Members> {
+    shared: Arc<Shared<C, M>>,
+    step: Step,
+    within: Option<Duration>,
+    is_over: bool,
+}
+
+impl<C: Clock, M: Members> Duty<C, M> {
+    pub(crate) fn new(shared: &Arc<Shared<C, M>>, step: Step, within: Option<Duration>) -> Self {
+        Self {
+            shared: shared.clone(),
+            step,
+            within,
+            is_over: false,
+        }
+    }
+
+    async fn perform(mut self) {
+        let began_at = self.shared.now();
+        let result = match self.step {
+            Step::Start(member) => self.start(member).await,
+            Step::Stop { member, begun, .. } => self.stop(member, begun).await,
+        };
+        let took = began_at.zip(self.shared.now()).map(|(from, to)| to - from);
+        self.is_over = true;
+        let step = self.step;
+        let succeeded = result.is_ok();
+        self.shared.change(|book| {
+            let member = step.member();
+            let row = &mut book.rows[member];
+            match step {
+                Step::Start(_) => {
+                    row.started_in = took;
+                    row.start_error = result.err();
+                    book.plan.started(member, succeeded);
+                }
+                Step::Stop { .. } => {
+                    row.stopped_in = took;
+                    row.stop_error = result.err();
+                    book.plan.stopped(member);
+                }
+            }
+        });
+    }
+
+    async fn start(&self, member: usize) -> Result<(), Cause> {
+        let shared = &self.shared;
+        hook(&shared.clock, self.within, || shared.members.start(member))
+            .await
+            .map_err(HookError::into_cause)
+    }
+
+    async fn stop(&self, member: usize, begun: bool) -> Result<(), Cause> {
+        let shared = &self.shared;
+        if !begun && !shared.members.is_always_stopped(member) {
+            return Ok(());
+        }
+        // A little less than it has, so that it ends by itself and says what it could not do.
+        let told = self.within.map(|within| within - within / 8);
+        hook(&shared.clock, self.within, || {
+            shared.members.stop(member, told)
+        })
+        .await
+        .map_err(HookError::into_cause)
+    }
+}
+
+impl<C: Clock, M: Members> Drop for Duty<C, M> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let step = self.step;
+        self.shared.change(|book| match step {
+            Step::Start(member) => book.plan.start_called_off(member),
+            Step::Stop { member, .. } => book.plan.stop_called_off(member),
+        });
+    }
+}
+
+impl Step {
+    const fn member(self) -> usize {
+        match self {
+            Self::Start(member) | Self::Stop { member, .. } => member,
+        }
+    }
+}
+
+impl Plan {
+    /// Whether all are up, and stay so.
+    pub(crate) fn is_up(&self) -> bool {
+        self.goal() == Goal::Up && self.is_settled()
+    }
+}

@@ -1,0 +1,171 @@
+//! Members whose types are forgotten, so that a group can be put together at run time.
+
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::any::Any;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::time::Duration;
+
+use super::Group;
+use super::lifecycle::{Lifecycle, LocalLifecycle};
+use super::members::Members;
+use crate::managed::Managed;
+use crate::pool::Pool;
+use crate::resource::{BoxError, Resource};
+use crate::runtime::Clock;
+use crate::state::State;
+use crate::sync::Arc;
+
+/// One flavour: a member, the trait behind it, and the members of a group.
+macro_rules! flavour {
+    (
+        $(#[$member_doc:meta])+ $Member:ident = $Pointer:ident<dyn $Erased:ident $(+ $sync:ident)*>,
+        $(#[$members_doc:meta])+ $Members:ident, $Answer:ident $(+ $send:ident)?
+    ) => {
+        $(#[$member_doc])+
+        #[derive(Clone)]
+        pub struct $Member($Pointer<dyn $Erased $(+ $sync)*>);
+
+        $(#[$members_doc])+
+        #[derive(Debug)]
+        pub struct $Members(pub(super) Vec<$Member>);
+
+        type $Answer<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> $(+ $send)? + 'a>>;
+
+        trait $Erased {
+            fn start(&self) -> $Answer<'_>;
+            fn stop(&self, within: Option<Duration>) -> $Answer<'_>;
+            fn check(&self) -> $Answer<'_>;
+            fn state(&self) -> State;
+            fn is_always_stopped(&self) -> bool;
+            fn as_any(&self) -> &dyn Any;
+            fn type_name(&self) -> &'static str;
+        }
+
+        impl $Member {
+            /// The member itself, or the name of its type, if that is another.
+            pub(super) fn downcast<T: 'static>(&self) -> Result<&T, &'static str> {
+                self.0.as_any().downcast_ref().ok_or(self.0.type_name())
+            }
+        }
+
+        impl Members for $Members {
+            fn start(&self, member: usize) -> impl Future<Output = Result<(), BoxError>> {
+                self.0[member].0.start()
+            }
+
+            fn stop(
+                &self,
+                member: usize,
+                within: Option<Duration>,
+            ) -> impl Future<Output = Result<(), BoxError>> {
+                self.0[member].0.stop(within)
+            }
+
+            fn check(&self, member: usize) -> impl Future<Output = Result<(), BoxError>> {
+                self.0[member].0.check()
+            }
+
+            fn state(&self, member: usize) -> State {
+                self.0[member].0.state()
+            }
+
+            fn is_always_stopped(&self, member: usize) -> bool {
+                self.0[member].0.is_always_stopped()
+            }
+        }
+
+        impl fmt::Debug for $Member {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($Member)).field(&self.0.type_name()).finish()
+            }
+        }
+    };
+}
+
+flavour! {
+    /// A member whose type is forgotten. Every [`Lifecycle`], [`Managed`], [`Pool`] and [`Group`] that can move between
+    /// threads becomes one.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// use tenure_core::group::LocalMember;
+    /// let member = LocalMember::from(managed);
+    /// ```
+    Member = Arc<dyn Erased + Send + Sync>,
+    /// Members whose types are forgotten.
+    ErasedMembers, Answer + Send
+}
+
+flavour! {
+    /// The twin of [`Member`] for what stays on one thread. Every [`LocalLifecycle`] becomes one.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// use tenure_core::group::LocalMember;
+    /// let member = LocalMember::from(pool);
+    /// ```
+    LocalMember = Rc<dyn LocalErased>,
+    /// Members that stay on one thread, and whose types are forgotten.
+    LocalMembers, LocalAnswer
+}
+
+/// How a type becomes a member. The text is the same for each, but it is only for a type whose parameters are
+/// known to be `Send` that the compiler sees its futures to be so.
+macro_rules! erase {
+    ($Member:ident, $Pointer:ident, $Erased:ident, $Answer:ident, [$($generics:tt)*] $Type:ty, [$($bounds:tt)*]) => {
+        impl<$($generics)*> $Erased for $Type where $($bounds)* {
+            fn start(&self) -> $Answer<'_> {
+                Box::pin(LocalLifecycle::start(self))
+            }
+
+            fn stop(&self, within: Option<Duration>) -> $Answer<'_> {
+                Box::pin(LocalLifecycle::stop(self, within))
+            }
+
+            fn check(&self) -> $Answer<'_> {
+                Box::pin(LocalLifecycle::check(self))
+            }
+
+            fn state(&self) -> State {
+                LocalLifecycle::state(self)
+            }
+
+            fn is_always_stopped(&self) -> bool {
+                <Self as LocalLifecycle>::ALWAYS_STOPPED
+            }
+
+            fn as_any(&self) -> &dyn Any {
+                self
+            }
+
+            fn type_name(&self) -> &'static str {
+                core::any::type_name::<Self>()
+            }
+        }
+
+        impl<$($generics)*> From<$Type> for $Member where $($bounds)* {
+            fn from(member: $Type) -> Self {
+                Self($Pointer::new(member))
+            }
+        }
+    };
+}
+
+erase!(LocalMember, Rc, LocalErased, LocalAnswer, [L: LocalLifecycle] L, []);
+erase!(Member, Arc, Erased, Answer, [L: Lifecycle] L, []);
+erase!(
+    Member, Arc, Erased, Answer, [R: Resource<Value: Clone + Sync>, C] Managed<R, C>,
+    [C: Clock<Sleep: Send> + Send + Sync + 'static]
+);
+erase!(
+    Member, Arc, Erased, Answer, [R: Resource, C] Pool<R, C>,
+    [C: Clock<Sleep: Send> + Send + Sync + 'static]
+);
+erase!(
+    Member, Arc, Erased, Answer, [C] Group<C, ErasedMembers>,
+    [C: Clock<Sleep: Send> + Send + Sync + 'static]
+);

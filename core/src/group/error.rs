@@ -1,0 +1,108 @@
+//! Why a group did not start, or has no such member.
+
+use alloc::boxed::Box;
+use core::error::Error;
+use core::fmt;
+
+use super::report::GroupReport;
+use crate::cause::{Cause, Told};
+use crate::name::Name;
+use crate::sync::Text;
+
+/// Why a group did not start.
+///
+/// ```
+/// use tenure_core::group::StartError;
+/// # fn show(error: StartError) {
+/// match error {
+///     StartError::Failed { member, cause, .. } => println!("{member} is to blame: {cause}"),
+///     _ => println!("{error}"),
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A required member did not start. What had started was stopped again.
+    Failed {
+        /// The group's name.
+        group: Name,
+        /// The first member that failed.
+        member: Text,
+        /// What it answered.
+        cause: Cause,
+        /// How each member ended.
+        report: Box<GroupReport>,
+    },
+    /// The group was shut down before it had started, or is shut down.
+    Closed {
+        /// The group's name.
+        group: Name,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed {
+                group,
+                member,
+                cause,
+                ..
+            } => write!(f, "{group} did not start: {member}: {}", Told(cause)),
+            Self::Closed { group } => write!(f, "{group} is shut down"),
+        }
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed { cause, .. } => Some(cause.as_source()),
+            Self::Closed { .. } => None,
+        }
+    }
+}
+
+/// Why a group did not give a member.
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// let group = Group::builder("service").add("db", managed).build(Virtual::default())?;
+/// let error = group.get::<Pool<Db, Virtual>>("db").unwrap_err();
+/// assert!(error.to_string().starts_with("db of service is a tenure_core::managed::Managed<"));
+/// # Ok::<(), BoxError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GetError {
+    /// It has none of that name.
+    Unknown {
+        /// The group's name.
+        group: Name,
+        /// The name that was asked for.
+        name: Text,
+    },
+    /// It has another type.
+    OtherType {
+        /// The group's name.
+        group: Name,
+        /// The member's name.
+        name: Text,
+        /// The type it has.
+        found: &'static str,
+    },
+}
+
+impl fmt::Display for GetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { group, name } => write!(f, "{group} has no member {name}"),
+            Self::OtherType { group, name, found } => {
+                write!(f, "{name} of {group} is a {found}")
+            }
+        }
+    }
+}
+
+impl Error for GetError {}

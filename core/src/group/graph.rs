@@ -1,0 +1,264 @@
+//! Who needs whom.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt::{self, Write as _};
+
+use crate::sync::Text;
+
+/// The members of a [`Group`](super::Group) and what each of them needs. It has no cycles.
+///
+/// It prints as text, one line for each layer of members that can start side by side.
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// use tenure_core::Group;
+/// let group = Group::builder("service")
+///     .add("db", managed.clone())
+///     .add("api", managed)
+///     .after("db")
+///     .build(Virtual::default())?;
+/// assert_eq!(group.graph().to_string(), "1. db\n2. api (after db)\n");
+/// # Ok::<(), BoxError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Graph {
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// A member, as the graph sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) name: Text,
+    pub(crate) optional: bool,
+    /// What it needs.
+    pub(crate) after: Vec<usize>,
+    /// What needs it.
+    pub(crate) before: Vec<usize>,
+    /// How many members the longest chain of needs counts that ends here, this one included.
+    pub(crate) depth: usize,
+}
+
+/// What a user says of a member.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) name: Text,
+    pub(crate) after: Vec<Text>,
+    pub(crate) optional: bool,
+}
+
+/// Why some members and their needs make no graph.
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// use tenure_core::Group;
+/// let error = Group::builder("service").add("api", managed).after("db").build(Virtual::default()).unwrap_err();
+/// assert_eq!(error.to_string(), "api comes after db, and there is no db");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// Two members have one name.
+    Duplicate {
+        /// That name.
+        name: Text,
+    },
+    /// A member needs one that there is not.
+    Unknown {
+        /// The member that needs it.
+        member: Text,
+        /// The name that nobody has.
+        needs: Text,
+    },
+    /// Some members need each other in a circle, so that none of them can be the first.
+    Cycle {
+        /// The circle: each needs the next, and the last needs the first.
+        members: Vec<Text>,
+    },
+}
+
+impl Graph {
+    pub(crate) fn new(wanted: &[Wanted]) -> Result<Self, GraphError> {
+        let mut numbers = BTreeMap::new();
+        for (number, member) in wanted.iter().enumerate() {
+            let name = member.name.clone();
+            if numbers.insert(name.clone(), number).is_some() {
+                return Err(GraphError::Duplicate { name });
+            }
+        }
+        let mut nodes = Vec::with_capacity(wanted.len());
+        for member in wanted {
+            let mut after = Vec::with_capacity(member.after.len());
+            for needs in &member.after {
+                match numbers.get(needs) {
+                    Some(number) if after.contains(number) => {}
+                    Some(number) => after.push(*number),
+                    None => {
+                        return Err(GraphError::Unknown {
+                            member: member.name.clone(),
+                            needs: needs.clone(),
+                        });
+                    }
+                }
+            }
+            nodes.push(Node {
+                name: member.name.clone(),
+                optional: member.optional,
+                after,
+                before: Vec::new(),
+                depth: 0,
+            });
+        }
+        for number in 0..nodes.len() {
+            for needed in nodes[number].after.clone() {
+                nodes[needed].before.push(number);
+            }
+        }
+        let mut graph = Self { nodes };
+        graph.measure().map(|()| graph)
+    }
+
+    /// Gives each member its depth; finds a cycle, if there is one.
+    fn measure(&mut self) -> Result<(), GraphError> {
+        let mut missing: Vec<usize> = self.nodes.iter().map(|node| node.after.len()).collect();
+        let mut free: Vec<usize> = (0..missing.len()).filter(|at| missing[*at] == 0).collect();
+        let mut measured = 0;
+        while let Some(number) = free.pop() {
+            measured += 1;
+            let node = &self.nodes[number];
+            let below = node.after.iter().map(|needed| self.nodes[*needed].depth);
+            self.nodes[number].depth = 1 + below.max().unwrap_or(0);
+            for dependent in &self.nodes[number].before {
+                missing[*dependent] -= 1;
+                if missing[*dependent] == 0 {
+                    free.push(*dependent);
+                }
+            }
+        }
+        if measured == self.nodes.len() {
+            Ok(())
+        } else {
+            Err(self.cycle(&missing))
+        }
+    }
+
+    /// Whoever still misses something misses it for a cycle: following what is missed leads into one.
+    fn cycle(&self, missing: &[usize]) -> GraphError {
+        let mut walked: Vec<usize> = Vec::new();
+        let mut next = missing.iter().position(|missing| *missing > 0);
+        while let Some(number) = next {
+            if let Some(start) = walked.iter().position(|walked| *walked == number) {
+                walked.drain(..start);
+                break;
+            }
+            walked.push(number);
+            let needs = self.nodes[number].after.iter();
+            next = needs.copied().find(|needed| missing[*needed] > 0);
+        }
+        let members = walked.iter().map(|number| self.nodes[*number].name.clone());
+        GraphError::Cycle {
+            members: members.collect(),
+        }
+    }
+
+    /// The graph in the language of Graphviz: an arrow leads from each member to what it needs.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # use tenure_core::Group;
+    /// # let group = Group::builder("service").add("db", managed.clone()).add("api", managed).after("db")
+    /// #     .build(Virtual::default())?;
+    /// assert!(group.graph().to_dot().contains("\"api\" -> \"db\";"));
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    #[must_use]
+    pub fn to_dot(&self) -> String {
+        let mut dot = String::from("digraph {\n");
+        for node in &self.nodes {
+            let style = if node.optional { " [style=dashed]" } else { "" };
+            let _ = writeln!(dot, "    {}{style};", Quoted(&node.name));
+        }
+        for node in &self.nodes {
+            for needed in &node.after {
+                let needed = &self.nodes[*needed];
+                let _ = writeln!(
+                    dot,
+                    "    {} -> {};",
+                    Quoted(&node.name),
+                    Quoted(&needed.name)
+                );
+            }
+        }
+        dot.push_str("}\n");
+        dot
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Option<usize> {
+        self.nodes.iter().position(|node| node.name == name)
+    }
+}
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deepest = self.nodes.iter().map(|node| node.depth).max().unwrap_or(0);
+        for depth in 1..=deepest {
+            write!(f, "{depth}. ")?;
+            let layer = self.nodes.iter().filter(|node| node.depth == depth);
+            for (place, node) in layer.enumerate() {
+                let separator = if place > 0 { ", " } else { "" };
+                write!(f, "{separator}{}", node.name)?;
+                let optional = node.optional.then_some("optional");
+                for (place, needed) in node.after.iter().enumerate() {
+                    let opening = if place > 0 { ", " } else { " (after " };
+                    write!(f, "{opening}{}", self.nodes[*needed].name)?;
+                }
+                match (optional, node.after.is_empty()) {
+                    (Some(word), true) => write!(f, " ({word})")?,
+                    (Some(word), false) => write!(f, "; {word})")?,
+                    (None, true) => {}
+                    (None, false) => f.write_char(')')?,
+                }
+            }
+            f.write_char('\n')?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for GraphError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicate { name } => write!(f, "two members are called {name}"),
+            Self::Unknown { member, needs } => {
+                write!(f, "{member} comes after {needs}, and there is no {needs}")
+            }
+            Self::Cycle { members } => {
+                f.write_str("these need each other in a circle: ")?;
+                for member in members {
+                    write!(f, "{member} -> ")?;
+                }
+                members.first().map_or(Ok(()), |first| f.write_str(first))
+            }
+        }
+    }
+}
+
+impl Error for GraphError {}
+
+/// A name as DOT writes it.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            if matches!(c, '"' | '\\') {
+                f.write_char('\\')?;
+            }
+            f.write_char(c)?;
+        }
+        f.write_char('"')
+    }
+}

@@ -1,0 +1,129 @@
+//! What all members of a group have in common.
+
+use core::future::Future;
+use core::time::Duration;
+
+use crate::resource::BoxError;
+use crate::state::State;
+
+/// Something that a [`Group`](super::Group) starts and stops: a [`Managed`](crate::Managed), a [`Pool`](crate::Pool), another group, or what
+/// you make of it, a worker, a server.
+///
+/// `Managed`, `Pool` and `Group` are members as they are; implement this for what is none of them. What has one
+/// value to open and close is better a [`Resource`](crate::Resource): it gets retries, checks and recovery.
+/// A member whose futures stay on one thread implements [`LocalLifecycle`] instead.
+///
+/// The group calls `start` once, and `stop` once if `start` was called, however that ended. Either may be
+/// dropped half-way, and is called again then.
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure_core::{BoxError, State};
+/// use tenure_core::group::Lifecycle;
+///
+/// struct Worker;
+///
+/// impl Lifecycle for Worker {
+///     async fn start(&self) -> Result<(), BoxError> {
+///         Ok(()) // Listen, spawn, subscribe.
+///     }
+///     async fn stop(&self, _within: Option<Duration>) -> Result<(), BoxError> {
+///         Ok(()) // And undo that.
+///     }
+/// }
+/// ```
+pub trait Lifecycle: Send + Sync + 'static {
+    /// Brings the member up.
+    ///
+    /// # Errors
+    /// Whatever keeps it from that. A required member that fails brings its group down.
+    fn start(&self) -> impl Future<Output = Result<(), BoxError>> + Send;
+
+    /// Takes it down, in at most the time given: the future is dropped then. With no time left it is polled once.
+    ///
+    /// # Errors
+    /// What was left undone. It is told in the group's report; the member counts as stopped all the same.
+    fn stop(&self, within: Option<Duration>) -> impl Future<Output = Result<(), BoxError>> + Send;
+
+    /// Asks whether it is well.
+    ///
+    /// # Errors
+    /// An error means that it is not.
+    fn check(&self) -> impl Future<Output = Result<(), BoxError>> + Send {
+        core::future::ready(Ok(()))
+    }
+
+    /// Where it stands, between its start and its stop.
+    fn state(&self) -> State {
+        State::Ready
+    }
+}
+
+/// The twin of [`Lifecycle`] for members that stay on one thread. Every [`Lifecycle`] is one.
+///
+/// ```
+/// use std::cell::Cell;
+/// use std::time::Duration;
+/// use tenure_core::BoxError;
+/// use tenure_core::group::LocalLifecycle;
+///
+/// struct Counter(Cell<u32>);
+///
+/// impl LocalLifecycle for Counter {
+///     async fn start(&self) -> Result<(), BoxError> {
+///         self.0.set(1);
+///         Ok(())
+///     }
+///     async fn stop(&self, _within: Option<Duration>) -> Result<(), BoxError> {
+///         self.0.set(0);
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait LocalLifecycle: 'static {
+    /// Whether `stop` is called even if `start` was not, because the member may have been used without its group.
+    const ALWAYS_STOPPED: bool = false;
+
+    /// See [`Lifecycle::start`].
+    ///
+    /// # Errors
+    /// Whatever keeps it from that.
+    fn start(&self) -> impl Future<Output = Result<(), BoxError>>;
+
+    /// See [`Lifecycle::stop`].
+    ///
+    /// # Errors
+    /// What was left undone.
+    fn stop(&self, within: Option<Duration>) -> impl Future<Output = Result<(), BoxError>>;
+
+    /// See [`Lifecycle::check`].
+    ///
+    /// # Errors
+    /// An error means that it is not well.
+    fn check(&self) -> impl Future<Output = Result<(), BoxError>> {
+        core::future::ready(Ok(()))
+    }
+
+    /// See [`Lifecycle::state`].
+    fn state(&self) -> State {
+        State::Ready
+    }
+}
+
+impl<L: Lifecycle> LocalLifecycle for L {
+    fn start(&self) -> impl Future<Output = Result<(), BoxError>> {
+        Lifecycle::start(self)
+    }
+
+    fn stop(&self, within: Option<Duration>) -> impl Future<Output = Result<(), BoxError>> {
+        Lifecycle::stop(self, within)
+    }
+
+    fn check(&self) -> impl Future<Output = Result<(), BoxError>> {
+        Lifecycle::check(self)
+    }
+
+    fn state(&self) -> State {
+        Lifecycle::state(self)
+    }
+}

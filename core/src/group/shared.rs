@@ -1,0 +1,208 @@
+//! What all handles of one group share.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::graph::Graph;
+use super::members::Members;
+use super::plan::{Goal, Phase, Plan, Step};
+use super::report::{GroupReport, MemberReport};
+use crate::Instant;
+use crate::cause::Cause;
+use crate::name::Name;
+use crate::runtime::Clock;
+use crate::signal::Signal;
+use crate::state::State;
+use crate::sync::{Arc, Lock};
+
+pub(crate) struct Shared<C, M> {
+    pub(crate) members: M,
+    pub(crate) clock: C,
+    pub(crate) name: Name,
+    pub(crate) graph: Graph,
+    pub(crate) limits: Vec<Limits>,
+    pub(crate) book: Lock<Book>,
+    /// Tells whoever drives that there may be more to do, or nothing.
+    pub(crate) changed: Signal,
+}
+
+/// How long one member may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) start: Option<Duration>,
+    pub(crate) stop: Option<Duration>,
+}
+
+/// All that the lock guards.
+pub(crate) struct Book {
+    pub(crate) plan: Plan,
+    pub(crate) rows: Vec<Row>,
+    /// When all is to be down.
+    pub(crate) deadline: Option<Instant>,
+    down_since: Option<Instant>,
+    down_at: Option<Instant>,
+}
+
+/// What is known of one member.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Row {
+    pub(crate) started_in: Option<Duration>,
+    pub(crate) stopped_in: Option<Duration>,
+    pub(crate) start_error: Option<Cause>,
+    pub(crate) stop_error: Option<Cause>,
+}
+
+impl Book {
+    pub(crate) fn new(plan: Plan, members: usize) -> Self {
+        Self {
+            plan,
+            rows: alloc::vec![Row::default(); members],
+            deadline: None,
+            down_since: None,
+            down_at: None,
+        }
+    }
+
+    /// Takes note of when the way down began and ended.
+    fn note_time(&mut self, now: Option<Instant>) {
+        if self.plan.goal() == Goal::Down {
+            self.down_since = self.down_since.or(now);
+            if self.plan.is_settled() {
+                self.down_at = self.down_at.or(now);
+            }
+        }
+    }
+}
+
+impl<C: Clock, M: Members> Shared<C, M> {
+    /// Runs `change` under the lock, then tells everybody.
+    pub(crate) fn change<U>(&self, change: impl FnOnce(&mut Book) -> U) -> U {
+        let now = self.now();
+        let changed = self.book.with(|book| {
+            let changed = change(book);
+            book.note_time(now);
+            changed
+        });
+        self.changed.notify_all();
+        changed
+    }
+
+    /// Somebody wants all down, within that time.
+    pub(crate) fn go_down(&self, within: Option<Duration>) -> Option<Instant> {
+        let deadline = self.now().zip(within).map(|(now, within)| now + within);
+        self.change(|book| {
+            book.plan.go_down();
+            // Who has less time than those before speaks for all.
+            book.deadline = match (book.deadline, deadline) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+        });
+        deadline
+    }
+
+    /// The next thing to do, if there is one.
+    pub(crate) fn claim(self: &Arc<Self>) -> Option<super::drive::Duty<C, M>> {
+        let now = self.now();
+        self.book.with(|book| {
+            let step = book.plan.next()?;
+            let within = match step {
+                Step::Start(member) => self.limits[member].start,
+                Step::Stop { member, chain, .. } => {
+                    let own = self.limits[member].stop;
+                    let left = book.deadline.zip(now).map(|(at, now)| at - now);
+                    let share = left.map(|left| left / u32::try_from(chain).unwrap_or(u32::MAX));
+                    match (own, share) {
+                        (Some(own), Some(share)) => Some(own.min(share)),
+                        (own, share) => own.or(share),
+                    }
+                }
+            };
+            Some(super::drive::Duty::new(self, step, within))
+        })
+    }
+
+    /// Where each member stands: no better than what it needs.
+    pub(crate) fn states(&self) -> Vec<State> {
+        let phases: Vec<Phase> = self.book.with(|book| {
+            let members = 0..book.rows.len();
+            members.map(|member| book.plan.phase(member)).collect()
+        });
+        let own = |member: usize| match phases[member] {
+            Phase::Idle => State::Uninitialized,
+            Phase::Starting => State::Initializing,
+            Phase::Up => self.members.state(member),
+            Phase::Failed => State::Error,
+            Phase::Stopping => State::Closing,
+            Phase::Stopped => State::Closed,
+        };
+        let mut states: Vec<State> = (0..phases.len()).map(own).collect();
+        let mut order: Vec<usize> = (0..phases.len()).collect();
+        order.sort_by_key(|member| self.graph.nodes[*member].depth);
+        for member in order {
+            for needed in &self.graph.nodes[member].after {
+                let lends = !self.graph.nodes[*needed].optional;
+                if lends && states[member].is_usable() && !states[*needed].is_healthy() {
+                    states[member] = match states[*needed] {
+                        State::Degraded => State::Degraded,
+                        _ => State::Error,
+                    };
+                }
+            }
+        }
+        states
+    }
+
+    /// Where the group stands.
+    pub(crate) fn state(&self) -> State {
+        let (goal, settled) = self
+            .book
+            .with(|book| (book.plan.goal(), book.plan.is_settled()));
+        match (goal, settled) {
+            (Goal::Rest, _) => State::Uninitialized,
+            (Goal::Up, false) => State::Initializing,
+            (Goal::Down, false) => State::Closing,
+            (Goal::Down, true) => State::Closed,
+            (Goal::Up, true) => {
+                let states = self.states();
+                let mut members = states.iter().zip(&self.graph.nodes);
+                if members.clone().all(|(state, _)| state.is_healthy()) {
+                    State::Ready
+                } else if members.all(|(state, node)| node.optional || state.is_usable()) {
+                    State::Degraded
+                } else {
+                    State::Error
+                }
+            }
+        }
+    }
+
+    pub(crate) fn report(&self) -> GroupReport {
+        let states = self.states();
+        let now = self.now();
+        let (rows, took) = self.book.with(|book| {
+            let until = book.down_at.or(now);
+            let took = book.down_since.zip(until).map(|(from, until)| until - from);
+            (book.rows.clone(), took)
+        });
+        let members = rows.into_iter().zip(states).zip(&self.graph.nodes);
+        GroupReport {
+            name: self.name.clone(),
+            took,
+            members: members
+                .map(|((row, state), node)| MemberReport {
+                    name: node.name.clone(),
+                    state,
+                    started_in: row.started_in,
+                    stopped_in: row.stopped_in,
+                    start_error: row.start_error,
+                    stop_error: row.stop_error,
+                })
+                .collect(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Option<Instant> {
+        self.clock.try_now()
+    }
+}

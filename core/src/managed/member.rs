@@ -1,0 +1,44 @@
+//! A managed resource as a member of a group.
+
+use alloc::string::ToString;
+use core::time::Duration;
+
+use super::Managed;
+use super::shutdown::close_managed;
+use crate::group::LocalLifecycle;
+use crate::resource::{BoxError, LocalResource};
+use crate::runtime::Clock;
+use crate::state::State;
+
+impl<R, C> LocalLifecycle for Managed<R, C>
+where
+    R: LocalResource<Value: Clone> + 'static,
+    C: Clock + 'static,
+{
+    const ALWAYS_STOPPED: bool = true;
+
+    async fn start(&self) -> Result<(), BoxError> {
+        self.open().await.map_err(Into::into)
+    }
+
+    async fn stop(&self, within: Option<Duration>) -> Result<(), BoxError> {
+        close_managed(&self.shared, within).await.into_result()
+    }
+
+    async fn check(&self) -> Result<(), BoxError> {
+        if R::CHECKED {
+            return self.check_now().await.map_err(Into::into);
+        }
+        if self.is_usable() {
+            return Ok(());
+        }
+        match self.last_error() {
+            Some(error) => Err(error.to_string().into()),
+            None => Err(self.state().name().into()),
+        }
+    }
+
+    fn state(&self) -> State {
+        Self::state(self)
+    }
+}

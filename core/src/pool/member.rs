@@ -1,0 +1,44 @@
+//! A pool as a member of a group.
+
+use alloc::format;
+use core::time::Duration;
+
+use super::Pool;
+use super::shared::Phase;
+use super::shutdown::close_pool;
+use crate::group::LocalLifecycle;
+use crate::resource::{BoxError, LocalResource};
+use crate::runtime::Clock;
+use crate::state::State;
+
+impl<R: LocalResource + 'static, C: Clock + 'static> LocalLifecycle for Pool<R, C> {
+    const ALWAYS_STOPPED: bool = true;
+
+    async fn start(&self) -> Result<(), BoxError> {
+        Self::start(self).await.map_err(Into::into)
+    }
+
+    async fn stop(&self, within: Option<Duration>) -> Result<(), BoxError> {
+        close_pool(&self.shared, within).await.into_result()
+    }
+
+    /// Idle values are checked by the pool itself. What is asked here is whether values can be opened.
+    async fn check(&self) -> Result<(), BoxError> {
+        let queue = &self.shared.queue;
+        match queue.with(|queue| queue.openings.failure().cloned()) {
+            None => Ok(()),
+            Some(failure) => Err(format!("{failure}: {}", failure.cause).into()),
+        }
+    }
+
+    fn state(&self) -> State {
+        self.shared.queue.with(|queue| match queue.phase {
+            Phase::Draining => State::Closing,
+            Phase::Closed => State::Closed,
+            Phase::Open if queue.openings.are_failing() && queue.in_service() == 0 => State::Error,
+            Phase::Open if queue.openings.are_failing() => State::Degraded,
+            Phase::Open if queue.warm || queue.size > 0 => State::Ready,
+            Phase::Open => State::Uninitialized,
+        })
+    }
+}
