@@ -10,6 +10,7 @@ mod worlds;
 mod contract;
 mod documents;
 mod ended_runtimes;
+mod group;
 mod managed;
 mod pool;
 mod scope;
