@@ -5,6 +5,7 @@
 
 mod drawn;
 mod faults;
+mod group;
 mod managed;
 mod metastability;
 mod models;

@@ -1,0 +1,4 @@
+//! Groups of managed resources on backends on which things go wrong.
+
+mod cancel;
+mod random;
