@@ -5,7 +5,7 @@ use std::time::Duration;
 use tenure_core::group::{GetError, GraphError, Lifecycle};
 use tenure_core::{BoxError, Group, Managed, NoTimer, Pool, Resource};
 
-use super::{Diary, Part, built};
+use super::{Diary, LocalGroup, built};
 use crate::worlds::World;
 
 on_every_backend! {
@@ -63,9 +63,11 @@ async fn s12_a_member_that_needs_itself_is_an_error<W: World>(world: W) {
 
 async fn s12_get_gives_the_member_or_says_what_there_is<W: World>(world: W) {
     let diary = Diary::default();
-    let group = built(&world, diary.group(&world, &[("db", &[])]));
-    let part: &Part<W::Runtime> = group.get("db").expect("it is a part");
-    assert_eq!(part.name, "db");
+    let inner = built(&world, diary.group(&world, &[]));
+    let group = diary.group(&world, &[("db", &[])]).add("inner", inner);
+    let group = built(&world, group);
+    let inner: LocalGroup<W> = group.get("inner").expect("it is a group");
+    assert_eq!(inner.name().as_str(), "service");
     let error = group.get::<String>("db").expect_err("it is no string");
     assert!(matches!(&error, GetError::OtherType { found, .. } if found.contains("Part<")));
     let error = group

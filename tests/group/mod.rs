@@ -7,6 +7,7 @@ mod form;
 mod health;
 mod time;
 mod up;
+mod while_running;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

@@ -63,10 +63,7 @@ impl<B> GroupBuilder<B> {
             after: Vec::new(),
             optional: false,
         });
-        self.limits.push(Limits {
-            start: None,
-            stop: Some(Duration::from_secs(30)),
-        });
+        self.limits.push(Limits::DEFAULT);
         self
     }
 
@@ -144,15 +141,12 @@ impl<B> GroupBuilder<B> {
     ) -> Result<Group<C, M>, GraphError> {
         let graph = Graph::new(&self.wanted)?;
         let plan = Plan::new(&graph, self.most_at_once);
-        let book = Lock::new(Book::new(plan, graph.nodes.len()));
         Ok(Group {
             shared: Arc::new(Shared {
                 members: members(self.members),
                 clock,
                 name: self.name,
-                graph,
-                limits: self.limits,
-                book,
+                book: Lock::new(Book::new(graph, plan, self.limits)),
                 changed: Signal::new(),
             }),
         })
@@ -172,7 +166,7 @@ impl GroupBuilder<Member> {
     /// # Errors
     /// If two members have one name, one needs what there is not, or some need each other in a circle.
     pub fn build<C: Clock>(self, clock: C) -> Result<Group<C>, GraphError> {
-        self.finish(clock, ErasedMembers)
+        self.finish(clock, ErasedMembers::new)
     }
 }
 
@@ -188,6 +182,6 @@ impl GroupBuilder<LocalMember> {
     /// # Errors
     /// As [`build`](GroupBuilder::build).
     pub fn build_local<C: Clock>(self, clock: C) -> Result<Group<C, LocalMembers>, GraphError> {
-        self.finish(clock, LocalMembers)
+        self.finish(clock, LocalMembers::new)
     }
 }

@@ -16,11 +16,12 @@ use crate::runtime::Clock;
 use crate::sync::Arc;
 use crate::work::{JobSet, Rounds};
 
-/// Does what the plan says until it is settled, or `deadline` has come. Dropped half-way it gives back what it
+/// Does what the plan says until `is_done` says so of it, or `deadline` has come. Dropped half-way it gives back what it
 /// had begun; several may drive one plan, and each has a part of it.
 pub(crate) async fn drive<C: Clock, M: Members>(
     shared: &Arc<Shared<C, M>>,
     deadline: Option<Instant>,
+    is_done: impl Fn(&Plan) -> bool,
 ) {
     let mut starts = JobSet::new();
     let mut stops = JobSet::new();
@@ -34,14 +35,14 @@ pub(crate) async fn drive<C: Clock, M: Members>(
                 change = None;
                 continue;
             }
-            let (goal, settled) = shared
+            let (goal, done) = shared
                 .book
-                .with(|book| (book.plan.goal(), book.plan.is_settled()));
+                .with(|book| (book.plan.goal(), is_done(&book.plan)));
             if goal == Goal::Down && !starts.is_empty() {
                 starts.clear();
                 continue;
             }
-            if settled {
+            if done {
                 return Poll::Ready(());
             }
             while let Some(duty) = shared.claim() {

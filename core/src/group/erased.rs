@@ -17,7 +17,7 @@ use crate::pool::Pool;
 use crate::resource::{BoxError, Resource};
 use crate::runtime::Clock;
 use crate::state::State;
-use crate::sync::Arc;
+use crate::sync::{Arc, Lock};
 
 /// One flavour: a member, the trait behind it, and the members of a group.
 macro_rules! flavour {
@@ -30,8 +30,7 @@ macro_rules! flavour {
         pub struct $Member($Pointer<dyn $Erased $(+ $sync)*>);
 
         $(#[$members_doc])+
-        #[derive(Debug)]
-        pub struct $Members(pub(super) Vec<$Member>);
+        pub struct $Members(Lock<Vec<Option<$Member>>>);
 
         type $Answer<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> $(+ $send)? + 'a>>;
 
@@ -46,15 +45,49 @@ macro_rules! flavour {
         }
 
         impl $Member {
-            /// The member itself, or the name of its type, if that is another.
-            pub(super) fn downcast<T: 'static>(&self) -> Result<&T, &'static str> {
-                self.0.as_any().downcast_ref().ok_or(self.0.type_name())
+            /// A clone of the member itself, or the name of its type, if that is another.
+            pub(super) fn downcast<T: Clone + 'static>(&self) -> Result<T, &'static str> {
+                let member = self.0.as_any().downcast_ref::<T>();
+                member.cloned().ok_or(self.0.type_name())
+            }
+        }
+
+        impl $Members {
+            pub(super) fn new(members: Vec<$Member>) -> Self {
+                Self(Lock::new(members.into_iter().map(Some).collect()))
+            }
+
+            pub(super) fn push(&self, member: $Member) {
+                self.0.with(|members| members.push(Some(member)));
+            }
+
+            /// Forgets a member, and hands it out, to be dropped outside of any lock.
+            pub(super) fn forget(&self, member: usize) -> Option<$Member> {
+                self.0.with(|members| members[member].take())
+            }
+
+            /// A member, unless it was removed.
+            pub(super) fn member(&self, member: usize) -> Option<$Member> {
+                self.0.with(|members| members[member].clone())
+            }
+        }
+
+        impl fmt::Debug for $Members {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let members = self.0.with(|members| members.clone());
+                f.debug_list().entries(members.iter().flatten()).finish()
             }
         }
 
         impl Members for $Members {
             fn start(&self, member: usize) -> impl Future<Output = Result<(), BoxError>> {
-                self.0[member].0.start()
+                let member = self.member(member);
+                async move {
+                    match member {
+                        Some(member) => member.0.start().await,
+                        None => Ok(()),
+                    }
+                }
             }
 
             fn stop(
@@ -62,19 +95,33 @@ macro_rules! flavour {
                 member: usize,
                 within: Option<Duration>,
             ) -> impl Future<Output = Result<(), BoxError>> {
-                self.0[member].0.stop(within)
+                let member = self.member(member);
+                async move {
+                    match member {
+                        Some(member) => member.0.stop(within).await,
+                        None => Ok(()),
+                    }
+                }
             }
 
             fn check(&self, member: usize) -> impl Future<Output = Result<(), BoxError>> {
-                self.0[member].0.check()
+                let member = self.member(member);
+                async move {
+                    match member {
+                        Some(member) => member.0.check().await,
+                        None => Ok(()),
+                    }
+                }
             }
 
             fn state(&self, member: usize) -> State {
-                self.0[member].0.state()
+                self.member(member)
+                    .map_or(State::Closed, |member| member.0.state())
             }
 
             fn is_always_stopped(&self, member: usize) -> bool {
-                self.0[member].0.is_always_stopped()
+                self.member(member)
+                    .is_some_and(|member| member.0.is_always_stopped())
             }
         }
 

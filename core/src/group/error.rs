@@ -1,9 +1,11 @@
 //! Why a group did not start, or has no such member.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
+use super::graph::GraphError;
 use super::report::GroupReport;
 use crate::cause::{Cause, Told};
 use crate::name::Name;
@@ -106,3 +108,109 @@ impl fmt::Display for GetError {
 }
 
 impl Error for GetError {}
+
+/// Why a member could not be added to a group that runs.
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// # block_on(async {
+/// let group = Group::builder("service").add("db", managed.clone()).build(Virtual::default())?;
+/// let error = group.add("db", managed).start().await.unwrap_err();
+/// assert_eq!(error.to_string(), "two members are called db");
+/// # Ok::<(), BoxError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AddError {
+    /// It does not go with the others.
+    Graph(GraphError),
+    /// It did not start. It was stopped and removed again, the others go on.
+    Failed {
+        /// The group's name.
+        group: Name,
+        /// The member's name.
+        member: Text,
+        /// What it answered.
+        cause: Cause,
+    },
+    /// The group is shut down, or was so while the member started.
+    Closed {
+        /// The group's name.
+        group: Name,
+    },
+}
+
+impl fmt::Display for AddError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Graph(error) => error.fmt(f),
+            Self::Failed {
+                group,
+                member,
+                cause,
+            } => write!(f, "{member} did not start in {group}: {}", Told(cause)),
+            Self::Closed { group } => write!(f, "{group} is shut down"),
+        }
+    }
+}
+
+impl Error for AddError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed { cause, .. } => Some(cause.as_source()),
+            Self::Graph(_) | Self::Closed { .. } => None,
+        }
+    }
+}
+
+/// Why a member could not be removed from a group.
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// # block_on(async {
+/// let group = Group::builder("service").add("db", managed).add("api", pool).after("db").build(Virtual::default())?;
+/// let error = group.remove("db").await.unwrap_err();
+/// assert_eq!(error.to_string(), "db of service is needed by api");
+/// # Ok::<(), BoxError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RemoveError {
+    /// The group has none of that name.
+    Unknown {
+        /// The group's name.
+        group: Name,
+        /// The name that was asked for.
+        name: Text,
+    },
+    /// Others need it.
+    Needed {
+        /// The group's name.
+        group: Name,
+        /// The member's name.
+        name: Text,
+        /// Those that need it.
+        by: Vec<Text>,
+    },
+    /// The group is shut down, and the member with it.
+    Closed {
+        /// The group's name.
+        group: Name,
+    },
+}
+
+impl fmt::Display for RemoveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { group, name } => write!(f, "{group} has no member {name}"),
+            Self::Needed { group, name, by } => {
+                write!(f, "{name} of {group} is needed by {}", by.join(", "))
+            }
+            Self::Closed { group } => write!(f, "{group} is shut down"),
+        }
+    }
+}
+
+impl Error for RemoveError {}

@@ -39,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) before: Vec<usize>,
     /// How many members the longest chain of needs counts that ends here, this one included.
     pub(crate) depth: usize,
+    /// It was removed. Its number is not given to another.
+    pub(crate) gone: bool,
 }
 
 /// What a user says of a member.
@@ -109,6 +111,7 @@ impl Graph {
                 after,
                 before: Vec::new(),
                 depth: 0,
+                gone: false,
             });
         }
         for number in 0..nodes.len() {
@@ -118,6 +121,61 @@ impl Graph {
         }
         let mut graph = Self { nodes };
         graph.measure().map(|()| graph)
+    }
+
+    /// The graph with one member more. Nothing needs that yet, so there can be no cycle.
+    pub(crate) fn with(&self, wanted: &Wanted) -> Result<Self, GraphError> {
+        let name = wanted.name.clone();
+        if self.number(&name).is_some() {
+            return Err(GraphError::Duplicate { name });
+        }
+        let mut graph = self.clone();
+        let number = graph.nodes.len();
+        let mut after = Vec::with_capacity(wanted.after.len());
+        let mut depth = 1;
+        for needs in &wanted.after {
+            let Some(needed) = self.number(needs) else {
+                return Err(GraphError::Unknown {
+                    member: name,
+                    needs: needs.clone(),
+                });
+            };
+            if !after.contains(&needed) {
+                after.push(needed);
+                graph.nodes[needed].before.push(number);
+                depth = depth.max(1 + self.nodes[needed].depth);
+            }
+        }
+        graph.nodes.push(Node {
+            name,
+            optional: wanted.optional,
+            after,
+            before: Vec::new(),
+            depth,
+            gone: false,
+        });
+        Ok(graph)
+    }
+
+    /// The graph without one of its members, or the names of those that need it.
+    pub(crate) fn without(&self, member: usize) -> Result<Self, Vec<Text>> {
+        let needing = self.nodes[member].before.iter();
+        let needing = needing.map(|other| self.nodes[*other].name.clone());
+        let needing: Vec<Text> = needing.collect();
+        if !needing.is_empty() {
+            return Err(needing);
+        }
+        let mut graph = self.clone();
+        graph.nodes[member].gone = true;
+        for needed in self.nodes[member].after.iter() {
+            graph.nodes[*needed].before.retain(|other| *other != member);
+        }
+        Ok(graph)
+    }
+
+    /// Those that were not removed.
+    fn present(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| !node.gone)
     }
 
     /// Gives each member its depth; finds a cycle, if there is one.
@@ -176,11 +234,11 @@ impl Graph {
     #[must_use]
     pub fn to_dot(&self) -> String {
         let mut dot = String::from("digraph {\n");
-        for node in &self.nodes {
+        for node in self.present() {
             let style = if node.optional { " [style=dashed]" } else { "" };
             let _ = writeln!(dot, "    {}{style};", Quoted(&node.name));
         }
-        for node in &self.nodes {
+        for node in self.present() {
             for needed in &node.after {
                 let needed = &self.nodes[*needed];
                 let _ = writeln!(
@@ -196,16 +254,17 @@ impl Graph {
     }
 
     pub(crate) fn number(&self, name: &str) -> Option<usize> {
-        self.nodes.iter().position(|node| node.name == name)
+        let called = |node: &Node| node.name == name && !node.gone;
+        self.nodes.iter().position(called)
     }
 }
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let deepest = self.nodes.iter().map(|node| node.depth).max().unwrap_or(0);
+        let deepest = self.present().map(|node| node.depth).max().unwrap_or(0);
         for depth in 1..=deepest {
             write!(f, "{depth}. ")?;
-            let layer = self.nodes.iter().filter(|node| node.depth == depth);
+            let layer = self.present().filter(|node| node.depth == depth);
             for (place, node) in layer.enumerate() {
                 let separator = if place > 0 { ", " } else { "" };
                 write!(f, "{separator}{}", node.name)?;

@@ -83,7 +83,7 @@ impl<C: Clock, M: Members> Group<C, M> {
     /// The checks under way are dropped, and count as none.
     pub async fn health(&self) -> GroupHealth {
         let shared = &self.shared;
-        let states = shared.states();
+        let (states, _) = shared.states();
         let up = states
             .iter()
             .map(|state| state.is_usable() || *state == State::Error);
@@ -116,11 +116,11 @@ impl<C: Clock, M: Members> Group<C, M> {
         .await;
         drop(asked);
         let errors = answers.with(core::mem::take);
-        let members = shared
-            .states()
-            .into_iter()
-            .zip(errors)
-            .zip(&shared.graph.nodes);
+        // One that was added meanwhile was not asked.
+        let (states, graph) = shared.states();
+        let errors = errors.into_iter().chain(core::iter::repeat(None));
+        let members = states.into_iter().zip(errors).zip(&graph.nodes);
+        let members = members.filter(|(_, node)| !node.gone);
         GroupHealth {
             name: shared.name.clone(),
             state: shared.state(),

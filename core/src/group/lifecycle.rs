@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::resource::BoxError;
 use crate::state::State;
+use crate::sync::Arc;
 
 /// Something that a [`Group`](super::Group) starts and stops: a [`Managed`](crate::Managed), a [`Pool`](crate::Pool), another group, or what
 /// you make of it, a worker, a server.
@@ -56,6 +57,24 @@ pub trait Lifecycle: Send + Sync + 'static {
     /// Where it stands, between its start and its stop.
     fn state(&self) -> State {
         State::Ready
+    }
+}
+
+impl<L: Lifecycle> Lifecycle for Arc<L> {
+    fn start(&self) -> impl Future<Output = Result<(), BoxError>> + Send {
+        L::start(self)
+    }
+
+    fn stop(&self, within: Option<Duration>) -> impl Future<Output = Result<(), BoxError>> + Send {
+        L::stop(self, within)
+    }
+
+    fn check(&self) -> impl Future<Output = Result<(), BoxError>> + Send {
+        L::check(self)
+    }
+
+    fn state(&self) -> State {
+        L::state(self)
     }
 }
 

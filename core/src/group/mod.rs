@@ -1,5 +1,6 @@
 //! Many different resources that depend on each other, started and stopped as one.
 
+mod added;
 mod builder;
 mod drive;
 mod erased;
@@ -14,9 +15,10 @@ mod shared;
 
 use core::time::Duration;
 
+pub use added::Addition;
 pub use builder::GroupBuilder;
 pub use erased::{ErasedMembers, LocalMember, LocalMembers, Member};
-pub use error::{GetError, StartError};
+pub use error::{AddError, GetError, RemoveError, StartError};
 pub use graph::{Graph, GraphError};
 pub use health::{GroupHealth, MemberHealth};
 pub use lifecycle::{Lifecycle, LocalLifecycle};
@@ -27,9 +29,9 @@ use crate::name::Name;
 use crate::resource::BoxError;
 use crate::runtime::{Clock, NoTimer, Timer};
 use crate::state::State;
-use crate::sync::{Arc, Text};
+use crate::sync::Arc;
 use drive::drive;
-use plan::Goal;
+use plan::{Goal, Plan};
 use shared::Shared;
 
 /// Different resources that depend on each other, started and stopped as one: a service with its database, its
@@ -118,18 +120,21 @@ impl<C: Clock, M: Members> Group<C, M> {
     pub async fn start(&self) -> Result<(), StartError> {
         let shared = &self.shared;
         shared.change(|book| book.plan.go_up());
-        drive(shared, None).await;
+        drive(shared, None, Plan::is_settled).await;
         let (is_up, failed) = shared.book.with(|book| {
             let failed = book.plan.culprit();
-            let cause = failed.and_then(|member| book.rows[member].start_error.clone());
-            (book.plan.is_up(), failed.zip(cause))
+            let failed = failed.and_then(|member| {
+                let cause = book.rows[member].start_error.clone()?;
+                Some((book.graph.nodes[member].name.clone(), cause))
+            });
+            (book.plan.is_up(), failed)
         });
         let group = shared.name.clone();
         match failed {
             _ if is_up => Ok(()),
             Some((member, cause)) => Err(StartError::Failed {
                 group,
-                member: shared.graph.nodes[member].name.clone(),
+                member,
                 cause,
                 report: alloc::boxed::Box::new(shared.report()),
             }),
@@ -156,7 +161,7 @@ impl<C: Clock, M: Members> Group<C, M> {
 
     async fn stop_within(&self, within: Option<Duration>) -> GroupReport {
         let deadline = self.shared.go_down(within);
-        drive(&self.shared, deadline).await;
+        drive(&self.shared, deadline, Plan::is_settled).await;
         self.shared.report()
     }
 
@@ -200,8 +205,8 @@ impl<C: Clock, M: Members> Group<C, M> {
     /// # Ok::<(), BoxError>(())
     /// ```
     #[must_use]
-    pub fn graph(&self) -> &Graph {
-        &self.shared.graph
+    pub fn graph(&self) -> Arc<Graph> {
+        self.shared.book.with(|book| book.graph.clone())
     }
 
     /// The group's name.
@@ -293,46 +298,6 @@ impl<C: Timer, M: Members> Group<C, M> {
         self.stop_within(Some(within)).await
     }
 }
-
-/// Members by name, in either flavour.
-macro_rules! by_name {
-    ($Members:ty) => {
-        impl<C: Clock> Group<C, $Members> {
-            /// A member by its name and type.
-            ///
-            /// ```
-            #[doc = include_str!("../doc_setting.txt")]
-            /// let group = Group::builder("service").add("db", managed).build(Virtual::default())?;
-            /// let db = group.get::<Managed<Db, Virtual>>("db")?;
-            /// # Ok::<(), BoxError>(())
-            /// ```
-            ///
-            /// # Errors
-            /// If there is none of that name, or if it has another type; the error says which.
-            pub fn get<T: 'static>(&self, name: &str) -> Result<&T, GetError> {
-                let shared = &self.shared;
-                let group = || shared.name.clone();
-                let name_owned = || Text::Owned(name.into());
-                let Some(number) = shared.graph.number(name) else {
-                    return Err(GetError::Unknown {
-                        group: group(),
-                        name: name_owned(),
-                    });
-                };
-                shared.members.0[number]
-                    .downcast()
-                    .map_err(|found| GetError::OtherType {
-                        group: group(),
-                        name: name_owned(),
-                        found,
-                    })
-            }
-        }
-    };
-}
-
-by_name!(ErasedMembers);
-by_name!(LocalMembers);
 
 impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
     const ALWAYS_STOPPED: bool = true;

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::graph::Graph;
+use super::graph::{self, Graph};
 
 /// Where the members of a group stand, and what may happen next.
 ///
@@ -28,11 +28,16 @@ struct Node {
     after: Vec<usize>,
     before: Vec<usize>,
     optional: bool,
+    /// It was added while the group ran, and has not been up yet: its failure is its own.
+    on_trial: bool,
     depth: usize,
     phase: Phase,
     /// How many others have to settle first.
     blocked_by: usize,
     begun: bool,
+    /// It is to be stopped and forgotten, whatever becomes of the others.
+    leaves: bool,
+    gone: bool,
 }
 
 /// Where all members are to be.
@@ -69,15 +74,7 @@ pub(crate) enum Step {
 
 impl Plan {
     pub(crate) fn new(graph: &Graph, most_at_once: Option<usize>) -> Self {
-        let nodes = graph.nodes.iter().map(|node| Node {
-            after: node.after.clone(),
-            before: node.before.clone(),
-            optional: node.optional,
-            depth: node.depth,
-            phase: Phase::Idle,
-            blocked_by: 0,
-            begun: false,
-        });
+        let nodes = graph.nodes.iter().map(|node| Node::new(node, false));
         Self {
             nodes: nodes.collect(),
             goal: Goal::Rest,
@@ -107,19 +104,26 @@ impl Plan {
         self.unsettled == 0
     }
 
+    /// Whether a member has come to where the goal has it.
+    pub(crate) fn is_member_settled(&self, member: usize) -> bool {
+        !self.nodes[member].is_unsettled(self.goal)
+    }
+
+    /// Whether a member was stopped and forgotten.
+    pub(crate) fn is_gone(&self, member: usize) -> bool {
+        self.nodes[member].gone
+    }
+
     /// Somebody wants all up. Does nothing once that was wanted, or the contrary.
     pub(crate) fn go_up(&mut self) {
         if self.goal != Goal::Rest {
             return;
         }
-        self.goal = Goal::Up;
-        self.unsettled = self.nodes.len();
+        self.set_goal(Goal::Up);
         for member in 0..self.nodes.len() {
             let node = &mut self.nodes[member];
             node.blocked_by = node.after.len();
-            if node.blocked_by == 0 {
-                self.ready.push_back(member);
-            }
+            self.start_if_free(member);
         }
     }
 
@@ -128,8 +132,7 @@ impl Plan {
         if self.goal == Goal::Down {
             return;
         }
-        self.goal = Goal::Down;
-        self.unsettled = self.nodes.len();
+        self.set_goal(Goal::Down);
         self.ready.clear();
         for node in &mut self.nodes {
             node.blocked_by = node.before.len();
@@ -137,6 +140,35 @@ impl Plan {
         // In reverse, so that members which nothing orders stop in reverse as well.
         for member in (0..self.nodes.len()).rev() {
             self.stop_if_free(member);
+        }
+    }
+
+    /// Takes in one more member, the last of the graph. It starts at once, if the others have.
+    pub(crate) fn add(&mut self, graph: &Graph) -> usize {
+        let member = self.nodes.len();
+        let mut node = Node::new(&graph.nodes[member], self.goal == Goal::Up);
+        for needed in &node.after {
+            self.nodes[*needed].before.push(member);
+        }
+        let unsettled = |needed: &&usize| self.nodes[**needed].is_unsettled(self.goal);
+        node.blocked_by = node.after.iter().filter(unsettled).count();
+        self.unsettled += usize::from(node.is_unsettled(self.goal));
+        self.nodes.push(node);
+        if self.goal == Goal::Up {
+            self.start_if_free(member);
+        }
+        member
+    }
+
+    /// Has a member stopped and forgotten. Nobody may need it. One that is about to start does so first.
+    pub(crate) fn remove(&mut self, member: usize) {
+        if self.nodes[member].leaves || self.goal == Goal::Down {
+            return;
+        }
+        self.update(member, |node| node.leaves = true);
+        self.ready.retain(|ready| *ready != member);
+        if self.nodes[member].phase != Phase::Starting {
+            self.ready.push_back(member);
         }
     }
 
@@ -148,7 +180,7 @@ impl Plan {
         let member = self.ready.pop_front()?;
         self.under_way += 1;
         let node = &mut self.nodes[member];
-        if self.goal == Goal::Down {
+        if self.goal == Goal::Down || node.leaves {
             node.phase = Phase::Stopping;
             return Some(Step::Stop {
                 member,
@@ -164,18 +196,18 @@ impl Plan {
     /// A start has ended.
     pub(crate) fn started(&mut self, member: usize, succeeded: bool) {
         self.under_way -= 1;
-        let node = &mut self.nodes[member];
-        node.phase = if succeeded { Phase::Up } else { Phase::Failed };
+        self.update(member, |node| {
+            node.phase = if succeeded { Phase::Up } else { Phase::Failed };
+            node.on_trial &= !succeeded;
+        });
         if self.goal == Goal::Down {
             self.stop_if_free(member);
-        } else if succeeded || node.optional {
-            self.unsettled -= 1;
-            for dependent in node.before.clone() {
-                let dependent_node = &mut self.nodes[dependent];
-                dependent_node.blocked_by -= 1;
-                if dependent_node.blocked_by == 0 {
-                    self.ready.push_back(dependent);
-                }
+        } else if self.nodes[member].leaves {
+            self.ready.push_back(member);
+        } else if self.is_member_settled(member) {
+            for dependent in self.nodes[member].before.clone() {
+                self.nodes[dependent].blocked_by -= 1;
+                self.start_if_free(dependent);
             }
         } else {
             self.culprit = Some(member);
@@ -183,14 +215,14 @@ impl Plan {
         }
     }
 
-    /// A start was dropped half-way. It begins anew, unless all is to go down.
+    /// A start was dropped half-way. It begins anew, unless the member is to stop.
     pub(crate) fn start_called_off(&mut self, member: usize) {
         self.under_way -= 1;
-        if self.goal == Goal::Down {
-            self.nodes[member].phase = Phase::Failed;
+        let stops = self.goal == Goal::Down;
+        self.nodes[member].phase = if stops { Phase::Failed } else { Phase::Idle };
+        if stops {
             self.stop_if_free(member);
         } else {
-            self.nodes[member].phase = Phase::Idle;
             self.ready.push_front(member);
         }
     }
@@ -198,19 +230,47 @@ impl Plan {
     /// A stop has ended, well or not.
     pub(crate) fn stopped(&mut self, member: usize) {
         self.under_way -= 1;
-        self.unsettled -= 1;
-        self.nodes[member].phase = Phase::Stopped;
+        self.update(member, |node| {
+            node.phase = Phase::Stopped;
+            node.gone = node.leaves;
+        });
+        let gone = self.nodes[member].gone;
         for needed in self.nodes[member].after.clone() {
-            self.nodes[needed].blocked_by -= 1;
-            self.stop_if_free(needed);
+            if self.goal == Goal::Down {
+                self.nodes[needed].blocked_by -= 1;
+                self.stop_if_free(needed);
+            }
+            if gone {
+                self.nodes[needed].before.retain(|other| *other != member);
+            }
         }
     }
 
-    /// A stop was dropped half-way. It goes on at the next that wants all down.
+    /// A stop was dropped half-way. It goes on at the next that wants the member down.
     pub(crate) fn stop_called_off(&mut self, member: usize) {
         self.under_way -= 1;
         self.nodes[member].phase = Phase::Failed;
         self.ready.push_front(member);
+    }
+
+    fn set_goal(&mut self, goal: Goal) {
+        self.goal = goal;
+        let unsettled = self.nodes.iter().filter(|node| node.is_unsettled(goal));
+        self.unsettled = unsettled.count();
+    }
+
+    fn update(&mut self, member: usize, change: impl FnOnce(&mut Node)) {
+        let node = &mut self.nodes[member];
+        self.unsettled -= usize::from(node.is_unsettled(self.goal));
+        change(node);
+        self.unsettled += usize::from(node.is_unsettled(self.goal));
+    }
+
+    fn start_if_free(&mut self, member: usize) {
+        let node = &self.nodes[member];
+        if node.phase == Phase::Idle && node.blocked_by == 0 && !node.leaves {
+            self.ready.push_back(member);
+        }
     }
 
     fn stop_if_free(&mut self, member: usize) {
@@ -218,6 +278,38 @@ impl Plan {
         let rests = matches!(node.phase, Phase::Idle | Phase::Up | Phase::Failed);
         if rests && node.blocked_by == 0 {
             self.ready.push_back(member);
+        }
+    }
+}
+
+impl Node {
+    fn new(node: &graph::Node, on_trial: bool) -> Self {
+        Self {
+            after: node.after.clone(),
+            before: node.before.clone(),
+            optional: node.optional,
+            on_trial,
+            depth: node.depth,
+            phase: Phase::Idle,
+            blocked_by: 0,
+            begun: false,
+            leaves: false,
+            gone: false,
+        }
+    }
+
+    fn is_unsettled(&self, goal: Goal) -> bool {
+        if self.leaves {
+            return !self.gone;
+        }
+        match goal {
+            Goal::Rest => false,
+            Goal::Up => match self.phase {
+                Phase::Up => false,
+                Phase::Failed => !self.optional && !self.on_trial,
+                _ => true,
+            },
+            Goal::Down => self.phase != Phase::Stopped,
         }
     }
 }

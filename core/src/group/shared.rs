@@ -13,14 +13,12 @@ use crate::name::Name;
 use crate::runtime::Clock;
 use crate::signal::Signal;
 use crate::state::State;
-use crate::sync::{Arc, Lock};
+use crate::sync::{Arc, Lock, Text};
 
 pub(crate) struct Shared<C, M> {
     pub(crate) members: M,
     pub(crate) clock: C,
     pub(crate) name: Name,
-    pub(crate) graph: Graph,
-    pub(crate) limits: Vec<Limits>,
     pub(crate) book: Lock<Book>,
     /// Tells whoever drives that there may be more to do, or nothing.
     pub(crate) changed: Signal,
@@ -33,10 +31,19 @@ pub(crate) struct Limits {
     pub(crate) stop: Option<Duration>,
 }
 
+impl Limits {
+    pub(crate) const DEFAULT: Self = Self {
+        start: None,
+        stop: Some(Duration::from_secs(30)),
+    };
+}
+
 /// All that the lock guards.
 pub(crate) struct Book {
+    pub(crate) graph: Arc<Graph>,
     pub(crate) plan: Plan,
     pub(crate) rows: Vec<Row>,
+    pub(crate) limits: Vec<Limits>,
     /// When all is to be down.
     pub(crate) deadline: Option<Instant>,
     down_since: Option<Instant>,
@@ -52,11 +59,26 @@ pub(crate) struct Row {
     pub(crate) stop_error: Option<Cause>,
 }
 
+impl Row {
+    pub(crate) fn report(self, name: Text, state: State) -> MemberReport {
+        MemberReport {
+            name,
+            state,
+            started_in: self.started_in,
+            stopped_in: self.stopped_in,
+            start_error: self.start_error,
+            stop_error: self.stop_error,
+        }
+    }
+}
+
 impl Book {
-    pub(crate) fn new(plan: Plan, members: usize) -> Self {
+    pub(crate) fn new(graph: Graph, plan: Plan, limits: Vec<Limits>) -> Self {
         Self {
+            rows: alloc::vec![Row::default(); graph.nodes.len()],
+            graph: Arc::new(graph),
             plan,
-            rows: alloc::vec![Row::default(); members],
+            limits,
             deadline: None,
             down_since: None,
             down_at: None,
@@ -107,9 +129,9 @@ impl<C: Clock, M: Members> Shared<C, M> {
         self.book.with(|book| {
             let step = book.plan.next()?;
             let within = match step {
-                Step::Start(member) => self.limits[member].start,
+                Step::Start(member) => book.limits[member].start,
                 Step::Stop { member, chain, .. } => {
-                    let own = self.limits[member].stop;
+                    let own = book.limits[member].stop;
                     let left = book.deadline.zip(now).map(|(at, now)| at - now);
                     let share = left.map(|left| left / u32::try_from(chain).unwrap_or(u32::MAX));
                     match (own, share) {
@@ -122,11 +144,12 @@ impl<C: Clock, M: Members> Shared<C, M> {
         })
     }
 
-    /// Where each member stands: no better than what it needs.
-    pub(crate) fn states(&self) -> Vec<State> {
-        let phases: Vec<Phase> = self.book.with(|book| {
+    /// Where each member stands, in the order of their numbers: no better than what it needs.
+    pub(crate) fn states(&self) -> (Vec<State>, Arc<Graph>) {
+        let (phases, graph) = self.book.with(|book| {
             let members = 0..book.rows.len();
-            members.map(|member| book.plan.phase(member)).collect()
+            let phases: Vec<Phase> = members.map(|member| book.plan.phase(member)).collect();
+            (phases, book.graph.clone())
         });
         let own = |member: usize| match phases[member] {
             Phase::Idle => State::Uninitialized,
@@ -138,10 +161,10 @@ impl<C: Clock, M: Members> Shared<C, M> {
         };
         let mut states: Vec<State> = (0..phases.len()).map(own).collect();
         let mut order: Vec<usize> = (0..phases.len()).collect();
-        order.sort_by_key(|member| self.graph.nodes[*member].depth);
+        order.sort_by_key(|member| graph.nodes[*member].depth);
         for member in order {
-            for needed in &self.graph.nodes[member].after {
-                let lends = !self.graph.nodes[*needed].optional;
+            for needed in &graph.nodes[member].after {
+                let lends = !graph.nodes[*needed].optional;
                 if lends && states[member].is_usable() && !states[*needed].is_healthy() {
                     states[member] = match states[*needed] {
                         State::Degraded => State::Degraded,
@@ -150,7 +173,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
                 }
             }
         }
-        states
+        (states, graph)
     }
 
     /// Where the group stands.
@@ -164,8 +187,9 @@ impl<C: Clock, M: Members> Shared<C, M> {
             (Goal::Down, false) => State::Closing,
             (Goal::Down, true) => State::Closed,
             (Goal::Up, true) => {
-                let states = self.states();
-                let mut members = states.iter().zip(&self.graph.nodes);
+                let (states, graph) = self.states();
+                let members = states.iter().zip(&graph.nodes);
+                let mut members = members.filter(|(_, node)| !node.gone);
                 if members.clone().all(|(state, _)| state.is_healthy()) {
                     State::Ready
                 } else if members.all(|(state, node)| node.optional || state.is_usable()) {
@@ -178,26 +202,20 @@ impl<C: Clock, M: Members> Shared<C, M> {
     }
 
     pub(crate) fn report(&self) -> GroupReport {
-        let states = self.states();
+        let (states, graph) = self.states();
         let now = self.now();
         let (rows, took) = self.book.with(|book| {
             let until = book.down_at.or(now);
             let took = book.down_since.zip(until).map(|(from, until)| until - from);
             (book.rows.clone(), took)
         });
-        let members = rows.into_iter().zip(states).zip(&self.graph.nodes);
+        let members = rows.into_iter().zip(states).zip(&graph.nodes);
+        let members = members.filter(|(_, node)| !node.gone);
         GroupReport {
             name: self.name.clone(),
             took,
             members: members
-                .map(|((row, state), node)| MemberReport {
-                    name: node.name.clone(),
-                    state,
-                    started_in: row.started_in,
-                    stopped_in: row.stopped_in,
-                    start_error: row.start_error,
-                    stop_error: row.stop_error,
-                })
+                .map(|((row, state), node)| row.report(node.name.clone(), state))
                 .collect(),
         }
     }
