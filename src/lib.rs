@@ -36,6 +36,7 @@
 //!
 //! - [`Pool`] lends many interchangeable values, each to one task at a time.
 //! - [`Managed`] shares one value among all tasks, and calls it under a retry policy.
+//! - [`Group`] starts and stops different resources as one, in the order of their needs.
 //! - [`scope()`] and [`with_resource`] close what was opened within them, on every way out.
 //! - [`retry()`] and [`with_timeout`] work on their own, without a resource.
 //!

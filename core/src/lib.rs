@@ -7,6 +7,7 @@
 //!
 //! - [`Pool`] lends many interchangeable values, each to one task at a time.
 //! - [`Managed`] shares one value among all tasks.
+//! - [`Group`] starts and stops different resources as one, in the order of their needs.
 //! - [`scope()`] and [`with_resource`] close what was opened within them, on every way out.
 //! - [`retry()`] runs an operation again until it succeeds; [`with_timeout`] limits it.
 //! - [`Resource`] is what you write: how one value is opened, closed and checked.
