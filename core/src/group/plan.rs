@@ -5,6 +5,9 @@ use alloc::vec::Vec;
 
 use super::graph::{self, Graph};
 
+#[cfg(test)]
+mod tests;
+
 /// Where the members of a group stand, and what may happen next.
 ///
 /// It takes what happened and says what to do, and does none of it. Members start once all that they need

@@ -1,0 +1,243 @@
+//! The plan against the plainest of models, on random graphs.
+
+use alloc::vec::Vec;
+
+use super::super::graph::{Graph, Wanted};
+use super::{Goal, Phase, Plan, Step};
+use crate::random::Random;
+use crate::sync::Text;
+
+/// What is known of each member by what the plan said to do and what was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Idle,
+    Starting,
+    Up,
+    Failed,
+    Stopping,
+    Down,
+}
+
+struct World {
+    random: Random,
+    graph: Graph,
+    plan: Plan,
+    known: Vec<Known>,
+    /// Removed, or about to be.
+    leaves: Vec<bool>,
+    begun: Vec<bool>,
+    most_at_once: Option<usize>,
+}
+
+#[test]
+fn whatever_ends_fails_or_is_called_off_members_keep_their_order_and_all_end() {
+    for seed in 0..2_000 {
+        let mut world = World::drawn(seed);
+        for _ in 0..world.random.below_or_equal(300) {
+            world.go_on();
+        }
+        world.end();
+    }
+}
+
+impl World {
+    fn drawn(seed: u64) -> Self {
+        let mut random = Random::seeded(seed);
+        let count = random.below_or_equal(50) as usize;
+        let each = random.below_or_equal(count as u64 / 4 + 1) + 1;
+        let wanted: Vec<Wanted> = (0..count)
+            .map(|number| Wanted {
+                name: name(number),
+                after: (0..number)
+                    .filter(|_| random.below_or_equal(each) == 0)
+                    .map(name)
+                    .collect(),
+                optional: random.below_or_equal(4) == 0,
+            })
+            .collect();
+        let graph = Graph::new(&wanted).expect("there are no circles");
+        let most_at_once = match random.below_or_equal(3) {
+            0 => Some(1 + random.below_or_equal(4) as usize),
+            _ => None,
+        };
+        Self {
+            plan: Plan::new(&graph, most_at_once),
+            random,
+            graph,
+            known: alloc::vec![Known::Idle; count],
+            leaves: alloc::vec![false; count],
+            begun: alloc::vec![false; count],
+            most_at_once,
+        }
+    }
+
+    fn go_on(&mut self) {
+        match self.random.below_or_equal(60) {
+            0 => self.plan.go_down(),
+            1..=3 => self.plan.go_up(),
+            4 => self.add(),
+            5 => self.remove(),
+            6..=30 => {
+                if let Some(step) = self.plan.next() {
+                    self.begin(step);
+                }
+            }
+            _ => {
+                self.answer(false);
+            }
+        }
+    }
+
+    /// Everything that is to be done is done, and ends.
+    fn end(&mut self) {
+        self.plan.go_up();
+        self.run_dry();
+        assert!(self.plan.is_settled());
+        if self.plan.goal() == Goal::Up {
+            for member in 0..self.known.len() {
+                let optional = self.graph.nodes[member].optional;
+                let up = self.known[member] == Known::Up;
+                assert!(up || optional || self.leaves[member] || self.on_trial(member));
+            }
+        }
+        self.plan.go_down();
+        self.run_dry();
+        assert!(self.plan.is_settled());
+        for member in 0..self.known.len() {
+            assert_eq!(self.plan.phase(member), Phase::Stopped);
+            assert_eq!(self.known[member], Known::Down);
+        }
+    }
+
+    /// A member that was added while all were up may fail alone.
+    fn on_trial(&self, member: usize) -> bool {
+        self.graph.nodes[member].name.ends_with('+') && self.known[member] == Known::Failed
+    }
+
+    fn run_dry(&mut self) {
+        loop {
+            while let Some(step) = self.plan.next() {
+                self.begin(step);
+            }
+            if !self.answer(true) {
+                return;
+            }
+        }
+    }
+
+    fn begin(&mut self, step: Step) {
+        match step {
+            Step::Start(member) => {
+                assert_eq!(self.known[member], Known::Idle);
+                for needed in &self.graph.nodes[member].after {
+                    let lent = self.graph.nodes[*needed].optional || self.on_trial(*needed);
+                    let settled = match self.known[*needed] {
+                        Known::Up => true,
+                        Known::Failed => lent,
+                        _ => false,
+                    };
+                    assert!(
+                        settled,
+                        "{member} needs {needed}: {:?}",
+                        self.known[*needed]
+                    );
+                }
+                self.known[member] = Known::Starting;
+                self.begun[member] = true;
+            }
+            Step::Stop {
+                member,
+                begun,
+                chain,
+            } => {
+                assert_eq!(begun, self.begun[member]);
+                assert!(chain >= 1 && chain <= self.known.len());
+                let stopping = [Known::Starting, Known::Stopping, Known::Down];
+                assert!(!stopping.contains(&self.known[member]));
+                for other in &self.graph.nodes[member].before {
+                    assert_eq!(self.known[*other], Known::Down, "{other} needs {member}");
+                }
+                self.known[member] = Known::Stopping;
+            }
+        }
+        let busy = |known: &&Known| matches!(known, Known::Starting | Known::Stopping);
+        let under_way = self.known.iter().filter(busy).count();
+        assert!(self.most_at_once.is_none_or(|most| under_way <= most));
+    }
+
+    /// One of the things under way ends in some way. Says whether any was.
+    fn answer(&mut self, in_earnest: bool) -> bool {
+        let busy =
+            |member: &usize| matches!(self.known[*member], Known::Starting | Known::Stopping);
+        let under_way: Vec<usize> = (0..self.known.len()).filter(busy).collect();
+        let Some(last) = under_way.len().checked_sub(1) else {
+            return false;
+        };
+        let member = under_way[self.random.below_or_equal(last as u64) as usize];
+        let called_off = !in_earnest && self.random.below_or_equal(3) == 0;
+        match (self.known[member], called_off) {
+            (Known::Starting, true) => {
+                self.plan.start_called_off(member);
+                let stops = self.plan.goal() == Goal::Down;
+                self.known[member] = if stops { Known::Failed } else { Known::Idle };
+            }
+            (Known::Starting, false) => {
+                let succeeds = self.random.below_or_equal(12) > 0;
+                self.known[member] = if succeeds { Known::Up } else { Known::Failed };
+                self.plan.started(member, succeeds);
+            }
+            (_, true) => {
+                self.plan.stop_called_off(member);
+                self.known[member] = Known::Failed;
+            }
+            (_, false) => {
+                self.plan.stopped(member);
+                self.known[member] = Known::Down;
+            }
+        }
+        true
+    }
+
+    fn add(&mut self) {
+        if self.plan.goal() == Goal::Down {
+            return;
+        }
+        let number = self.known.len();
+        let after = (0..number).filter(|other| !self.leaves[*other]);
+        let after: Vec<usize> = after.collect();
+        let after = after
+            .into_iter()
+            .filter(|_| self.random.below_or_equal(5) == 0);
+        let wanted = Wanted {
+            after: after
+                .map(|other| self.graph.nodes[other].name.clone())
+                .collect(),
+            name: alloc::format!("{number}+").into(),
+            optional: false,
+        };
+        self.graph = self.graph.with(&wanted).expect("it goes with the others");
+        assert_eq!(self.plan.add(&self.graph), number);
+        self.known.push(Known::Idle);
+        self.leaves.push(false);
+        self.begun.push(false);
+    }
+
+    fn remove(&mut self) {
+        let Some(last) = self.known.len().checked_sub(1) else {
+            return;
+        };
+        let member = self.random.below_or_equal(last as u64) as usize;
+        if self.plan.goal() == Goal::Down || self.leaves[member] {
+            return;
+        }
+        if let Ok(graph) = self.graph.without(member) {
+            self.graph = graph;
+            self.leaves[member] = true;
+            self.plan.remove(member);
+        }
+    }
+}
+
+fn name(number: usize) -> Text {
+    alloc::format!("{number}").into()
+}
