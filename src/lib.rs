@@ -71,6 +71,44 @@ macro_rules! backend {
         /// ```
         pub type Managed<R> = crate::Managed<R, $runtime>;
 
+        /// A group on this runtime.
+        ///
+        /// ```
+        #[doc = concat!("struct Service { parts: tenure::", $module, "::Group }")]
+        /// ```
+        pub type Group<M = crate::group::ErasedMembers> = crate::Group<$runtime, M>;
+
+        /// Runs `body` in a scope on the current runtime: what it opens is closed when it ends. For other
+        /// settings, see [`Scope::builder`](crate::scope::Scope::builder).
+        ///
+        /// ```
+        /// # use tenure::{BoxError, Resource};
+        /// async fn report<R: Resource<Value = Vec<u8>>>(db: R) -> Result<usize, BoxError> {
+        #[doc = concat!("    let length = tenure::", $module, "::scope(|s| async move {")]
+        ///         Ok::<_, BoxError>(s.open(db).await?.len())
+        ///     });
+        ///     Ok(length.await?)
+        /// }
+        /// ```
+        ///
+        /// # Errors
+        /// As [`scope`](crate::scope()).
+        ///
+        /// # Panics
+        /// As [`scope`](crate::scope()).
+        ///
+        /// # Cancel safety
+        /// As [`scope`](crate::scope()).
+        pub fn scope<B, F, U, E>(
+            body: B,
+        ) -> impl core::future::Future<Output = Result<U, crate::scope::ScopeError<E, U>>>
+        where
+            B: FnOnce(crate::scope::Scope<$runtime>) -> F,
+            F: core::future::Future<Output = Result<U, E>>,
+        {
+            crate::scope(&$current, body)
+        }
+
         /// A pool of `resource`'s values with default settings, its background work spawned on the
         /// current runtime. For other settings, see [`Pool::builder`](crate::Pool::builder).
         ///

@@ -31,7 +31,7 @@ struct Node {
     after: Vec<usize>,
     before: Vec<usize>,
     optional: bool,
-    /// It was added while the group ran, and has not been up yet: its failure is its own.
+    /// It was added while the group ran: its failure to start is its own.
     on_trial: bool,
     depth: usize,
     phase: Phase,
@@ -201,7 +201,6 @@ impl Plan {
         self.under_way -= 1;
         self.update(member, |node| {
             node.phase = if succeeded { Phase::Up } else { Phase::Failed };
-            node.on_trial &= !succeeded;
         });
         if self.goal == Goal::Down {
             self.stop_if_free(member);
