@@ -47,7 +47,7 @@ pub(crate) async fn drive<C: Clock, M: Members>(
             }
             while let Some(duty) = shared.claim() {
                 match duty.step {
-                    Step::Start(_) => starts.push(duty.perform()),
+                    Step::Start(_) | Step::Restart(_) => starts.push(duty.perform()),
                     Step::Stop { .. } => stops.push(duty.perform()),
                 }
             }
@@ -92,10 +92,11 @@ impl<C: Clock, M: Members> Duty<C, M> {
         }
     }
 
-    async fn perform(mut self) {
+    pub(crate) async fn perform(mut self) {
         let began_at = self.shared.now();
         let result = match self.step {
             Step::Start(member) => self.start(member).await,
+            Step::Restart(member) => self.restart(member).await,
             Step::Stop { member, begun, .. } => self.stop(member, begun).await,
         };
         let took = began_at.zip(self.shared.now()).map(|(from, to)| to - from);
@@ -111,6 +112,11 @@ impl<C: Clock, M: Members> Duty<C, M> {
                     row.start_error = result.err();
                     book.plan.started(member, succeeded);
                 }
+                Step::Restart(_) => {
+                    row.started_in = took;
+                    row.start_error = result.err();
+                    book.plan.restarted(member, succeeded);
+                }
                 Step::Stop { .. } => {
                     row.stopped_in = took;
                     row.stop_error = result.err();
@@ -125,6 +131,15 @@ impl<C: Clock, M: Members> Duty<C, M> {
         hook(&shared.clock, self.within, || shared.members.start(member))
             .await
             .map_err(HookError::into_cause)
+    }
+
+    async fn restart(&self, member: usize) -> Result<(), Cause> {
+        let shared = &self.shared;
+        hook(&shared.clock, self.within, || {
+            shared.members.restart(member)
+        })
+        .await
+        .map_err(HookError::into_cause)
     }
 
     async fn stop(&self, member: usize, begun: bool) -> Result<(), Cause> {
@@ -150,6 +165,7 @@ impl<C: Clock, M: Members> Drop for Duty<C, M> {
         let step = self.step;
         self.shared.change(|book| match step {
             Step::Start(member) => book.plan.start_called_off(member),
+            Step::Restart(member) => book.plan.restarted(member, false),
             Step::Stop { member, .. } => book.plan.stop_called_off(member),
         });
     }
@@ -158,7 +174,7 @@ impl<C: Clock, M: Members> Drop for Duty<C, M> {
 impl Step {
     const fn member(self) -> usize {
         match self {
-            Self::Start(member) | Self::Stop { member, .. } => member,
+            Self::Start(member) | Self::Restart(member) | Self::Stop { member, .. } => member,
         }
     }
 }

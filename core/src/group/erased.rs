@@ -37,6 +37,7 @@ macro_rules! flavour {
         trait $Erased {
             fn start(&self) -> $Answer<'_>;
             fn stop(&self, within: Option<Duration>) -> $Answer<'_>;
+            fn restart(&self) -> $Answer<'_>;
             fn check(&self) -> $Answer<'_>;
             fn state(&self) -> State;
             fn is_always_stopped(&self) -> bool;
@@ -99,6 +100,16 @@ macro_rules! flavour {
                 async move {
                     match member {
                         Some(member) => member.0.stop(within).await,
+                        None => Ok(()),
+                    }
+                }
+            }
+
+            fn restart(&self, member: usize) -> impl Future<Output = Result<(), BoxError>> {
+                let member = self.member(member);
+                async move {
+                    match member {
+                        Some(member) => member.0.restart().await,
                         None => Ok(()),
                     }
                 }
@@ -171,6 +182,10 @@ macro_rules! erase {
 
             fn stop(&self, within: Option<Duration>) -> $Answer<'_> {
                 Box::pin(LocalLifecycle::stop(self, within))
+            }
+
+            fn restart(&self) -> $Answer<'_> {
+                Box::pin(LocalLifecycle::restart(self))
             }
 
             fn check(&self) -> $Answer<'_> {

@@ -83,7 +83,29 @@ impl<C: Clock, M: Members> Group<C, M> {
     /// The checks under way are dropped, and count as none.
     pub async fn health(&self) -> GroupHealth {
         let shared = &self.shared;
-        let (states, _) = shared.states();
+        let errors = self.ask().await;
+        // One that was added meanwhile was not asked.
+        let (states, graph) = shared.states();
+        let errors = errors.into_iter().chain(core::iter::repeat(None));
+        let members = states.into_iter().zip(errors).zip(&graph.nodes);
+        let members = members.filter(|(_, node)| !node.gone);
+        GroupHealth {
+            name: shared.name.clone(),
+            state: shared.state(),
+            members: members
+                .map(|((state, error), node)| MemberHealth {
+                    name: node.name.clone(),
+                    state,
+                    error,
+                })
+                .collect(),
+        }
+    }
+
+    /// What the checks of those that are up say, where it is not good, in the order of the members' numbers.
+    pub(super) async fn ask(&self) -> Vec<Option<Cause>> {
+        let shared = &self.shared;
+        let (states, _) = shared.own_states();
         let up = states
             .iter()
             .map(|state| state.is_usable() || *state == State::Error);
@@ -115,23 +137,7 @@ impl<C: Clock, M: Members> Group<C, M> {
         })
         .await;
         drop(asked);
-        let errors = answers.with(core::mem::take);
-        // One that was added meanwhile was not asked.
-        let (states, graph) = shared.states();
-        let errors = errors.into_iter().chain(core::iter::repeat(None));
-        let members = states.into_iter().zip(errors).zip(&graph.nodes);
-        let members = members.filter(|(_, node)| !node.gone);
-        GroupHealth {
-            name: shared.name.clone(),
-            state: shared.state(),
-            members: members
-                .map(|((state, error), node)| MemberHealth {
-                    name: node.name.clone(),
-                    state,
-                    error,
-                })
-                .collect(),
-        }
+        answers.with(core::mem::take)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::sync::Arc;
 /// A member whose futures stay on one thread implements [`LocalLifecycle`] instead.
 ///
 /// The group calls `start` once, and `stop` once if `start` was called, however that ended. Either may be
-/// dropped half-way, and is called again then.
+/// dropped half-way, and is called again then. A [supervisor](super::Supervisor) calls `restart` in between.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,6 +46,17 @@ pub trait Lifecycle: Send + Sync + 'static {
     /// What was left undone. It is told in the group's report; the member counts as stopped all the same.
     fn stop(&self, within: Option<Duration>) -> impl Future<Output = Result<(), BoxError>> + Send;
 
+    /// Gets it back on its feet. By default it is stopped and started.
+    ///
+    /// # Errors
+    /// Whatever keeps it down.
+    fn restart(&self) -> impl Future<Output = Result<(), BoxError>> + Send {
+        async {
+            self.stop(None).await?;
+            self.start().await
+        }
+    }
+
     /// Asks whether it is well.
     ///
     /// # Errors
@@ -67,6 +78,10 @@ impl<L: Lifecycle> Lifecycle for Arc<L> {
 
     fn stop(&self, within: Option<Duration>) -> impl Future<Output = Result<(), BoxError>> + Send {
         L::stop(self, within)
+    }
+
+    fn restart(&self) -> impl Future<Output = Result<(), BoxError>> + Send {
+        L::restart(self)
     }
 
     fn check(&self) -> impl Future<Output = Result<(), BoxError>> + Send {
@@ -115,6 +130,17 @@ pub trait LocalLifecycle: 'static {
     /// What was left undone.
     fn stop(&self, within: Option<Duration>) -> impl Future<Output = Result<(), BoxError>>;
 
+    /// See [`Lifecycle::restart`].
+    ///
+    /// # Errors
+    /// Whatever keeps it down.
+    fn restart(&self) -> impl Future<Output = Result<(), BoxError>> {
+        async {
+            self.stop(None).await?;
+            self.start().await
+        }
+    }
+
     /// See [`Lifecycle::check`].
     ///
     /// # Errors
@@ -136,6 +162,10 @@ impl<L: Lifecycle> LocalLifecycle for L {
 
     fn stop(&self, within: Option<Duration>) -> impl Future<Output = Result<(), BoxError>> {
         Lifecycle::stop(self, within)
+    }
+
+    fn restart(&self) -> impl Future<Output = Result<(), BoxError>> {
+        Lifecycle::restart(self)
     }
 
     fn check(&self) -> impl Future<Output = Result<(), BoxError>> {

@@ -27,6 +27,12 @@ pub trait Members: 'static {
         within: Option<Duration>,
     ) -> impl Future<Output = Result<(), BoxError>>;
 
+    /// See [`Lifecycle::restart`](super::Lifecycle::restart).
+    ///
+    /// # Errors
+    /// Whatever keeps the member down.
+    fn restart(&self, member: usize) -> impl Future<Output = Result<(), BoxError>>;
+
     /// See [`Lifecycle::check`](super::Lifecycle::check).
     ///
     /// # Errors

@@ -12,7 +12,9 @@ mod members;
 mod plan;
 mod report;
 mod shared;
+mod supervisor;
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 pub use added::Addition;
@@ -24,6 +26,7 @@ pub use health::{GroupHealth, MemberHealth};
 pub use lifecycle::{Lifecycle, LocalLifecycle};
 pub use members::Members;
 pub use report::{GroupReport, MemberReport};
+pub use supervisor::{GaveUp, Restarts, Supervisor};
 
 use crate::name::Name;
 use crate::resource::BoxError;
@@ -308,6 +311,19 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
 
     async fn stop(&self, within: Option<Duration>) -> Result<(), BoxError> {
         self.stop_within(within).await.into_result()
+    }
+
+    /// Its members restart, each after what it needs.
+    async fn restart(&self) -> Result<(), BoxError> {
+        let (states, graph) = self.shared.own_states();
+        let mut order: Vec<usize> = (0..states.len()).collect();
+        order.sort_by_key(|member| graph.nodes[*member].depth);
+        for member in order {
+            if let Some(duty) = self.shared.claim_restart(member) {
+                duty.perform().await;
+            }
+        }
+        self.health().await.into_result()
     }
 
     async fn check(&self) -> Result<(), BoxError> {

@@ -31,7 +31,7 @@ struct Node {
     after: Vec<usize>,
     before: Vec<usize>,
     optional: bool,
-    /// It was added while the group ran: its failure to start is its own.
+    /// It was added, or restarted, while the group ran: its failure to start is its own.
     on_trial: bool,
     depth: usize,
     phase: Phase,
@@ -66,6 +66,8 @@ pub(crate) enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Start(usize),
+    /// Only on somebody's word.
+    Restart(usize),
     Stop {
         member: usize,
         /// Whether its start had begun, however that ended.
@@ -226,6 +228,34 @@ impl Plan {
             self.stop_if_free(member);
         } else {
             self.ready.push_front(member);
+        }
+    }
+
+    /// Has a member restart that was started and is not to stop. Says whether that is so.
+    pub(crate) fn restart(&mut self, member: usize) -> bool {
+        let node = &self.nodes[member];
+        let rests = matches!(node.phase, Phase::Up | Phase::Failed);
+        if self.goal != Goal::Up || node.leaves || !rests {
+            return false;
+        }
+        self.under_way += 1;
+        self.update(member, |node| {
+            node.on_trial = true;
+            node.phase = Phase::Starting;
+        });
+        true
+    }
+
+    /// A restart has ended, or was dropped half-way.
+    pub(crate) fn restarted(&mut self, member: usize, succeeded: bool) {
+        self.under_way -= 1;
+        self.update(member, |node| {
+            node.phase = if succeeded { Phase::Up } else { Phase::Failed };
+        });
+        if self.goal == Goal::Down {
+            self.stop_if_free(member);
+        } else if self.nodes[member].leaves {
+            self.ready.push_back(member);
         }
     }
 

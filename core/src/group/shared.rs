@@ -129,7 +129,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
         self.book.with(|book| {
             let step = book.plan.next()?;
             let within = match step {
-                Step::Start(member) => book.limits[member].start,
+                Step::Start(member) | Step::Restart(member) => book.limits[member].start,
                 Step::Stop { member, chain, .. } => {
                     let own = book.limits[member].stop;
                     let left = book.deadline.zip(now).map(|(at, now)| at - now);
@@ -144,8 +144,20 @@ impl<C: Clock, M: Members> Shared<C, M> {
         })
     }
 
-    /// Where each member stands, in the order of their numbers: no better than what it needs.
-    pub(crate) fn states(&self) -> (Vec<State>, Arc<Graph>) {
+    /// The restart of a member, unless it is to stop or does not rest.
+    pub(crate) fn claim_restart(
+        self: &Arc<Self>,
+        member: usize,
+    ) -> Option<super::drive::Duty<C, M>> {
+        let within = self.change(|book| {
+            let restarts = book.plan.restart(member);
+            restarts.then(|| book.limits[member].start)
+        })?;
+        Some(super::drive::Duty::new(self, Step::Restart(member), within))
+    }
+
+    /// Where each member stands by itself, in the order of their numbers.
+    pub(crate) fn own_states(&self) -> (Vec<State>, Arc<Graph>) {
         let (phases, graph) = self.book.with(|book| {
             let members = 0..book.rows.len();
             let phases: Vec<Phase> = members.map(|member| book.plan.phase(member)).collect();
@@ -159,8 +171,13 @@ impl<C: Clock, M: Members> Shared<C, M> {
             Phase::Stopping => State::Closing,
             Phase::Stopped => State::Closed,
         };
-        let mut states: Vec<State> = (0..phases.len()).map(own).collect();
-        let mut order: Vec<usize> = (0..phases.len()).collect();
+        ((0..phases.len()).map(own).collect(), graph)
+    }
+
+    /// Where each member stands: no better than what it needs.
+    pub(crate) fn states(&self) -> (Vec<State>, Arc<Graph>) {
+        let (mut states, graph) = self.own_states();
+        let mut order: Vec<usize> = (0..states.len()).collect();
         order.sort_by_key(|member| graph.nodes[*member].depth);
         for member in order {
             for needed in &graph.nodes[member].after {

@@ -8,7 +8,7 @@ use super::shutdown::close_managed;
 use crate::group::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
-use crate::state::State;
+use crate::state::{Event, State};
 
 impl<R, C> LocalLifecycle for Managed<R, C>
 where
@@ -23,6 +23,17 @@ where
 
     async fn stop(&self, within: Option<Duration>) -> Result<(), BoxError> {
         close_managed(&self.shared, within).await.into_result()
+    }
+
+    /// Its value is lost, and opened anew.
+    async fn restart(&self) -> Result<(), BoxError> {
+        let now = self.shared.now();
+        self.shared.with(|cell, effects| {
+            if let Some(generation) = cell.current.as_ref().map(|held| held.generation) {
+                cell.step(Event::ValueLost { generation }, now, effects);
+            }
+        });
+        self.open().await.map_err(Into::into)
     }
 
     async fn check(&self) -> Result<(), BoxError> {

@@ -22,6 +22,12 @@ impl<R: LocalResource + 'static, C: Clock + 'static> LocalLifecycle for Pool<R, 
         close_pool(&self.shared, within).await.into_result()
     }
 
+    /// What it holds is called in, and its minimum opened anew.
+    async fn restart(&self) -> Result<(), BoxError> {
+        self.evict_all();
+        Self::start(self).await.map_err(Into::into)
+    }
+
     /// Idle values are checked by the pool itself. What is asked here is whether values can be opened.
     async fn check(&self) -> Result<(), BoxError> {
         let queue = &self.shared.queue;

@@ -1,0 +1,305 @@
+//! A supervisor restarts what is down, and gives up when that is too often.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tenure_core::group::{LocalLifecycle, LocalMembers, Restarts};
+use tenure_core::{BoxError, Group, Managed, State};
+use tenure_sim::{Backend, SharedFaultyResource, Sim, run};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn b10_one_that_is_down_restarts_alone() {
+    run(0, |sim| async move {
+        let service = Service::set(&sim).await;
+        let watch = sim.task("watch", service.supervisor(Restarts::One));
+        service.breaks("db");
+        sim.sleep(SECOND * 15).await;
+        assert_eq!(service.diary(), ["db stops", "db starts"]);
+        assert_eq!(service.group.state(), State::Ready);
+        service.group.close().await;
+        assert!(watch.await.is_ok(), "it ends with the group");
+    });
+}
+
+#[test]
+fn b10_those_that_need_it_restart_after_it() {
+    run(0, |sim| async move {
+        let service = Service::set(&sim).await;
+        let _watch = sim.task("watch", service.supervisor(Restarts::WithDependents));
+        service.breaks("db");
+        sim.sleep(SECOND * 15).await;
+        let order = [
+            "db stops",
+            "db starts",
+            "api stops",
+            "api starts",
+            "web stops",
+            "web starts",
+        ];
+        assert_eq!(service.diary(), order);
+        service.breaks("log");
+        sim.sleep(SECOND * 15).await;
+        assert_eq!(service.diary(), ["log stops", "log starts"]);
+        service.group.close().await;
+    });
+}
+
+#[test]
+fn b10_all_restart_in_the_order_of_their_needs() {
+    run(0, |sim| async move {
+        let service = Service::set(&sim).await;
+        let _watch = sim.task("watch", service.supervisor(Restarts::All));
+        service.breaks("web");
+        sim.sleep(SECOND * 15).await;
+        let diary = service.diary();
+        assert_eq!(diary.len(), 8, "{diary:?}");
+        let at = |line| diary.iter().position(|written| written == line);
+        assert!(at("db starts") < at("api stops") && at("api starts") < at("web stops"));
+        service.group.close().await;
+    });
+}
+
+#[test]
+fn b10_a_check_that_fails_three_times_is_one_that_is_down() {
+    run(0, |sim| async move {
+        let service = Service::set(&sim).await;
+        let _watch = sim.task("watch", service.supervisor(Restarts::One));
+        service.part("api").sick.set(true);
+        sim.sleep(SECOND * 25).await;
+        assert_eq!(service.diary(), Vec::<String>::new(), "two may be chance");
+        sim.sleep(SECOND * 10).await;
+        assert_eq!(service.diary(), ["api stops", "api starts"]);
+        service.group.close().await;
+    });
+}
+
+#[test]
+fn b10_what_is_down_too_often_is_given_up() {
+    run(0, |sim| async move {
+        let service = Service::set(&sim).await;
+        let watch = sim.task("watch", service.supervisor(Restarts::One));
+        service.part("db").refuses.set(true);
+        service.breaks("db");
+        let given_up = watch.await.expect_err("it does not come back");
+        let text = given_up.to_string();
+        let expected = "service was given up: 3 restarts within 60s, and db is down: it refuses";
+        assert_eq!(text, expected);
+        // The look that finds it down, two more after each restart, and the one that finds it hopeless.
+        assert_eq!(sim.time_passed(), SECOND * 40);
+        assert_eq!(service.group.state(), State::Closed);
+        assert!(service.parts.iter().all(|part| !part.up.get()));
+    });
+}
+
+#[test]
+fn b10_what_is_down_now_and_then_is_not_given_up() {
+    run(0, |sim| async move {
+        let service = Service::set(&sim).await;
+        let watch = sim.task("watch", service.supervisor(Restarts::One));
+        for _ in 0..20 {
+            service.breaks("db");
+            sim.sleep(SECOND * 30).await;
+            assert_eq!(service.diary(), ["db stops", "db starts"]);
+        }
+        assert!(!watch.is_over());
+        service.group.close().await;
+        assert!(watch.await.is_ok());
+    });
+}
+
+#[test]
+fn b10_a_shutdown_calls_off_a_restart() {
+    run(0, |sim| async move {
+        let service = Service::set(&sim).await;
+        let watch = sim.task("watch", service.supervisor(Restarts::One));
+        service.part("api").slow.set(true);
+        service.breaks("api");
+        sim.sleep(SECOND * 11).await;
+        assert_eq!(service.diary(), ["api stops"], "it takes its time");
+        let report = service.group.shutdown(SECOND * 100).await;
+        assert!(report.is_clean(), "{report}");
+        assert!(watch.await.is_ok());
+        assert!(
+            service
+                .parts
+                .iter()
+                .all(|part| !part.up.get() && part.overlaps.get() == 0)
+        );
+    });
+}
+
+#[test]
+fn b10_a_managed_member_opens_anew() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let (managed, _runner) = Managed::builder(SharedFaultyResource::new(&backend))
+            .build_with_runner(sim.clone())
+            .expect("the defaults");
+        let group = Group::builder("service")
+            .add("db", managed.clone())
+            .build(sim.clone())
+            .expect("a graph");
+        group.start().await.expect("the backend is well");
+        let watch = sim.task("watch", group.supervisor().run());
+        backend.break_all();
+        // Without a Runner nobody else would notice.
+        sim.sleep(SECOND * 60).await;
+        assert_eq!(managed.audit().opened, 2);
+        managed.check().await.expect("it is well again");
+        group.close().await;
+        assert!(watch.await.is_ok());
+        backend.assert_accounted();
+    });
+}
+
+struct Service {
+    group: Group<Sim, LocalMembers>,
+    parts: Vec<Rc<Part>>,
+    diary: Rc<RefCell<Vec<String>>>,
+}
+
+struct Part {
+    name: &'static str,
+    sim: Sim,
+    diary: Rc<RefCell<Vec<String>>>,
+    up: Cell<bool>,
+    broken: Cell<bool>,
+    sick: Cell<bool>,
+    refuses: Cell<bool>,
+    slow: Cell<bool>,
+    busy: Cell<bool>,
+    /// How often it was told to do something while it did something else.
+    overlaps: Cell<usize>,
+}
+
+struct Member(Rc<Part>);
+
+impl Service {
+    async fn set(sim: &Sim) -> Self {
+        let diary = Rc::default();
+        let parts: Vec<_> = ["db", "api", "web", "log"]
+            .map(|name| Rc::new(Part::new(name, sim, &diary)))
+            .into();
+        let member = |index: usize| Member(parts[index].clone());
+        let group = Group::local_builder("service")
+            .add("db", member(0))
+            .add("api", member(1))
+            .after("db")
+            .add("web", member(2))
+            .after("api")
+            .add("log", member(3))
+            .build_local(sim.clone())
+            .expect("a graph");
+        group.start().await.expect("nothing fails");
+        let service = Self {
+            group,
+            parts,
+            diary,
+        };
+        service.diary();
+        service
+    }
+
+    fn supervisor(
+        &self,
+        restarts: Restarts,
+    ) -> impl Future<Output = Result<(), tenure_core::group::GaveUp>> + use<> {
+        self.group.supervisor().restarts(restarts).run()
+    }
+
+    fn part(&self, name: &str) -> &Part {
+        let mut parts = self.parts.iter();
+        parts.find(|part| part.name == name).expect("it is there")
+    }
+
+    fn breaks(&self, name: &str) {
+        self.part(name).broken.set(true);
+    }
+
+    /// What was written since it was read last.
+    fn diary(&self) -> Vec<String> {
+        self.diary.take()
+    }
+}
+
+impl Part {
+    fn new(name: &'static str, sim: &Sim, diary: &Rc<RefCell<Vec<String>>>) -> Self {
+        Self {
+            name,
+            sim: sim.clone(),
+            diary: diary.clone(),
+            up: Cell::default(),
+            broken: Cell::default(),
+            sick: Cell::default(),
+            refuses: Cell::default(),
+            slow: Cell::default(),
+            busy: Cell::default(),
+            overlaps: Cell::default(),
+        }
+    }
+
+    fn write(&self, what: &str) {
+        self.diary
+            .borrow_mut()
+            .push(format!("{} {what}", self.name));
+    }
+
+    fn begins(&self) -> Busy<'_> {
+        let overlaps = self.overlaps.get() + usize::from(self.busy.replace(true));
+        self.overlaps.set(overlaps);
+        Busy(self)
+    }
+}
+
+struct Busy<'a>(&'a Part);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.set(false);
+    }
+}
+
+impl LocalLifecycle for Member {
+    async fn start(&self) -> Result<(), BoxError> {
+        let part = &*self.0;
+        let _busy = part.begins();
+        if part.refuses.get() {
+            return Err("it refuses".into());
+        }
+        part.write("starts");
+        part.up.set(true);
+        part.broken.set(false);
+        part.sick.set(false);
+        Ok(())
+    }
+
+    async fn stop(&self, _within: Option<Duration>) -> Result<(), BoxError> {
+        let part = &*self.0;
+        let _busy = part.begins();
+        part.write("stops");
+        if part.slow.replace(false) {
+            part.sim.sleep(SECOND * 30).await;
+        }
+        part.up.set(false);
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<(), BoxError> {
+        if self.0.sick.get() {
+            return Err("it is sick".into());
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> State {
+        if self.0.broken.get() {
+            State::Error
+        } else {
+            State::Ready
+        }
+    }
+}
