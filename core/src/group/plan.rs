@@ -226,8 +226,10 @@ impl Plan {
         self.nodes[member].phase = if stops { Phase::Failed } else { Phase::Idle };
         if stops {
             self.stop_if_free(member);
-        } else {
+        } else if self.nodes[member].leaves {
             self.ready.push_front(member);
+        } else {
+            self.look_at(member);
         }
     }
 
@@ -243,6 +245,7 @@ impl Plan {
             node.on_trial = true;
             node.phase = Phase::Starting;
         });
+        self.look_at_dependents(member);
         true
     }
 
@@ -254,9 +257,12 @@ impl Plan {
         });
         if self.goal == Goal::Down {
             self.stop_if_free(member);
-        } else if self.nodes[member].leaves {
+            return;
+        }
+        if self.nodes[member].leaves {
             self.ready.push_back(member);
         }
+        self.look_at_dependents(member);
     }
 
     /// A stop has ended, well or not.
@@ -296,6 +302,26 @@ impl Plan {
         self.unsettled -= usize::from(node.is_unsettled(self.goal));
         change(node);
         self.unsettled += usize::from(node.is_unsettled(self.goal));
+    }
+
+    /// What a member needs restarts, or has: those that have not begun wait for it.
+    fn look_at_dependents(&mut self, member: usize) {
+        for dependent in self.nodes[member].before.clone() {
+            self.look_at(dependent);
+        }
+    }
+
+    /// Counts anew how many others a member that has not begun waits for.
+    fn look_at(&mut self, member: usize) {
+        let node = &self.nodes[member];
+        if self.goal != Goal::Up || node.phase != Phase::Idle || node.leaves {
+            return;
+        }
+        let unsettled = |needed: &&usize| self.nodes[**needed].is_unsettled(Goal::Up);
+        let blocked_by = node.after.iter().filter(unsettled).count();
+        self.nodes[member].blocked_by = blocked_by;
+        self.ready.retain(|ready| *ready != member);
+        self.start_if_free(member);
     }
 
     fn start_if_free(&mut self, member: usize) {

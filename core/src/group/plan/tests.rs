@@ -26,6 +26,9 @@ struct World {
     /// Removed, or about to be.
     leaves: Vec<bool>,
     begun: Vec<bool>,
+    /// It was told to restart at some time, and whether that is under way.
+    restarted: Vec<bool>,
+    restarts: Vec<bool>,
     most_at_once: Option<usize>,
 }
 
@@ -67,6 +70,8 @@ impl World {
             known: alloc::vec![Known::Idle; count],
             leaves: alloc::vec![false; count],
             begun: alloc::vec![false; count],
+            restarted: alloc::vec![false; count],
+            restarts: alloc::vec![false; count],
             most_at_once,
         }
     }
@@ -77,7 +82,8 @@ impl World {
             1..=3 => self.plan.go_up(),
             4 => self.add(),
             5 => self.remove(),
-            6..=30 => {
+            6..=8 => self.restart(),
+            9..=30 => {
                 if let Some(step) = self.plan.next() {
                     self.begin(step);
                 }
@@ -109,9 +115,10 @@ impl World {
         }
     }
 
-    /// A member that was added while all were up may fail alone.
+    /// A member that was added or restarted while all were up may fail alone.
     fn on_trial(&self, member: usize) -> bool {
-        self.graph.nodes[member].name.ends_with('+') && self.known[member] == Known::Failed
+        let alone = self.restarted[member] || self.graph.nodes[member].name.ends_with('+');
+        alone && self.known[member] == Known::Failed
     }
 
     fn run_dry(&mut self) {
@@ -145,6 +152,7 @@ impl World {
                 self.known[member] = Known::Starting;
                 self.begun[member] = true;
             }
+            Step::Restart(_) => unreachable!("nobody's idea but the supervisor's"),
             Step::Stop {
                 member,
                 begun,
@@ -175,6 +183,12 @@ impl World {
         };
         let member = under_way[self.random.below_or_equal(last as u64) as usize];
         let called_off = !in_earnest && self.random.below_or_equal(3) == 0;
+        if core::mem::take(&mut self.restarts[member]) {
+            let succeeds = !called_off && self.random.below_or_equal(3) > 0;
+            self.known[member] = if succeeds { Known::Up } else { Known::Failed };
+            self.plan.restarted(member, succeeds);
+            return true;
+        }
         match (self.known[member], called_off) {
             (Known::Starting, true) => {
                 self.plan.start_called_off(member);
@@ -220,6 +234,23 @@ impl World {
         self.known.push(Known::Idle);
         self.leaves.push(false);
         self.begun.push(false);
+        self.restarted.push(false);
+        self.restarts.push(false);
+    }
+
+    fn restart(&mut self) {
+        let Some(last) = self.known.len().checked_sub(1) else {
+            return;
+        };
+        let member = self.random.below_or_equal(last as u64) as usize;
+        let rests = matches!(self.known[member], Known::Up | Known::Failed);
+        let may = rests && self.plan.goal() == Goal::Up && !self.leaves[member];
+        assert_eq!(self.plan.restart(member), may);
+        if may {
+            self.known[member] = Known::Starting;
+            self.restarted[member] = true;
+            self.restarts[member] = true;
+        }
     }
 
     fn remove(&mut self) {
