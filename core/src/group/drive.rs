@@ -103,26 +103,22 @@ impl<C: Clock, M: Members> Duty<C, M> {
         self.is_over = true;
         let step = self.step;
         let succeeded = result.is_ok();
-        self.shared.change(|book| {
+        // What it said before is dropped outside the lock, as all that is the user's.
+        let _forgotten = self.shared.change(|book| {
             let member = step.member();
             let row = &mut book.rows[member];
+            let (said, duration) = match step {
+                Step::Start(_) | Step::Restart(_) => (&mut row.start_error, &mut row.started_in),
+                Step::Stop { .. } => (&mut row.stop_error, &mut row.stopped_in),
+            };
+            *duration = took;
+            let forgotten = core::mem::replace(said, result.err());
             match step {
-                Step::Start(_) => {
-                    row.started_in = took;
-                    row.start_error = result.err();
-                    book.plan.started(member, succeeded);
-                }
-                Step::Restart(_) => {
-                    row.started_in = took;
-                    row.start_error = result.err();
-                    book.plan.restarted(member, succeeded);
-                }
-                Step::Stop { .. } => {
-                    row.stopped_in = took;
-                    row.stop_error = result.err();
-                    book.plan.stopped(member);
-                }
+                Step::Start(_) => book.plan.started(member, succeeded),
+                Step::Restart(_) => book.plan.restarted(member, succeeded),
+                Step::Stop { .. } => book.plan.stopped(member),
             }
+            forgotten
         });
     }
 

@@ -26,6 +26,9 @@ use crate::sync::Text;
 /// [`Managed`](crate::Managed) with a Runner recovers by itself; this is for members that do not, and for those that need
 /// others to start anew.
 ///
+/// A restart may take as long as the member's [start](super::GroupBuilder::start_timeout) may. Give those a limit that have none of
+/// their own: members restart one after the other.
+///
 /// It is background work as a value: spawn its [`run`](Supervisor::run), or await it.
 ///
 /// ```
