@@ -7,8 +7,8 @@ use crate::resource::BoxError;
 use crate::state::State;
 use crate::sync::Arc;
 
-/// Something that a [`Group`](super::Group) starts and stops: a [`Managed`](crate::Managed), a [`Pool`](crate::Pool), another group, or what
-/// you make of it, a worker, a server.
+/// Something that a [`Group`](super::Group) starts and stops: a [`Managed`](crate::Managed), a
+/// [`Pool`](crate::Pool), another group, or what you make of it, a worker, a server.
 ///
 /// `Managed`, `Pool` and `Group` are members as they are; implement this for what is none of them. What has one
 /// value to open and close is better a [`Resource`](crate::Resource): it gets retries, checks and recovery.

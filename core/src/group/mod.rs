@@ -168,8 +168,8 @@ impl<C: Clock, M: Members> Group<C, M> {
         self.shared.report()
     }
 
-    /// Where the group stands: [`Degraded`](State::Degraded) while an optional member is missing or a member is degraded,
-    /// [`Error`](State::Error) while a required one is down.
+    /// Where the group stands: [`Degraded`](State::Degraded) while an optional member is missing or a member is
+    /// degraded, [`Error`](State::Error) while a required one is down.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]

@@ -22,12 +22,12 @@ use crate::sync::Text;
 /// Watches over the members of a group while it runs, and restarts those that are down. If that happens too
 /// often it gives up, and shuts the group down.
 ///
-/// A member is down if it is in no [usable](crate::State::is_usable) state, or if its check has failed three times in a row. A
-/// [`Managed`](crate::Managed) with a Runner recovers by itself; this is for members that do not, and for those that need
-/// others to start anew.
+/// A member is down if it is in no [usable](crate::State::is_usable) state, or if its check has failed three
+/// times in a row. A [`Managed`](crate::Managed) with a Runner recovers by itself; this is for members that do
+/// not, and for those that need others to start anew.
 ///
-/// A restart may take as long as the member's [start](super::GroupBuilder::start_timeout) may. Give those a limit that have none of
-/// their own: members restart one after the other.
+/// A restart may take as long as the member's [start](super::GroupBuilder::start_timeout) may. Give those a
+/// limit that have none of their own: members restart one after the other.
 ///
 /// It is background work as a value: spawn its [`run`](Supervisor::run), or await it.
 ///
