@@ -1,6 +1,5 @@
 //! Members by name: looked up, added and removed while the group runs.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Group;
@@ -140,11 +139,7 @@ macro_rules! flavour {
                 Addition {
                     group: self,
                     member: member.into(),
-                    wanted: Wanted {
-                        name: name.into(),
-                        after: Vec::new(),
-                        optional: false,
-                    },
+                    wanted: Wanted::new(name),
                     limits: Limits::DEFAULT,
                 }
             }

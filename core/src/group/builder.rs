@@ -58,11 +58,7 @@ impl<B> GroupBuilder<B> {
     /// ```
     pub fn add(mut self, name: impl Into<Text>, member: impl Into<B>) -> Self {
         self.members.push(member.into());
-        self.wanted.push(Wanted {
-            name: name.into(),
-            after: Vec::new(),
-            optional: false,
-        });
+        self.wanted.push(Wanted::new(name));
         self.limits.push(Limits::DEFAULT);
         self
     }

@@ -90,30 +90,9 @@ impl Graph {
                 return Err(GraphError::Duplicate { name });
             }
         }
-        let mut nodes = Vec::with_capacity(wanted.len());
-        for member in wanted {
-            let mut after = Vec::with_capacity(member.after.len());
-            for needs in &member.after {
-                match numbers.get(needs) {
-                    Some(number) if after.contains(number) => {}
-                    Some(number) => after.push(*number),
-                    None => {
-                        return Err(GraphError::Unknown {
-                            member: member.name.clone(),
-                            needs: needs.clone(),
-                        });
-                    }
-                }
-            }
-            nodes.push(Node {
-                name: member.name.clone(),
-                optional: member.optional,
-                after,
-                before: Vec::new(),
-                depth: 0,
-                gone: false,
-            });
-        }
+        let number = |name: &Text| numbers.get(name).copied();
+        let nodes = wanted.iter().map(|member| Node::new(member, number));
+        let mut nodes: Vec<Node> = nodes.collect::<Result<_, _>>()?;
         for number in 0..nodes.len() {
             for needed in nodes[number].after.clone() {
                 nodes[needed].before.push(number);
@@ -125,35 +104,17 @@ impl Graph {
 
     /// The graph with one member more. Nothing needs that yet, so there can be no cycle.
     pub(crate) fn with(&self, wanted: &Wanted) -> Result<Self, GraphError> {
-        let name = wanted.name.clone();
-        if self.number(&name).is_some() {
+        if self.number(&wanted.name).is_some() {
+            let name = wanted.name.clone();
             return Err(GraphError::Duplicate { name });
         }
+        let mut node = Node::new(wanted, |name| self.number(name))?;
         let mut graph = self.clone();
-        let number = graph.nodes.len();
-        let mut after = Vec::with_capacity(wanted.after.len());
-        let mut depth = 1;
-        for needs in &wanted.after {
-            let Some(needed) = self.number(needs) else {
-                return Err(GraphError::Unknown {
-                    member: name,
-                    needs: needs.clone(),
-                });
-            };
-            if !after.contains(&needed) {
-                after.push(needed);
-                graph.nodes[needed].before.push(number);
-                depth = depth.max(1 + self.nodes[needed].depth);
-            }
+        node.depth = graph.depth_of(&node);
+        for needed in &node.after {
+            graph.nodes[*needed].before.push(self.nodes.len());
         }
-        graph.nodes.push(Node {
-            name,
-            optional: wanted.optional,
-            after,
-            before: Vec::new(),
-            depth,
-            gone: false,
-        });
+        graph.nodes.push(node);
         Ok(graph)
     }
 
@@ -185,9 +146,7 @@ impl Graph {
         let mut measured = 0;
         while let Some(number) = free.pop() {
             measured += 1;
-            let node = &self.nodes[number];
-            let below = node.after.iter().map(|needed| self.nodes[*needed].depth);
-            self.nodes[number].depth = 1 + below.max().unwrap_or(0);
+            self.nodes[number].depth = self.depth_of(&self.nodes[number]);
             for dependent in &self.nodes[number].before {
                 missing[*dependent] -= 1;
                 if missing[*dependent] == 0 {
@@ -200,6 +159,19 @@ impl Graph {
         } else {
             Err(self.cycle(&missing))
         }
+    }
+
+    /// One more than the deepest of what it needs.
+    fn depth_of(&self, node: &Node) -> usize {
+        let below = node.after.iter().map(|needed| self.nodes[*needed].depth);
+        1 + below.max().unwrap_or(0)
+    }
+
+    /// The numbers of all members, each after what it needs.
+    pub(crate) fn in_order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        order.sort_by_key(|member| self.nodes[*member].depth);
+        order
     }
 
     /// Whoever still misses something misses it for a cycle: following what is missed leads into one.
@@ -256,6 +228,44 @@ impl Graph {
     pub(crate) fn number(&self, name: &str) -> Option<usize> {
         let called = |node: &Node| node.name == name && !node.gone;
         self.nodes.iter().position(called)
+    }
+}
+
+impl Wanted {
+    /// A member that needs nothing, and that the group needs.
+    pub(crate) fn new(name: impl Into<Text>) -> Self {
+        Self {
+            name: name.into(),
+            after: Vec::new(),
+            optional: false,
+        }
+    }
+}
+
+impl Node {
+    /// A member that nothing needs yet, not measured. What is said twice counts once.
+    fn new(wanted: &Wanted, number: impl Fn(&Text) -> Option<usize>) -> Result<Self, GraphError> {
+        let mut after = Vec::with_capacity(wanted.after.len());
+        for needs in &wanted.after {
+            match number(needs) {
+                Some(number) if after.contains(&number) => {}
+                Some(number) => after.push(number),
+                None => {
+                    return Err(GraphError::Unknown {
+                        member: wanted.name.clone(),
+                        needs: needs.clone(),
+                    });
+                }
+            }
+        }
+        Ok(Self {
+            name: wanted.name.clone(),
+            optional: wanted.optional,
+            after,
+            before: Vec::new(),
+            depth: 0,
+            gone: false,
+        })
     }
 }
 

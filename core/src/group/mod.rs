@@ -14,7 +14,6 @@ mod report;
 mod shared;
 mod supervisor;
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 pub use added::Addition;
@@ -315,10 +314,7 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
 
     /// Its members restart, each after what it needs.
     async fn restart(&self) -> Result<(), BoxError> {
-        let (states, graph) = self.shared.own_states();
-        let mut order: Vec<usize> = (0..states.len()).collect();
-        order.sort_by_key(|member| graph.nodes[*member].depth);
-        for member in order {
+        for member in self.graph().in_order() {
             if let Some(duty) = self.shared.claim_restart(member) {
                 duty.perform().await;
             }

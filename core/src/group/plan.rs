@@ -151,17 +151,13 @@ impl Plan {
     /// Takes in one more member, the last of the graph. It starts at once, if the others have.
     pub(crate) fn add(&mut self, graph: &Graph) -> usize {
         let member = self.nodes.len();
-        let mut node = Node::new(&graph.nodes[member], self.goal == Goal::Up);
+        let node = Node::new(&graph.nodes[member], self.goal == Goal::Up);
         for needed in &node.after {
             self.nodes[*needed].before.push(member);
         }
-        let unsettled = |needed: &&usize| self.nodes[**needed].is_unsettled(self.goal);
-        node.blocked_by = node.after.iter().filter(unsettled).count();
         self.unsettled += usize::from(node.is_unsettled(self.goal));
         self.nodes.push(node);
-        if self.goal == Goal::Up {
-            self.start_if_free(member);
-        }
+        self.look_at(member);
         member
     }
 

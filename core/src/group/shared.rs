@@ -115,10 +115,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
         self.change(|book| {
             book.plan.go_down();
             // Who has less time than those before speaks for all.
-            book.deadline = match (book.deadline, deadline) {
-                (Some(one), Some(other)) => Some(one.min(other)),
-                (one, other) => one.or(other),
-            };
+            book.deadline = [book.deadline, deadline].into_iter().flatten().min();
         });
         deadline
     }
@@ -134,10 +131,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
                     let own = book.limits[member].stop;
                     let left = book.deadline.zip(now).map(|(at, now)| at - now);
                     let share = left.map(|left| left / u32::try_from(chain).unwrap_or(u32::MAX));
-                    match (own, share) {
-                        (Some(own), Some(share)) => Some(own.min(share)),
-                        (own, share) => own.or(share),
-                    }
+                    [own, share].into_iter().flatten().min()
                 }
             };
             Some(super::drive::Duty::new(self, step, within))
@@ -177,9 +171,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
     /// Where each member stands: no better than what it needs.
     pub(crate) fn states(&self) -> (Vec<State>, Arc<Graph>) {
         let (mut states, graph) = self.own_states();
-        let mut order: Vec<usize> = (0..states.len()).collect();
-        order.sort_by_key(|member| graph.nodes[*member].depth);
-        for member in order {
+        for member in graph.in_order() {
             for needed in &graph.nodes[member].after {
                 let lends = !graph.nodes[*needed].optional;
                 if lends && states[member].is_usable() && !states[*needed].is_healthy() {

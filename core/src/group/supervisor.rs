@@ -287,7 +287,7 @@ impl Restarts {
         let mut meant = alloc::vec![member];
         match self {
             Self::One => {}
-            Self::All => meant = (0..graph.nodes.len()).collect(),
+            Self::All => meant = graph.in_order(),
             Self::WithDependents => {
                 let mut next = 0;
                 while let Some(reached) = meant.get(next) {
