@@ -2,13 +2,16 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::future::Future;
-use core::pin::Pin;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
+use crate::Instant;
+use crate::alarm::Alarm;
 use crate::cause::Cause;
 use crate::pool::Quota;
+use crate::runtime::Clock;
 use crate::signal::Signal;
 use crate::sync::Arc;
 
@@ -35,6 +38,50 @@ impl Rounds {
         }
         self.0 <= Self::MOST
     }
+}
+
+/// What one round of a task that drives others' work came to.
+pub(crate) enum Round<T> {
+    Done(T),
+    /// Something has ended or begun: there may be more to do at once.
+    Again,
+    /// There is nothing to do but to wait for a wake, or until then.
+    Wait {
+        until: Option<Instant>,
+    },
+}
+
+/// Goes round until a round is the last one: at once while there is something to do, else whenever a job wakes
+/// the task, something has changed, or the time has come that the last round named.
+///
+/// A change that comes during a round is heard after it. Whatever a round drives, it polls by itself.
+pub(crate) async fn go_round<C: Clock, T>(
+    clock: &C,
+    changed: &Signal,
+    mut round: impl FnMut(&mut Context<'_>) -> Round<T>,
+) -> T {
+    let mut change = None;
+    let mut alarm = pin!(Alarm::unset());
+    poll_fn(|cx| {
+        let mut rounds = Rounds::new();
+        while rounds.go_on(cx) {
+            let listener = change.get_or_insert_with(|| changed.listen());
+            if Pin::new(listener).poll(cx).is_ready() {
+                change = None;
+                continue;
+            }
+            let until = match round(cx) {
+                Round::Done(outcome) => return Poll::Ready(outcome),
+                Round::Again => continue,
+                Round::Wait { until } => until,
+            };
+            if alarm.as_mut().poll(clock, until, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Several futures that run within one task, each polled with that task's own context.

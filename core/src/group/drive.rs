@@ -1,20 +1,16 @@
 //! Starting and stopping members, by whoever wants it done.
 
-use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
-use core::task::Poll;
 use core::time::Duration;
 
 use super::members::Members;
 use super::plan::{Goal, Plan, Step};
 use super::shared::Shared;
 use crate::Instant;
-use crate::alarm::Alarm;
 use crate::cause::Cause;
 use crate::contain::{HookError, hook};
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::{JobSet, Rounds};
+use crate::work::{JobSet, Round, go_round};
 
 /// Does what the plan says until `is_done` says so of it, or `deadline` has come. Dropped half-way it gives back what it
 /// had begun; several may drive one plan, and each has a part of it.
@@ -25,51 +21,34 @@ pub(crate) async fn drive<C: Clock, M: Members>(
 ) {
     let mut starts = JobSet::new();
     let mut stops = JobSet::new();
-    let mut change = None;
-    let mut alarm = pin!(Alarm::unset());
-    poll_fn(|cx| {
-        let mut rounds = Rounds::new();
-        while rounds.go_on(cx) {
-            let listener = change.get_or_insert_with(|| shared.changed.listen());
-            if Pin::new(listener).poll(cx).is_ready() {
-                change = None;
-                continue;
-            }
-            let (goal, done) = shared
-                .book
-                .with(|book| (book.plan.goal(), is_done(&book.plan)));
-            if goal == Goal::Down && !starts.is_empty() {
-                starts.clear();
-                continue;
-            }
-            if done {
-                return Poll::Ready(());
-            }
-            while let Some(duty) = shared.claim() {
-                match duty.step {
-                    Step::Start(_) | Step::Restart(_) => starts.push(duty.perform()),
-                    Step::Stop { .. } => stops.push(duty.perform()),
-                }
-            }
-            if starts.poll(cx) | stops.poll(cx) {
-                continue;
-            }
-            // What is left then has had its last poll: each stop is given no more time than there is.
-            if deadline
-                .zip(shared.now())
-                .is_some_and(|(at, now)| now >= at)
-            {
-                return Poll::Ready(());
-            }
-            if alarm
-                .as_mut()
-                .poll(&shared.clock, deadline, cx)
-                .is_pending()
-            {
-                return Poll::Pending;
+    go_round(&shared.clock, &shared.changed, |cx| {
+        let (goal, done) = shared
+            .book
+            .with(|book| (book.plan.goal(), is_done(&book.plan)));
+        if goal == Goal::Down && !starts.is_empty() {
+            starts.clear();
+            return Round::Again;
+        }
+        if done {
+            return Round::Done(());
+        }
+        while let Some(duty) = shared.claim() {
+            match duty.step {
+                Step::Start(_) | Step::Restart(_) => starts.push(duty.perform()),
+                Step::Stop { .. } => stops.push(duty.perform()),
             }
         }
-        Poll::Pending
+        if starts.poll(cx) | stops.poll(cx) {
+            return Round::Again;
+        }
+        // What is left then has had its last poll: each stop is given no more time than there is.
+        if deadline
+            .zip(shared.now())
+            .is_some_and(|(at, now)| now >= at)
+        {
+            return Round::Done(());
+        }
+        Round::Wait { until: deadline }
     })
     .await;
 }

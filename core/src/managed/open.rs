@@ -1,19 +1,16 @@
 //! Waiting for the value to be open.
 
-use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
 use core::task::Poll;
 use core::time::Duration;
 
 use super::error::OpenError;
 use super::job::{CloseDuty, Job, OpenDuty};
 use super::shared::{Cell, Flight, Shared};
-use crate::alarm::Alarm;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Event, State};
 use crate::sync::Arc;
-use crate::work::{OneJob, Rounds};
+use crate::work::{OneJob, Round, go_round};
 
 /// The value, and which opening gave it.
 pub(crate) struct Opened<V> {
@@ -39,49 +36,32 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
     };
     let mut work = OneJob::none();
     let mut is_closing = false;
-    let mut change = None;
-    let mut alarm = pin!(Alarm::unset());
-    poll_fn(|cx| {
-        let mut rounds = Rounds::new();
-        while rounds.go_on(cx) {
-            let listener = change.get_or_insert_with(|| shared.changed.listen());
-            if Pin::new(listener).poll(cx).is_ready() {
-                change = None;
-                continue;
-            }
-            if work.poll(cx).is_some() {
-                is_closing = false;
-                continue;
-            }
-            if is_closing {
-                // A close that was begun is finished. It has no more time than this caller.
-                return Poll::Pending;
-            }
-            if let Poll::Ready(answer) = demand.look() {
-                return Poll::Ready(answer);
-            }
-            let now = shared.now();
-            let left = deadline.zip(now).map(|(deadline, now)| deadline - now);
-            if left == Some(Duration::ZERO) {
-                let waited = timeout.unwrap_or_default();
-                return Poll::Ready(Err(shared.not_open_after(waited)));
-            }
-            if work.is_none() {
-                if let Some(job) = shared.claim_for_opener(left) {
-                    is_closing = job.is_close();
-                    work.begin(job.perform());
-                    continue;
-                }
-            }
-            if alarm
-                .as_mut()
-                .poll(&shared.clock, deadline, cx)
-                .is_pending()
-            {
-                return Poll::Pending;
+    go_round(&shared.clock, &shared.changed, |cx| {
+        if work.poll(cx).is_some() {
+            is_closing = false;
+            return Round::Again;
+        }
+        if is_closing {
+            // A close that was begun is finished. It has no more time than this caller.
+            return Round::Wait { until: None };
+        }
+        if let Poll::Ready(answer) = demand.look() {
+            return Round::Done(answer);
+        }
+        let now = shared.now();
+        let left = deadline.zip(now).map(|(deadline, now)| deadline - now);
+        if left == Some(Duration::ZERO) {
+            let waited = timeout.unwrap_or_default();
+            return Round::Done(Err(shared.not_open_after(waited)));
+        }
+        if work.is_none() {
+            if let Some(job) = shared.claim_for_opener(left) {
+                is_closing = job.is_close();
+                work.begin(job.perform());
+                return Round::Again;
             }
         }
-        Poll::Pending
+        Round::Wait { until: deadline }
     })
     .await
 }

@@ -1,19 +1,15 @@
 //! Closing a managed resource, on every way to its end.
 
-use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
-use core::task::Poll;
 use core::time::Duration;
 
 use super::shared::Shared;
-use crate::alarm::Alarm;
 use crate::cleanup::{Corpse, Ending, Report, Why, abandon_value};
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Event, State};
 use crate::sync::Arc;
-use crate::work::{JobSet, Rounds};
+use crate::work::{JobSet, Round, go_round};
 
 /// Closes the resource and waits until its values have ended, or until `within` is over.
 pub(crate) async fn close_managed<R: LocalResource<Value: Clone>, C: Clock>(
@@ -23,43 +19,26 @@ pub(crate) async fn close_managed<R: LocalResource<Value: Clone>, C: Clock>(
     let deadline = shared.now().zip(within).map(|(now, within)| now + within);
     shared.begin_closing(Why::Shutdown);
     let mut closings = JobSet::new();
-    let mut change = None;
-    let mut alarm = pin!(Alarm::unset());
-    poll_fn(|cx| {
-        let mut rounds = Rounds::new();
-        while rounds.go_on(cx) {
-            let listener = change.get_or_insert_with(|| shared.changed.listen());
-            if Pin::new(listener).poll(cx).is_ready() {
-                change = None;
-                continue;
-            }
-            if shared.is_closed() {
-                return Poll::Ready(());
-            }
-            let now = shared.now();
-            let limit = deadline.zip(now).map(|(deadline, now)| deadline - now);
-            while let Some(job) = shared.claim_close_for_shutdown(limit) {
-                closings.push(job.perform());
-            }
-            if closings.poll(cx) {
-                continue;
-            }
-            if deadline
-                .zip(now)
-                .is_some_and(|(deadline, now)| now >= deadline)
-            {
-                shared.cut_short();
-                return Poll::Ready(());
-            }
-            if alarm
-                .as_mut()
-                .poll(&shared.clock, deadline, cx)
-                .is_pending()
-            {
-                return Poll::Pending;
-            }
+    go_round(&shared.clock, &shared.changed, |cx| {
+        if shared.is_closed() {
+            return Round::Done(());
         }
-        Poll::Pending
+        let now = shared.now();
+        let limit = deadline.zip(now).map(|(deadline, now)| deadline - now);
+        while let Some(job) = shared.claim_close_for_shutdown(limit) {
+            closings.push(job.perform());
+        }
+        if closings.poll(cx) {
+            return Round::Again;
+        }
+        if deadline
+            .zip(now)
+            .is_some_and(|(deadline, now)| now >= deadline)
+        {
+            shared.cut_short();
+            return Round::Done(());
+        }
+        Round::Wait { until: deadline }
     })
     .await;
     shared.report()

@@ -1,18 +1,13 @@
 //! Opening the minimum before the first use.
 
-use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
-use core::task::Poll;
-
 use super::error::AcquireError;
 use super::job::{CloseDuty, Job, OpenDuty};
 use super::shared::{Phase, Shared};
 use crate::Instant;
-use crate::alarm::Alarm;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::{JobSet, Rounds, Wakes};
+use crate::work::{JobSet, Round, Wakes, go_round};
 
 /// Waits until the minimum is open, and fails when it cannot be opened.
 pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
@@ -21,43 +16,26 @@ pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
     let starter = Starter::new(shared);
     let mut openings = JobSet::new();
     let mut closings = JobSet::new();
-    let mut change = None;
-    let mut alarm = pin!(Alarm::unset());
-    poll_fn(|cx| {
-        let mut rounds = Rounds::new();
-        while rounds.go_on(cx) {
-            let listener = change.get_or_insert_with(|| shared.changed.listen());
-            if Pin::new(listener).poll(cx).is_ready() {
-                change = None;
-                continue;
+    go_round(&shared.clock, &shared.changed, |cx| {
+        let resumes_at = match starter.progress() {
+            // A close that was begun is finished.
+            Progress::Done(result) if closings.is_empty() => return Round::Done(result),
+            Progress::Done(_) => None,
+            Progress::Work(job) => {
+                let jobs = if job.is_close() {
+                    &mut closings
+                } else {
+                    &mut openings
+                };
+                jobs.push(job.perform_quietly());
+                return Round::Again;
             }
-            let resumes_at = match starter.progress() {
-                // A close that was begun is finished.
-                Progress::Done(result) if closings.is_empty() => return Poll::Ready(result),
-                Progress::Done(_) => None,
-                Progress::Work(job) => {
-                    let jobs = if job.is_close() {
-                        &mut closings
-                    } else {
-                        &mut openings
-                    };
-                    jobs.push(job.perform_quietly());
-                    continue;
-                }
-                Progress::Wait { resumes_at } => resumes_at,
-            };
-            if openings.poll(cx) | closings.poll(cx) {
-                continue;
-            }
-            if alarm
-                .as_mut()
-                .poll(&shared.clock, resumes_at, cx)
-                .is_pending()
-            {
-                return Poll::Pending;
-            }
+            Progress::Wait { resumes_at } => resumes_at,
+        };
+        if openings.poll(cx) | closings.poll(cx) {
+            return Round::Again;
         }
-        Poll::Pending
+        Round::Wait { until: resumes_at }
     })
     .await
 }
