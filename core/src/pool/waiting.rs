@@ -13,7 +13,7 @@ use super::error::AcquireError;
 use super::job::{CareDuty, CloseDuty, Done, Job, OpenDuty};
 use super::queue::{End, Look, Place};
 use super::refusal::Rejected;
-use super::shared::{Answer, Entry, Handed, Queue, Shared};
+use super::shared::{Answer, Entry, Handed, Shared};
 use crate::Instant;
 use crate::alarm::Alarm;
 use crate::resource::LocalResource;
@@ -322,14 +322,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         let Some(place) = self.place else {
             return self.join(cx);
         };
-        let mut wakes = Wakes::default();
-        let look = self.shared.queue.with(|queue| {
-            let look = queue.waiters.look(place, cx.waker());
-            self.note_taken(queue, &look, &mut wakes);
-            look
-        });
-        self.shared.wake(wakes);
-        match look {
+        match self.look(place, cx) {
             Look::Answered(answer) => self.answered(answer),
             Look::Waiting => Poll::Pending,
             Look::WakerNeeded => self.renew_waker(place, cx),
@@ -360,33 +353,26 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             .with(|queue| queue.waiters.store_waker(place, waker));
         match stored {
             Ok(_replaced) => Poll::Pending,
-            Err(_unneeded) => {
-                let mut wakes = Wakes::default();
-                let look = self.shared.queue.with(|queue| {
-                    let look = queue.waiters.look(place, cx.waker());
-                    self.note_taken(queue, &look, &mut wakes);
-                    look
-                });
-                self.shared.wake(wakes);
-                match look {
-                    Look::Answered(answer) => self.answered(answer),
-                    Look::Waiting | Look::WakerNeeded => Poll::Pending,
-                }
-            }
+            Err(_unneeded) => match self.look(place, cx) {
+                Look::Answered(answer) => self.answered(answer),
+                Look::Waiting | Look::WakerNeeded => Poll::Pending,
+            },
         }
     }
 
-    /// A waiter that leaves with its answer may have been woken to do work: somebody else must.
+    /// Looks for the answer. A waiter that leaves with it may have been woken to do work: somebody else must.
     #[inline(always)]
-    fn note_taken(
-        &self,
-        queue: &mut Queue<R::Value>,
-        look: &Look<Answer<R::Value>>,
-        wakes: &mut Wakes,
-    ) {
-        if matches!(look, Look::Answered(_)) {
-            self.shared.poke(queue, wakes);
-        }
+    fn look(&self, place: Place, cx: &Context<'_>) -> Look<Answer<R::Value>> {
+        let mut wakes = Wakes::default();
+        let look = self.shared.queue.with(|queue| {
+            let look = queue.waiters.look(place, cx.waker());
+            if matches!(look, Look::Answered(_)) {
+                self.shared.poke(queue, &mut wakes);
+            }
+            look
+        });
+        self.shared.wake(wakes);
+        look
     }
 
     #[inline(always)]

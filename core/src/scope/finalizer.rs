@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::exit::Exit;
 use crate::cause::{Cause, Panicked};
-use crate::cleanup::{Ending, Why, close_value, ending_of};
+use crate::cleanup::{Corpse, Ending, Why, abandon_quietly, close_value, ending_of};
 use crate::contain::hook;
 use crate::resource::{BoxError, LocalResource, Resource};
 use crate::runtime::Clock;
@@ -78,8 +78,7 @@ impl<R: LocalResource, C: Clock> Close<R, C> {
 
     fn abandon(self, why: Why) -> Option<Cause> {
         let value = self.home.take();
-        let panic = sync::contain(|| self.home.resource.abandon(value, why)).err();
-        panic.map(|message| Cause::new(Panicked::new(message)))
+        abandon_quietly(&self.home.resource, Corpse { value, why })
     }
 }
 
