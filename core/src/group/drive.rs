@@ -153,10 +153,3 @@ impl Step {
         }
     }
 }
-
-impl Plan {
-    /// Whether all are up, and stay so.
-    pub(crate) fn is_up(&self) -> bool {
-        self.goal() == Goal::Up && self.is_settled()
-    }
-}

@@ -109,6 +109,11 @@ impl Plan {
         self.unsettled == 0
     }
 
+    /// Whether all are up, and stay so.
+    pub(crate) fn is_up(&self) -> bool {
+        self.goal == Goal::Up && self.is_settled()
+    }
+
     /// Whether a member has come to where the goal has it.
     pub(crate) fn is_member_settled(&self, member: usize) -> bool {
         !self.nodes[member].is_unsettled(self.goal)
