@@ -1,9 +1,11 @@
 //! A scope closes what was opened in it on every way out.
 
+use std::future::pending;
 use std::panic::resume_unwind;
+use std::time::Duration;
 
 use futures::poll;
-use tenure_core::ScopeError;
+use tenure_core::{ScopeError, Timer};
 
 use super::rig::{Rig, assert_ended};
 use super::{AnyScope, Plan, ScopeWorld, Step, Value};
@@ -13,6 +15,8 @@ on_every_backend! {
     s13_closed_in_reverse_on_error,
     s13_closed_in_reverse_on_panic_which_then_goes_on,
     s13_closed_in_reverse_on_cancellation,
+    s13_closed_in_reverse_when_its_time_is_over,
+    s13_a_body_that_ends_in_time_is_not_cut_off,
     s13_a_body_that_panics_before_its_first_await_is_a_body_that_panics,
     s13_never_polled_scope_does_nothing,
     s13_body_may_borrow,
@@ -69,6 +73,44 @@ async fn s13_closed_in_reverse_on_panic_which_then_goes_on<W: ScopeWorld>(world:
     });
     assert_eq!(rig.panics(rig.soon(scope)).await, "the body's");
     assert_eq!(rig.ends(), REVERSED);
+}
+
+async fn s13_closed_in_reverse_when_its_time_is_over<W: ScopeWorld>(world: W) {
+    let rig = Rig::new(&world);
+    let limit = world.tick() * 2;
+    let settings = rig.builder().timeout(limit);
+    let began_at = world.runtime().now();
+    let scope = world.scope(settings, async |s| {
+        let _held = rig.open(&s, "a").await;
+        rig.opens(&s, "b").await;
+        rig.defer(&s, "c");
+        pending::<Result<(), String>>().await
+    });
+    let error = rig.soon(scope).await.expect_err("it was cut off");
+    assert!(world.runtime().now() >= began_at + limit);
+    assert_eq!(rig.ends(), ["finalize c (cancelled)", "close b", "close a"]);
+    assert_eq!(
+        error.to_string(),
+        format!("scope timed out after {limit:?}")
+    );
+    let ScopeError::TimedOut { report, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert!(report.is_clean() && report.closed == 2, "{report}");
+}
+
+async fn s13_a_body_that_ends_in_time_is_not_cut_off<W: ScopeWorld>(world: W) {
+    let rig = Rig::new(&world);
+    let settings = rig.builder().timeout(world.tick() * 1000);
+    let scope = world.scope(settings, async |s| {
+        rig.opens(&s, "a").await;
+        Ok::<_, String>(3)
+    });
+    assert_eq!(rig.soon(scope).await.expect("all went well"), 3);
+    let settings = rig.builder().timeout(Duration::ZERO);
+    let scope = world.scope(settings, async |_| Ok::<_, String>(3));
+    let error = rig.soon(scope).await.expect_err("it makes no sense");
+    assert!(error.to_string().contains("timeout"), "{error}");
 }
 
 async fn s13_closed_in_reverse_on_cancellation<W: ScopeWorld>(world: W) {

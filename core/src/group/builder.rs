@@ -130,7 +130,7 @@ impl<B> GroupBuilder<B> {
         self
     }
 
-    fn finish<C: Clock, M: Members>(
+    pub(super) fn finish<C: Clock, M: Members>(
         self,
         clock: C,
         members: impl FnOnce(Vec<B>) -> M,

@@ -2,6 +2,7 @@
 
 mod added;
 mod builder;
+mod declared;
 mod drive;
 mod erased;
 mod error;
@@ -18,6 +19,7 @@ use core::time::Duration;
 
 pub use added::Addition;
 pub use builder::GroupBuilder;
+pub use declared::DeclaredMembers;
 pub use erased::{ErasedMembers, LocalMember, LocalMembers, Member};
 pub use error::{AddError, GetError, RemoveError, StartError};
 pub use graph::{Graph, GraphError};

@@ -38,6 +38,7 @@ pub struct ScopeBuilder {
     sink: Option<Arc<dyn EventSink>>,
     close_timeout: Option<Duration>,
     open_timeout: Option<Duration>,
+    timeout: Option<Duration>,
 }
 
 impl ScopeBuilder {
@@ -47,6 +48,7 @@ impl ScopeBuilder {
             sink: None,
             close_timeout: Some(Duration::from_secs(30)),
             open_timeout: Some(Duration::from_secs(30)),
+            timeout: None,
         }
     }
 
@@ -99,6 +101,21 @@ impl ScopeBuilder {
         self
     }
 
+    /// How long the body may take, with all that it opens. By default there is no limit; nor is there one with
+    /// a clock without a timer. When it is over, the body is dropped and the finalizers are run, which are told
+    /// [`Exit::Cancelled`](super::Exit::Cancelled).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let import = Scope::builder().name("import").timeout(Duration::from_secs(60));
+    /// let never = import.run_inline(&Virtual::default(), |_| core::future::pending::<Result<(), BoxError>>());
+    /// assert_eq!(block_on(never).unwrap_err().to_string(), "import timed out after 60s");
+    /// ```
+    pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.timeout = limit.into();
+        self
+    }
+
     /// Runs `body` in a scope, as [`scope`](crate::scope()) does.
     ///
     /// ```
@@ -110,7 +127,8 @@ impl ScopeBuilder {
     /// ```
     ///
     /// # Errors
-    /// As [`scope`](crate::scope()), and [`ScopeError::Config`], which names the setting that is wrong.
+    /// As [`scope`](crate::scope()), [`ScopeError::TimedOut`], and [`ScopeError::Config`], which names the
+    /// setting that is wrong.
     ///
     /// # Panics
     /// As [`scope`](crate::scope()).
@@ -127,11 +145,12 @@ impl ScopeBuilder {
         B: FnOnce(Scope<T>) -> F,
         F: Future<Output = Result<U, E>>,
     {
+        let limit = self.timeout;
         let root = self.begin::<Sending, T>(runtime, Some(spawn));
         async move {
             let root = root.map_err(|error| ScopeError::Config { error })?;
             let handle = Scope::new(root.clone());
-            run(root, || body(handle)).await
+            run(root, limit, || body(handle)).await
         }
     }
 
@@ -331,11 +350,12 @@ impl ScopeBuilder {
         B: FnOnce(LocalScope<C>) -> F,
         F: Future<Output = Result<U, E>>,
     {
+        let limit = self.timeout;
         let root = self.begin::<Staying, C>(clock, spawn);
         async move {
             let root = root.map_err(|error| ScopeError::Config { error })?;
             let handle = LocalScope::new(root.clone());
-            run(root, || body(handle)).await
+            run(root, limit, || body(handle)).await
         }
     }
 
@@ -347,6 +367,7 @@ impl ScopeBuilder {
         for (field, time) in [
             ("close_timeout", self.close_timeout),
             ("open_timeout", self.open_timeout),
+            ("timeout", self.timeout),
         ] {
             if let Some(time) = time {
                 above_zero(field, time)?;
@@ -392,6 +413,7 @@ impl<E> BodyError<E> {
                 Self::Unopened(error) => ScopeError::Unopened { error },
             },
             ScopeError::Cleanup { value, report } => ScopeError::Cleanup { value, report },
+            ScopeError::TimedOut { limit, report } => ScopeError::TimedOut { limit, report },
             ScopeError::Unopened { error } => ScopeError::Unopened { error },
             ScopeError::Config { error } => ScopeError::Config { error },
         }
@@ -404,6 +426,7 @@ impl fmt::Debug for ScopeBuilder {
             .field("name", &self.name)
             .field("close_timeout", &self.close_timeout)
             .field("open_timeout", &self.open_timeout)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }

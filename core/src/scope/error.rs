@@ -2,6 +2,7 @@
 
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use crate::cause::Cause;
 use crate::cleanup::Report;
@@ -48,6 +49,13 @@ pub enum ScopeError<E, T = ()> {
         /// How the scope's finalizers ended.
         report: Report,
     },
+    /// The body was cut off by the scope's [timeout](super::ScopeBuilder::timeout).
+    TimedOut {
+        /// That limit.
+        limit: Duration,
+        /// How the scope's finalizers ended.
+        report: Report,
+    },
     /// The body was not run, for the resource was not opened, or the parent scope had ended.
     Unopened {
         /// Why.
@@ -73,6 +81,10 @@ impl<E, T> ScopeError<E, T> {
     ///
     /// # Errors
     /// The error as it was, if it is not the body's.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is what the method was called on"
+    )]
     pub fn into_body(self) -> Result<E, Self> {
         match self {
             Self::Body { error, .. } => Ok(error),
@@ -96,6 +108,7 @@ impl<E, T> ScopeError<E, T> {
         match self {
             Self::Body { error, report } => ScopeError::Body { error, report },
             Self::Cleanup { report, .. } => ScopeError::Cleanup { value: (), report },
+            Self::TimedOut { limit, report } => ScopeError::TimedOut { limit, report },
             Self::Unopened { error } => ScopeError::Unopened { error },
             Self::Config { error } => ScopeError::Config { error },
         }
@@ -113,7 +126,9 @@ impl<E, T> ScopeError<E, T> {
     #[must_use]
     pub const fn report(&self) -> Option<&Report> {
         match self {
-            Self::Body { report, .. } | Self::Cleanup { report, .. } => Some(report),
+            Self::Body { report, .. }
+            | Self::Cleanup { report, .. }
+            | Self::TimedOut { report, .. } => Some(report),
             Self::Unopened { .. } | Self::Config { .. } => None,
         }
     }
@@ -125,6 +140,13 @@ impl<E: fmt::Display, T> fmt::Display for ScopeError<E, T> {
             Self::Body { error, report } if report.is_clean() => write!(f, "{error}"),
             Self::Body { error, report } => write!(f, "{error}; then {}", Told(report)),
             Self::Cleanup { report, .. } => write!(f, "{}", Told(report)),
+            Self::TimedOut { limit, report } => {
+                write!(f, "{} timed out after {limit:?}", report.name)?;
+                if report.is_clean() {
+                    return Ok(());
+                }
+                write!(f, "; then {}", Told(report))
+            }
             Self::Unopened { error } => write!(f, "{error}"),
             Self::Config { error } => write!(f, "{error}"),
         }
@@ -143,6 +165,11 @@ impl<E: fmt::Debug, T> fmt::Debug for ScopeError<E, T> {
                 .debug_struct("Cleanup")
                 .field("report", report)
                 .finish_non_exhaustive(),
+            Self::TimedOut { limit, report } => f
+                .debug_struct("TimedOut")
+                .field("limit", limit)
+                .field("report", report)
+                .finish(),
             Self::Unopened { error } => f.debug_struct("Unopened").field("error", error).finish(),
             Self::Config { error } => f.debug_struct("Config").field("error", error).finish(),
         }
@@ -152,7 +179,7 @@ impl<E: fmt::Debug, T> fmt::Debug for ScopeError<E, T> {
 impl<E: fmt::Debug + fmt::Display, T> Error for ScopeError<E, T> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Body { .. } => None,
+            Self::Body { .. } | Self::TimedOut { .. } => None,
             Self::Cleanup { report, .. } => {
                 let mut causes = report
                     .failures

@@ -20,7 +20,8 @@ pub enum Exit {
     Failed,
     /// The body panicked. Only with `std`; elsewhere nothing can catch a panic.
     Panicked,
-    /// The scope's future was dropped before its body was over, or a child scope's parent has ended.
+    /// The body was cut off: by the scope's [timeout](super::ScopeBuilder::timeout), because its future was
+    /// dropped, or, in a child scope, because the parent has ended.
     Cancelled,
 }
 

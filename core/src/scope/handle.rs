@@ -252,7 +252,7 @@ macro_rules! scope_handle {
                 match self.0.child() {
                     Some(child) => {
                         let handle = Self(child.clone());
-                        run(child, || body(handle)).await
+                        run(child, None, || body(handle)).await
                     }
                     None => {
                         let error = self.0.scope_ended();

@@ -3,6 +3,7 @@
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use core::time::Duration;
 
 use pin_project_lite::pin_project;
 
@@ -13,13 +14,15 @@ use super::shared::Handle;
 use crate::cleanup::Report;
 use crate::runtime::Clock;
 use crate::sync::{self, Payload};
+use crate::timeout::{Elapsed, Limited};
 
-/// Runs the body, then all finalizers, and says what came of both.
+/// Runs the body, within `limit`, then all finalizers, and says what came of both.
 ///
 /// Whatever is dropped with it is dropped in the order in which that is meant: the body, which gives its
 /// values back, and then what finalizes them.
 pub(crate) async fn run<K, C, F, T, E>(
     scope: Handle<K, C>,
+    limit: Option<Duration>,
     body: impl FnOnce() -> F,
 ) -> Result<T, ScopeError<E, T>>
 where
@@ -31,26 +34,44 @@ where
     let outcome = match sync::catch(body) {
         Ok(future) => {
             let future = Some(future);
+            let clock = scope.shared.clock.clone();
             let scope = scope.clone();
-            Body { future, scope }.await
+            Limited::new(clock, limit, Body { future, scope }).await
         }
-        Err(payload) => Err(payload),
+        Err(payload) => Ok(Err(payload)),
     };
-    let outcome = outcome.map_err(|payload| Unwinding::new(scope, payload));
-    let report = live.end(exit_of(&outcome)).await;
+    let outcome = match outcome {
+        Ok(Ok(Ok(value))) => Outcome::Succeeded(value),
+        Ok(Ok(Err(error))) => Outcome::Failed(error),
+        Ok(Err(payload)) => Outcome::Panicked(Unwinding::new(scope, payload)),
+        Err(Elapsed { limit }) => Outcome::TimedOut(limit),
+    };
+    let report = live.end(outcome.exit()).await;
     match outcome {
-        Ok(Ok(value)) if report.is_clean() => Ok(value),
-        Ok(Ok(value)) => Err(ScopeError::Cleanup { value, report }),
-        Ok(Err(error)) => Err(ScopeError::Body { error, report }),
-        Err(unwinding) => unwinding.resume(),
+        Outcome::Succeeded(value) if report.is_clean() => Ok(value),
+        Outcome::Succeeded(value) => Err(ScopeError::Cleanup { value, report }),
+        Outcome::Failed(error) => Err(ScopeError::Body { error, report }),
+        Outcome::TimedOut(limit) => Err(ScopeError::TimedOut { limit, report }),
+        Outcome::Panicked(unwinding) => unwinding.resume(),
     }
 }
 
-const fn exit_of<T, E, P>(outcome: &Result<Result<T, E>, P>) -> Exit {
-    match outcome {
-        Ok(Ok(_)) => Exit::Succeeded,
-        Ok(Err(_)) => Exit::Failed,
-        Err(_) => Exit::Panicked,
+/// How a body ended that was not dropped with its scope.
+enum Outcome<T, E, K: Kind, C: Clock> {
+    Succeeded(T),
+    Failed(E),
+    TimedOut(Duration),
+    Panicked(Unwinding<K, C>),
+}
+
+impl<T, E, K: Kind, C: Clock> Outcome<T, E, K, C> {
+    const fn exit(&self) -> Exit {
+        match self {
+            Self::Succeeded(_) => Exit::Succeeded,
+            Self::Failed(_) => Exit::Failed,
+            Self::TimedOut(_) => Exit::Cancelled,
+            Self::Panicked(_) => Exit::Panicked,
+        }
     }
 }
 
