@@ -51,10 +51,160 @@
 
 pub use tenure_core::*;
 
+/// Makes the fields of a struct the members of a [`Group`](struct@Group), whose needs the compiler checks.
+///
+/// Each field is a [`Managed`], a [`Pool`], another group, or whatever has a
+/// [`Lifecycle`](crate::group::Lifecycle). [`Group::of`](crate::Group::of) makes the group, and
+/// [`members`](crate::Group::members) gives the fields back with their own types. A member that needs the value of
+/// another is given a clone of its handle, and comes after it.
+///
+#[cfg_attr(feature = "tokio", doc = "```")]
+#[cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+/// use std::time::Duration;
+/// use tenure::tokio::{Managed, Pool, Tokio};
+/// use tenure::{BoxError, Group, Resource};
+///
+/// #[derive(Group)]
+/// struct Service {
+///     db: Pool<Db>,
+///     #[group(optional, start_timeout = Duration::from_secs(2))]
+///     cache: Managed<Cache>,
+///     #[group(after(db, cache))]
+///     api: Managed<Api>,
+/// }
+///
+/// struct Api {
+///     db: Pool<Db>,
+/// }
+///
+/// impl Resource for Api {
+///     type Value = &'static str;
+///     type Error = BoxError;
+///     async fn open(&self) -> Result<&'static str, BoxError> {
+///         let mut connection = self.db.acquire().await?; // the database has started by now
+///         connection.push_str("greeted");
+///         Ok("listening")
+///     }
+/// }
+/// # struct Db;
+/// # impl Resource for Db {
+/// #     type Value = String;
+/// #     type Error = BoxError;
+/// #     async fn open(&self) -> Result<String, BoxError> { Ok(String::new()) }
+/// # }
+/// # struct Cache;
+/// # impl Resource for Cache {
+/// #     type Value = ();
+/// #     type Error = BoxError;
+/// #     async fn open(&self) -> Result<(), BoxError> { Err("there is no cache".into()) }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), BoxError> {
+/// let db = tenure::tokio::pool(Db);
+/// let service = tenure::tokio::group(Service {
+///     cache: tenure::tokio::managed(Cache),
+///     api: tenure::tokio::managed(Api { db: db.clone() }),
+///     db,
+/// });
+/// service.start().await?;
+/// assert_eq!(service.graph().to_string(), "1. db, cache (optional)\n2. api (after db, cache)\n");
+/// assert_eq!(service.members().api.get().await?, "listening");
+/// assert!(service.shutdown(Duration::from_secs(10)).await.is_clean());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Above a field:
+///
+/// | option | what it says |
+/// |---|---|
+/// | `after(db, cache)` | it starts once these have started, and stops before them |
+/// | `optional` | the group can do without it |
+/// | `name = "user-db"` | what it is called, if not as its field |
+/// | `start_timeout = ..`, `stop_timeout = ..` | its limits, a [`Duration`](core::time::Duration) each |
+/// | `skip` | it is no member |
+///
+/// Above the struct: `name = ".."`, if the group is not called as the struct is; `most_at_once = ..`, how many
+/// start at once; `crate = ..`, the path of this crate, if that is not `::tenure`.
+///
+/// A need that is no field, a circle, and whatever else makes no graph is refused by the compiler:
+///
+/// ```compile_fail
+/// # use tenure::Group;
+/// #[derive(Group)]
+/// struct Service {
+///     #[group(after(dbb))] // `api` comes after `dbb`, and there is no field of that name: write `db`
+///     api: tenure::tokio::Group,
+///     db: tenure::tokio::Group,
+/// }
+/// ```
+///
+/// Where the members are known only at run time, take [`Group::builder`](crate::Group::builder).
+#[cfg(feature = "macros")]
+pub use tenure_macros::Group;
+
+/// Gives an async function a resource of its own: opened when the function is called, closed on every way out of
+/// it. It is [`with_resource()`] as an attribute; the attribute of a runtime, such as
+/// [`tenure::tokio::with_resource`](crate::tokio::with_resource), needs no `runtime`.
+///
+/// The function's first parameter, after `self`, is the value; those who call the function don't give it. It is
+/// written `&mut Value` or `&Value`, or as the guard [`Opened`](crate::scope::Opened) itself. The function has to
+/// return a `Result<T, E>`; for those who call it that is a `Result<T,`[`ScopeError<E, T>`]`>`.
+///
+#[cfg_attr(feature = "tokio", doc = "```")]
+#[cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+/// use std::time::Duration;
+/// use tenure::{BoxError, Resource};
+///
+/// struct Db { url: String }
+/// # struct Connection;
+/// # impl Connection {
+/// #     async fn query(&mut self, _: &str, id: u32) -> Result<String, BoxError> { Ok(format!("user {id}")) }
+/// # }
+/// # impl Resource for Db {
+/// #     type Value = Connection;
+/// #     type Error = BoxError;
+/// #     async fn open(&self) -> Result<Connection, BoxError> { Ok(Connection) }
+/// # }
+///
+/// #[tenure::tokio::with_resource(Db { url: "postgres://localhost/app".into() }, timeout = Duration::from_secs(5))]
+/// async fn user(db: &mut Connection, id: u32) -> Result<String, BoxError> {
+///     db.query("SELECT name FROM users WHERE id = $1", id).await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// assert_eq!(user(7).await?, "user 7");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The resource may be any expression, of the parameters and of `self` too. After it come settings:
+///
+/// | setting | what it says |
+/// |---|---|
+/// | `timeout = ..` | how long opening and the body may take together |
+/// | `open_timeout = ..`, `close_timeout = ..` | how long each of them may take |
+/// | `name = ".."` | the name in errors and events |
+/// | `events = ..` | where events go |
+/// | `runtime = ..` | on which runtime |
+/// | `local`, `inline` | as [`with_resource_local`] and [`with_resource_inline`] |
+/// | `crate = ..` | the path of this crate, if that is not `::tenure` |
+///
+/// For a value that is used again and again, take a [`Pool`].
+///
+/// # Cancel safety
+/// As [`with_resource()`].
+///
+/// [`ScopeError<E, T>`]: crate::ScopeError
+#[cfg(feature = "macros")]
+pub use tenure_macros::with_resource;
+
 /// What each backend's module offers: its types, and pools and managed resources on it in one line.
 #[cfg(any(feature = "tokio", feature = "async-std", feature = "smol"))]
 macro_rules! backend {
-    ($runtime:ident, $current:expr, $module:literal) => {
+    ($runtime:ident, $current:expr, $module:literal, $attribute:ident) => {
         /// A pool on this runtime.
         ///
         /// ```
@@ -109,6 +259,58 @@ macro_rules! backend {
             crate::scope(&$current, body)
         }
 
+        /// Opens one value of `resource` on the current runtime, runs `body` with it, and closes it, on every way
+        /// out.
+        ///
+        /// ```
+        /// # use tenure::{BoxError, Resource};
+        /// async fn length<R: Resource<Value = Vec<u8>>>(db: R) -> Result<usize, BoxError> {
+        #[doc = concat!("    let length = tenure::", $module, "::with_resource(db, |value| async move {")]
+        ///         Ok::<_, BoxError>(value.len())
+        ///     });
+        ///     Ok(length.await?)
+        /// }
+        /// ```
+        ///
+        /// # Errors
+        /// As [`with_resource`](crate::with_resource()).
+        ///
+        /// # Panics
+        /// As [`scope`](crate::scope()).
+        ///
+        /// # Cancel safety
+        /// As [`scope`](crate::scope()).
+        pub fn with_resource<R, B, F, U, E>(
+            resource: R,
+            body: B,
+        ) -> impl core::future::Future<Output = Result<U, crate::scope::ScopeError<E, U>>>
+        where
+            R: crate::Resource,
+            B: FnOnce(crate::scope::Opened<R, $runtime>) -> F,
+            F: core::future::Future<Output = Result<U, E>>,
+        {
+            crate::with_resource(&$current, resource, body)
+        }
+
+        /// The attribute [`with_resource`](macro@crate::with_resource) on this runtime.
+        #[cfg(feature = "macros")]
+        pub use tenure_macros::$attribute as with_resource;
+
+        /// A group of the fields of `members` on the current runtime.
+        ///
+        /// ```
+        /// # use tenure::group::DeclaredMembers;
+        /// fn service<M: DeclaredMembers>(members: M) {
+        #[doc = concat!("    let service = tenure::", $module, "::group(members);")]
+        /// }
+        /// ```
+        ///
+        /// # Panics
+        /// As [`Group::of`](crate::Group::of).
+        pub fn group<M: crate::group::DeclaredMembers>(members: M) -> Group<M> {
+            crate::Group::of(members, $current)
+        }
+
         /// A pool of `resource`'s values with default settings, its background work spawned on the
         /// current runtime. For other settings, see [`Pool::builder`](crate::Pool::builder).
         ///
@@ -147,21 +349,21 @@ macro_rules! backend {
 #[cfg(feature = "tokio")]
 pub mod tokio {
     pub use tenure_tokio::*;
-    backend!(Tokio, Tokio::current(), "tokio");
+    backend!(Tokio, Tokio::current(), "tokio", with_resource_on_tokio);
 }
 
 /// The async-std backend. Legacy: async-std is discontinued (RUSTSEC-2025-0052); use smol instead.
 #[cfg(feature = "async-std")]
 pub mod async_std {
     pub use tenure_async_std::*;
-    backend!(AsyncStd, AsyncStd, "async_std");
+    backend!(AsyncStd, AsyncStd, "async_std", with_resource_on_async_std);
 }
 
 /// The smol backend.
 #[cfg(feature = "smol")]
 pub mod smol {
     pub use tenure_smol::*;
-    backend!(Smol, Smol, "smol");
+    backend!(Smol, Smol, "smol", with_resource_on_smol);
 }
 
 /// The backend for any executor.

@@ -2,6 +2,7 @@
 //!
 //! The members are [`Part`]s, which do what their test tells them to and keep a common diary.
 
+mod derived;
 mod down;
 mod form;
 mod health;

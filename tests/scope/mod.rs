@@ -1,5 +1,6 @@
 //! What a scope promises, on every backend. [`thing`] is what is opened, [`Rig`] all that a test needs.
 
+mod attribute;
 mod children;
 mod errors;
 mod finalizers;

@@ -88,7 +88,7 @@ async fn s13_closed_in_reverse_when_its_time_is_over<W: ScopeWorld>(world: W) {
     });
     let error = rig.soon(scope).await.expect_err("it was cut off");
     assert!(world.runtime().now() >= began_at + limit);
-    assert_eq!(rig.ends(), ["finalize c (cancelled)", "close b", "close a"]);
+    assert_eq!(rig.ends(), ["c cancelled", "close b", "close a"]);
     assert_eq!(
         error.to_string(),
         format!("scope timed out after {limit:?}")

@@ -33,6 +33,11 @@ use crate::sync::Arc;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a member of a group",
+    label = "this is neither a `Managed`, a `Pool` nor a `Group`, and has no `Lifecycle`",
+    note = "implement `Lifecycle` for it; a field that is no member is marked `#[group(skip)]`"
+)]
 pub trait Lifecycle: Send + Sync + 'static {
     /// Brings the member up.
     ///
@@ -114,6 +119,11 @@ impl<L: Lifecycle> Lifecycle for Arc<L> {
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a member of a group",
+    label = "this is neither a `Managed`, a `Pool` nor a `Group`, and has no `Lifecycle`",
+    note = "implement `Lifecycle` for it; a field that is no member is marked `#[group(skip)]`"
+)]
 pub trait LocalLifecycle: 'static {
     /// Whether `stop` is called even if `start` was not, because the member may have been used without its group.
     const ALWAYS_STOPPED: bool = false;

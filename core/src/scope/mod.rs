@@ -10,6 +10,7 @@ mod finalizer;
 mod handle;
 mod open;
 mod opened;
+mod result_type;
 mod run;
 mod runner;
 mod shared;
@@ -21,6 +22,7 @@ pub use error::ScopeError;
 pub use exit::Exit;
 pub use handle::{LocalScope, Scope};
 pub use opened::{LocalOpened, Opened};
+pub use result_type::ResultType;
 
 use crate::resource::{LocalResource, Resource};
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};

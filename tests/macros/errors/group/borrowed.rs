@@ -1,0 +1,8 @@
+use tenure::Group;
+
+#[derive(Group)]
+struct Service<'a> {
+    db: &'a tenure::tokio::Group,
+}
+
+fn main() {}

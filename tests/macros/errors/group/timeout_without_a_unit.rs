@@ -1,0 +1,9 @@
+use tenure::Group;
+
+#[derive(Group)]
+struct Service {
+    #[group(start_timeout = 5)]
+    db: tenure::tokio::Group,
+}
+
+fn main() {}

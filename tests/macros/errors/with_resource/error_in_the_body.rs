@@ -1,0 +1,20 @@
+use tenure::{BoxError, Resource};
+
+struct Db;
+
+impl Resource for Db {
+    type Value = String;
+    type Error = BoxError;
+
+    async fn open(&self) -> Result<String, BoxError> {
+        Ok(String::new())
+    }
+}
+
+#[tenure::tokio::with_resource(Db)]
+async fn count(db: &mut String) -> Result<usize, BoxError> {
+    let length: String = db.len();
+    Ok(lenght)
+}
+
+fn main() {}

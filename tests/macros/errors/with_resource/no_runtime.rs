@@ -1,0 +1,19 @@
+use tenure::{BoxError, Resource};
+
+struct Db;
+
+impl Resource for Db {
+    type Value = String;
+    type Error = BoxError;
+
+    async fn open(&self) -> Result<String, BoxError> {
+        Ok(String::new())
+    }
+}
+
+#[tenure::with_resource(Db)]
+async fn count(db: &mut String) -> Result<usize, BoxError> {
+    Ok(db.len())
+}
+
+fn main() {}
