@@ -26,6 +26,9 @@ use crate::sync::Text;
 /// times in a row. A [`Managed`](crate::Managed) with a Runner recovers by itself; this is for members that do
 /// not, and for those that need others to start anew.
 ///
+/// An [optional](super::GroupBuilder::optional) member that is down is tried again alone at each look, whatever else is
+/// to restart: those that come after it can do without it, and so can the group, which is not given up for it.
+///
 /// A restart may take as long as the member's [start](super::GroupBuilder::start_timeout) may. Give those a
 /// limit that have none of their own: members restart one after the other.
 ///
@@ -189,12 +192,14 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
                 return Ok(());
             };
             for (member, cause) in down {
-                let now = clock.now();
-                incidents.retain(|at| now - *at < self.window);
-                if incidents.len() >= self.most {
-                    return Err(self.give_up(member, incidents.len(), cause).await);
+                if !self.is_optional(member) {
+                    let now = clock.now();
+                    incidents.retain(|at| now - *at < self.window);
+                    if incidents.len() >= self.most {
+                        return Err(self.give_up(member, incidents.len(), cause).await);
+                    }
+                    incidents.push_back(now);
                 }
-                incidents.push_back(now);
                 let restart = self.restart(member);
                 let Some(()) = self.until_down(restart).await else {
                     return Ok(());
@@ -231,6 +236,11 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
             }
         }
         down
+    }
+
+    fn is_optional(&self, member: usize) -> bool {
+        let book = &self.group.shared.book;
+        book.with(|book| book.graph.nodes[member].optional)
     }
 
     async fn restart(&self, member: usize) {
@@ -286,12 +296,15 @@ impl Restarts {
     fn meant(self, graph: &Graph, member: usize) -> Vec<usize> {
         let mut meant = alloc::vec![member];
         match self {
+            _ if graph.nodes[member].optional => {}
             Self::One => {}
             Self::All => meant = graph.in_order(),
             Self::WithDependents => {
                 let mut next = 0;
                 while let Some(reached) = meant.get(next) {
-                    for dependent in graph.nodes[*reached].before.clone() {
+                    let node = &graph.nodes[*reached];
+                    let dependents = if node.optional { &[][..] } else { &node.before };
+                    for dependent in dependents.iter().copied() {
                         if !meant.contains(&dependent) {
                             meant.push(dependent);
                         }

@@ -112,6 +112,38 @@ fn b10_what_is_down_now_and_then_is_not_given_up() {
 }
 
 #[test]
+fn b10_an_optional_member_is_tried_alone_and_the_group_goes_on_without() {
+    for restarts in [Restarts::One, Restarts::WithDependents, Restarts::All] {
+        run(0, |sim| async move {
+            let diary = Rc::default();
+            let part = |name| Rc::new(Part::new(name, &sim, &diary));
+            let (cache, api) = (part("cache"), part("api"));
+            let group = Group::local_builder("service")
+                .add("cache", Member(cache.clone()))
+                .optional()
+                .add("api", Member(api))
+                .after("cache")
+                .build_local(sim.clone())
+                .expect("a graph");
+            cache.refuses.set(true);
+            group.start().await.expect("it can do without the cache");
+            let watch = sim.task("watch", group.supervisor().restarts(restarts).run());
+            sim.sleep(SECOND * 600).await;
+            assert!(!watch.is_over());
+            assert_eq!(group.state(), State::Degraded);
+            cache.refuses.set(false);
+            sim.sleep(SECOND * 15).await;
+            assert_eq!(group.state(), State::Ready);
+            let mut lines = diary.take();
+            lines.retain(|line| line != "cache stops");
+            assert_eq!(lines, ["api starts", "cache starts"]);
+            group.close().await;
+            assert!(watch.await.is_ok());
+        });
+    }
+}
+
+#[test]
 fn b10_a_shutdown_calls_off_a_restart() {
     run(0, |sim| async move {
         let service = Service::set(&sim).await;
