@@ -109,6 +109,12 @@ impl Plan {
         self.unsettled == 0
     }
 
+    /// Whether all members have come there that the group cannot do without.
+    pub(crate) fn are_required_settled(&self) -> bool {
+        let unsettled = |node: &Node| !node.optional && node.is_unsettled(self.goal);
+        self.is_settled() || !self.nodes.iter().any(unsettled)
+    }
+
     /// Whether all are up, and stay so.
     pub(crate) fn is_up(&self) -> bool {
         self.goal == Goal::Up && self.is_settled()

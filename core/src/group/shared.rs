@@ -187,9 +187,10 @@ impl<C: Clock, M: Members> Shared<C, M> {
 
     /// Where the group stands.
     pub(crate) fn state(&self) -> State {
-        let (goal, settled) = self
-            .book
-            .with(|book| (book.plan.goal(), book.plan.is_settled()));
+        let (goal, settled) = self.book.with(|book| match book.plan.goal() {
+            Goal::Up => (Goal::Up, book.plan.are_required_settled()),
+            goal => (goal, book.plan.is_settled()),
+        });
         match (goal, settled) {
             (Goal::Rest, _) => State::Uninitialized,
             (Goal::Up, false) => State::Initializing,

@@ -131,8 +131,12 @@ fn b10_an_optional_member_is_tried_alone_and_the_group_goes_on_without() {
             sim.sleep(SECOND * 600).await;
             assert!(!watch.is_over());
             assert_eq!(group.state(), State::Degraded);
-            cache.refuses.set(false);
+            cache.slow.set(true);
             sim.sleep(SECOND * 15).await;
+            assert!(cache.busy.get(), "it restarts");
+            assert_eq!(group.state(), State::Degraded, "as before");
+            cache.refuses.set(false);
+            sim.sleep(SECOND * 45).await;
             assert_eq!(group.state(), State::Ready);
             let mut lines = diary.take();
             lines.retain(|line| line != "cache stops");
