@@ -36,6 +36,7 @@
 //!
 //! - [`Pool`] lends many interchangeable values, each to one task at a time.
 //! - [`Managed`] shares one value among all tasks, and calls it under a retry policy.
+//! - [`Shared`] opens one value for its first user, closes it after its last, and swaps it for a new one meanwhile.
 //! - [`Group`] starts and stops different resources as one, in the order of their needs.
 //! - [`scope()`] and [`with_resource`] close what was opened within them, on every way out.
 //! - [`retry()`] and [`with_timeout`] work on their own, without a resource.
@@ -221,6 +222,14 @@ macro_rules! backend {
         /// ```
         pub type Managed<R> = crate::Managed<R, $runtime>;
 
+        /// A shared value on this runtime.
+        ///
+        /// ```
+        /// # use tenure::Resource;
+        #[doc = concat!("struct Service<R: Resource> { client: tenure::", $module, "::Shared<R> }")]
+        /// ```
+        pub type Shared<R> = crate::Shared<R, $runtime>;
+
         /// A group on this runtime.
         ///
         /// ```
@@ -323,6 +332,22 @@ macro_rules! backend {
         pub fn pool<R: crate::Resource>(resource: R) -> Pool<R> {
             match crate::Pool::builder(resource).build($current) {
                 Ok(pool) => pool,
+                Err(error) => unreachable!("the defaults are valid: {error}"),
+            }
+        }
+
+        /// A shared value of `resource` with default settings, its background work spawned on the current
+        /// runtime. For other settings, see [`Shared::builder`](crate::Shared::builder).
+        ///
+        /// ```
+        /// # use tenure::Resource;
+        /// fn serve<R: Resource<Value: Clone + Sync>>(client: R) {
+        #[doc = concat!("    let client = tenure::", $module, "::shared(client);")]
+        /// }
+        /// ```
+        pub fn shared<R: crate::Resource<Value: Clone + Sync>>(resource: R) -> Shared<R> {
+            match crate::Shared::builder(resource).build($current) {
+                Ok(shared) => shared,
                 Err(error) => unreachable!("the defaults are valid: {error}"),
             }
         }

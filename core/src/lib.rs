@@ -64,6 +64,7 @@ mod holding {
         Exit, LocalOpened, LocalScope, Opened, Scope, ScopeError, scope, scope_inline, scope_local,
         with_resource, with_resource_inline, with_resource_local,
     };
+    pub use crate::shared::Shared;
     pub use crate::start::Start;
 }
 #[cfg(feature = "alloc")]
@@ -97,6 +98,8 @@ pub mod pool;
 mod resource;
 #[cfg(feature = "alloc")]
 pub mod scope;
+#[cfg(feature = "alloc")]
+pub mod shared;
 #[cfg(feature = "alloc")]
 mod signal;
 #[cfg(feature = "alloc")]

@@ -92,6 +92,26 @@ impl Audit {
     }
 }
 
+impl core::ops::AddAssign for Audit {
+    fn add_assign(&mut self, other: Self) {
+        self.opened += other.opened;
+        self.closed += other.closed;
+        self.close_failed += other.close_failed;
+        self.close_timed_out += other.close_timed_out;
+        self.abandoned += other.abandoned;
+        self.detached += other.detached;
+        self.idle += other.idle;
+        self.in_use += other.in_use;
+        self.checking += other.checking;
+        self.closing += other.closing;
+        self.open_failed += other.open_failed;
+        self.open_called_off += other.open_called_off;
+        self.finalized += other.finalized;
+        self.finalize_failed += other.finalize_failed;
+        self.finalize_dropped += other.finalize_dropped;
+    }
+}
+
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -64,6 +64,8 @@ pub enum Why {
     UsedUp,
     /// All values that were open at some moment were called in.
     Evicted,
+    /// Another value has taken its place.
+    Replaced,
     /// There were more values than the maximum, since it was lowered.
     Surplus,
     /// The predicate of a `retain` said so.
@@ -93,6 +95,7 @@ impl fmt::Display for Why {
             Self::TooOld => "too old",
             Self::UsedUp => "used up",
             Self::Evicted => "evicted",
+            Self::Replaced => "replaced",
             Self::Surplus => "surplus",
             Self::NotRetained => "not retained",
             Self::HookFailed => "hook failed",

@@ -72,6 +72,38 @@ impl Report {
 }
 
 impl Report {
+    /// A report of nothing yet.
+    pub(crate) const fn empty(name: Name) -> Self {
+        Self {
+            name,
+            took: None,
+            closed: 0,
+            close_failed: 0,
+            close_timed_out: 0,
+            abandoned: 0,
+            still_in_use: 0,
+            finalized: 0,
+            finalize_failed: 0,
+            finalize_dropped: 0,
+            failures: Vec::new(),
+        }
+    }
+
+    /// Adds what another shutdown did that was part of this one.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.closed += other.closed;
+        self.close_failed += other.close_failed;
+        self.close_timed_out += other.close_timed_out;
+        self.abandoned += other.abandoned;
+        self.still_in_use += other.still_in_use;
+        self.finalized += other.finalized;
+        self.finalize_failed += other.finalize_failed;
+        self.finalize_dropped += other.finalize_dropped;
+        self.failures.extend(other.failures);
+        let forgotten = self.failures.len().saturating_sub(REMEMBERED);
+        self.failures.drain(..forgotten);
+    }
+
     /// What was not closed, as an error.
     pub(crate) fn into_result(self) -> Result<(), BoxError> {
         if self.is_clean() {

@@ -63,6 +63,11 @@ pub(crate) struct Config {
 }
 
 impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
+    /// Whether it could be built.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        self.config.validate()
+    }
+
     pub(crate) fn new(resource: R) -> Self {
         Self {
             resource,

@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use core::time::Duration;
 
 use super::Managed;
-use super::shutdown::close_managed;
+use crate::cleanup::Why;
 use crate::group::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
@@ -22,7 +22,7 @@ where
     }
 
     async fn stop(&self, within: Option<Duration>) -> Result<(), BoxError> {
-        close_managed(&self.shared, within).await.into_result()
+        self.close_within(within, Why::Shutdown).await.into_result()
     }
 
     /// Its value is lost, and opened anew.

@@ -22,7 +22,7 @@ pub use error::{CallError, CheckError, OpenError, Unreachable};
 pub use runner::Runner;
 pub use watch::{StateChange, Watch};
 
-use crate::cleanup::Report;
+use crate::cleanup::{Report, Why};
 use crate::resource::LocalResource;
 use crate::runtime::{Clock, Timer};
 use crate::sync::{Arc, Text};
@@ -293,7 +293,11 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     /// # Cancel safety
     /// As [`shutdown`](Managed::shutdown).
     pub async fn close(&self) -> Report {
-        shutdown::close_managed(&self.shared, None).await
+        self.close_within(None, Why::Shutdown).await
+    }
+
+    pub(crate) async fn close_within(&self, within: Option<Duration>, why: Why) -> Report {
+        shutdown::close_managed(&self.shared, within, why).await
     }
 }
 
@@ -360,7 +364,7 @@ impl<R: LocalResource<Value: Clone>, T: Timer> Managed<R, T> {
     /// Dropping the future leaves the resource closing; call it again to wait for the end. A close
     /// that this future drove itself, because there is no Runner, counts as abandoned.
     pub async fn shutdown(&self, within: Duration) -> Report {
-        shutdown::close_managed(&self.shared, Some(within)).await
+        self.close_within(Some(within), Why::Shutdown).await
     }
 }
 

@@ -15,9 +15,10 @@ use crate::work::{JobSet, Round, go_round};
 pub(crate) async fn close_managed<R: LocalResource<Value: Clone>, C: Clock>(
     shared: &Arc<Shared<R, C>>,
     within: Option<Duration>,
+    why: Why,
 ) -> Report {
     let deadline = shared.now().zip(within).map(|(now, within)| now + within);
-    shared.begin_closing(Why::Shutdown);
+    shared.begin_closing(why);
     let mut closings = JobSet::new();
     go_round(&shared.clock, &shared.changed, |cx| {
         if shared.is_closed() {

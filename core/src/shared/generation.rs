@@ -1,0 +1,95 @@
+//! One value of a shared resource, from its opening to its end.
+
+use core::future::Future;
+
+use crate::Instant;
+use crate::cleanup::{Audit, Why};
+use crate::hooks::Hooks;
+use crate::managed::Managed;
+use crate::resource::LocalResource;
+use crate::retry::ErrorClass;
+use crate::runtime::Clock;
+use crate::sync::Arc;
+
+/// A value, and how many use it. The value itself is a managed one, which is closed for good.
+pub(crate) struct Generation<R: LocalResource, C: Clock> {
+    pub(crate) number: u64,
+    pub(crate) managed: Managed<Lent<R>, C>,
+    /// Those who wait for it to open. It is not closed for want of users, nor because it was replaced.
+    pub(crate) waiting: usize,
+    /// Those who hold a share of it.
+    pub(crate) holding: usize,
+    /// Since when it has had no user.
+    pub(crate) idle_since: Option<Instant>,
+    /// Why nobody new gets it.
+    pub(crate) retired: Option<Why>,
+    /// The Runner closes it.
+    pub(crate) is_closing: bool,
+}
+
+impl<R: LocalResource, C: Clock> Generation<R, C> {
+    pub(crate) fn is_used(&self) -> bool {
+        self.waiting > 0 || self.holding > 0
+    }
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Generation<R, C> {
+    /// Its part in the audit of all.
+    pub(crate) fn audit(&self) -> Audit {
+        let mut audit = self.managed.audit();
+        if self.holding > 0 {
+            audit.in_use += core::mem::take(&mut audit.idle);
+        }
+        audit
+    }
+}
+
+/// The user's resource, as each generation has it.
+pub(crate) struct Lent<R>(pub(crate) Arc<R>);
+
+impl<R: LocalResource> LocalResource for Lent<R> {
+    type Value = R::Value;
+    type Error = R::Error;
+    const CHECKED: bool = R::CHECKED;
+    const HOOKS: Hooks = R::HOOKS;
+
+    fn open(&self) -> impl Future<Output = Result<R::Value, R::Error>> {
+        self.0.open()
+    }
+
+    fn close(&self, value: R::Value) -> impl Future<Output = Result<(), R::Error>> {
+        self.0.close(value)
+    }
+
+    fn check(&self, value: &mut R::Value) -> impl Future<Output = Result<(), R::Error>> {
+        self.0.check(value)
+    }
+
+    fn after_open(&self, value: &mut R::Value) -> impl Future<Output = Result<(), R::Error>> {
+        self.0.after_open(value)
+    }
+
+    fn before_acquire(&self, value: &mut R::Value) -> impl Future<Output = Result<(), R::Error>> {
+        self.0.before_acquire(value)
+    }
+
+    fn after_release(&self, value: &mut R::Value) -> impl Future<Output = Result<(), R::Error>> {
+        self.0.after_release(value)
+    }
+
+    fn before_close(&self, value: &mut R::Value) -> impl Future<Output = Result<(), R::Error>> {
+        self.0.before_close(value)
+    }
+
+    fn is_broken(&self, value: &mut R::Value) -> bool {
+        self.0.is_broken(value)
+    }
+
+    fn classify(&self, error: &R::Error) -> ErrorClass {
+        self.0.classify(error)
+    }
+
+    fn abandon(&self, value: R::Value, why: Why) {
+        self.0.abandon(value, why);
+    }
+}

@@ -1,0 +1,223 @@
+//! What all handles, shares and the Runner of a shared resource have in common.
+
+use core::mem;
+use core::sync::atomic::Ordering;
+use core::time::Duration;
+
+use super::book::Book;
+use super::builder::Settings;
+use super::generation::{Generation, Lent};
+use super::share::{Seat, Share};
+use crate::Instant;
+use crate::cause::Cause;
+use crate::cleanup::{Audit, Why};
+use crate::managed::{Managed, OpenError, Runner};
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::signal::Signal;
+use crate::state::State;
+use crate::sync::{Arc, AtomicUsize, Lock};
+use crate::work::{OneJob, Round, go_round};
+
+pub(crate) struct Inner<R: LocalResource, C: Clock> {
+    pub(crate) clock: C,
+    pub(crate) settings: Settings,
+    pub(crate) book: Lock<Book<R, C>>,
+    pub(crate) handles: AtomicUsize,
+    /// Tells the Runner, and all who wait, that there may be more to do.
+    pub(crate) changed: Signal,
+}
+
+/// A generation that is not in the book yet.
+pub(crate) struct Built<R: LocalResource, C: Clock> {
+    pub(crate) managed: Managed<Lent<R>, C>,
+    pub(crate) runner: Runner<Lent<R>, C>,
+}
+
+/// A seat, and what is waited for there.
+pub(crate) struct Place<R: LocalResource, C: Clock> {
+    pub(crate) seat: Seat<R, C>,
+    pub(crate) managed: Managed<Lent<R>, C>,
+}
+
+/// What somebody finds who wants a place.
+enum Found<R: LocalResource, C: Clock> {
+    Place(Place<R, C>),
+    Shut,
+    /// A value that was idle too long has to be closed first.
+    Closing(u64),
+    Nothing(Arc<R>),
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
+    pub(crate) async fn acquire(self: &Arc<Self>) -> Result<Share<R, C>, OpenError> {
+        let Place { seat, managed } = self.place().await?;
+        let value = managed.get().await?;
+        let share = seat.hold(value);
+        // The value that was waited for may have come just before the end.
+        if self.book.with(|book| book.is_shut) {
+            return Err(self.closed());
+        }
+        Ok(share)
+    }
+
+    /// A place among those who wait for the current value, once there may be one.
+    async fn place(self: &Arc<Self>) -> Result<Place<R, C>, OpenError> {
+        let mut closing = OneJob::none();
+        go_round(&self.clock, &self.changed, |cx| {
+            if closing.poll(cx).is_some() {
+                return Round::Again;
+            }
+            match self.find_place() {
+                Found::Place(place) => Round::Done(Ok(place)),
+                Found::Shut => Round::Done(Err(self.closed())),
+                Found::Closing(number) => {
+                    let is_driven = self.book.with(|book| book.has_runner);
+                    if is_driven || !closing.is_none() {
+                        return Round::Wait { until: None };
+                    }
+                    closing.begin(self.clone().close_generation(number, None));
+                    Round::Again
+                }
+                Found::Nothing(resource) => {
+                    let built = self.settings.build(resource, self.clock.clone());
+                    match self.install(built) {
+                        Some(place) => Round::Done(Ok(place)),
+                        None => Round::Again,
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    fn find_place(self: &Arc<Self>) -> Found<R, C> {
+        let now = self.now();
+        let idle_timeout = self.settings.idle_timeout;
+        self.book.with(|book| {
+            if book.is_shut {
+                return Found::Shut;
+            }
+            book.expire(now, idle_timeout);
+            if let Some(current) = book.current() {
+                return Found::Place(self.place_in(current));
+            }
+            let mut generations = book.generations.iter();
+            let is_idle =
+                |generation: &&Generation<R, C>| generation.retired == Some(Why::IdleTooLong);
+            match generations.find(is_idle) {
+                Some(generation) => Found::Closing(generation.number),
+                None => Found::Nothing(book.resource.clone()),
+            }
+        })
+    }
+
+    /// Makes a generation the current one, and takes the first place in it, unless there is one by now.
+    fn install(self: &Arc<Self>, built: Built<R, C>) -> Option<Place<R, C>> {
+        let (place, unneeded) = self.book.with(|book| {
+            if book.current.is_some() || book.is_shut {
+                return (None, (Some(built.managed), Some(built.runner)));
+            }
+            let (number, runner) = book.add(built.managed, built.runner);
+            book.current = Some(number);
+            let place = book.current().map(|current| self.place_in(current));
+            (place, (None, runner))
+        });
+        drop(unneeded);
+        self.changed.notify_all();
+        place
+    }
+
+    /// One more who waits for a generation.
+    pub(crate) fn place_in(self: &Arc<Self>, generation: &mut Generation<R, C>) -> Place<R, C> {
+        generation.waiting += 1;
+        Place {
+            seat: Seat::new(self.clone(), generation.number),
+            managed: generation.managed.clone(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let (current, is_shut, is_empty) = self.book.with(|book| {
+            let current = book.current().map(|current| current.managed.clone());
+            (current, book.is_shut, book.generations.is_empty())
+        });
+        match current {
+            Some(managed) => managed.state(),
+            None if is_shut && is_empty => State::Closed,
+            None if is_shut => State::Closing,
+            None => State::Uninitialized,
+        }
+    }
+
+    pub(crate) fn audit(&self) -> Audit {
+        self.book.with(|book| {
+            let mut audit = book.ended;
+            for generation in &book.generations {
+                audit += generation.audit();
+            }
+            audit
+        })
+    }
+
+    pub(crate) fn last_error(&self) -> Option<Cause> {
+        let current = |book: &mut Book<R, C>| Some(book.current()?.managed.clone());
+        self.book.with(current)?.last_error()
+    }
+
+    /// Closes a generation, and strikes it from the book.
+    pub(crate) async fn close_generation(self: Arc<Self>, number: u64, within: Option<Duration>) {
+        let found = self.book.with(|book| {
+            let generation = book.generation(number)?;
+            let why = generation.retired.unwrap_or(Why::Shutdown);
+            Some((generation.managed.clone(), why))
+        });
+        let Some((managed, why)) = found else {
+            return;
+        };
+        let report = managed.close_within(within, why).await;
+        let ended = self.book.with(|book| book.end(number, report));
+        drop(ended);
+        self.changed.notify_all();
+    }
+}
+
+impl<R: LocalResource, C: Clock> Inner<R, C> {
+    pub(crate) fn has_handles(&self) -> bool {
+        self.handles.load(Ordering::Acquire) > 0
+    }
+
+    /// The last handle was dropped: nobody will ask again.
+    pub(crate) fn let_go(&self) {
+        self.book.with(|book| {
+            book.is_shut = true;
+            book.retire_current(Why::HandlesDropped);
+        });
+        self.changed.notify_all();
+        self.abandon_orphans();
+    }
+
+    /// Where no handle and no Runner is left, what nobody uses is dropped, and so abandoned.
+    pub(crate) fn abandon_orphans(&self) {
+        if self.has_handles() {
+            return;
+        }
+        let orphans = self.book.with(|book| {
+            if book.has_runner {
+                return None;
+            }
+            Some((book.take_orphans(), mem::take(&mut book.arrived)))
+        });
+        drop(orphans);
+    }
+
+    pub(crate) fn closed(&self) -> OpenError {
+        OpenError::Closed {
+            name: self.settings.name.clone(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Option<Instant> {
+        self.clock.try_now()
+    }
+}

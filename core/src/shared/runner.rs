@@ -1,0 +1,154 @@
+//! The background work of a shared resource, as a value.
+
+use alloc::vec::Vec;
+use core::future::Future;
+
+use super::generation::Lent;
+use super::inner::Inner;
+use crate::Instant;
+use crate::managed;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::sync::Arc;
+use crate::work::{JobSet, Round, go_round};
+
+/// The background work of a [`Shared`](super::Shared) value: opening it, closing it once it has been idle for too
+/// long or was replaced, closing what the last handle left behind.
+///
+/// [`SharedBuilder::build`](super::SharedBuilder::build) spawns it for you. Built with
+/// [`build_with_runner`](super::SharedBuilder::build_with_runner) it is yours to spawn, to await or to drop. Without
+/// it, whoever acquires opens the value, and closes one first that has been idle for too long; a replaced value is
+/// closed by the shutdown.
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// # block_on(async {
+/// let (shared, runner) = Shared::builder(Db).build_with_runner(NoTimer)?;
+/// let work = async {
+///     drop(shared.acquire().await?);
+///     Ok::<_, BoxError>(shared.close().await)
+/// };
+/// let (report, ()) = futures::join!(work, runner.run());
+/// assert_eq!(report?.closed, 1);
+/// # Ok::<(), BoxError>(())
+/// # }).unwrap();
+/// ```
+#[must_use = "spawn or await its `run`, or drop it on purpose"]
+pub struct Runner<R: LocalResource, C: Clock> {
+    inner: Arc<Inner<R, C>>,
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Runner<R, C> {
+    pub(crate) const fn new(inner: Arc<Inner<R, C>>) -> Self {
+        Self { inner }
+    }
+
+    /// Does the work until there was a shutdown, or the last handle was dropped, and every value has ended.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let (shared, runner) = Shared::builder(Db).build_with_runner(NoTimer)?;
+    /// std::thread::spawn(|| block_on(runner.run()));
+    /// block_on(shared.close());
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the future hands an opening under way to whoever waits for it, who starts anew, and counts a close
+    /// under way as abandoned. All goes on without a Runner.
+    pub fn run(self) -> impl Future<Output = ()> + use<R, C> {
+        let attached = Attached::new(self.inner);
+        async move { attached.drive().await }
+    }
+}
+
+impl<R: LocalResource, C: Clock> core::fmt::Debug for Runner<R, C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Runner")
+            .field("shared", &self.inner.settings.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The resource knows of its Runner for as long as this lives.
+struct Attached<R: LocalResource, C: Clock> {
+    inner: Arc<Inner<R, C>>,
+}
+
+/// What the Runner finds to do.
+struct Claimed<R: LocalResource, C: Clock> {
+    arrived: Vec<managed::Runner<Lent<R>, C>>,
+    closable: Vec<u64>,
+    idle_until: Option<Instant>,
+    is_over: bool,
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
+    fn new(inner: Arc<Inner<R, C>>) -> Self {
+        inner.book.with(|book| book.has_runner = true);
+        Self { inner }
+    }
+
+    async fn drive(self) {
+        let inner = &self.inner;
+        let mut services = JobSet::new();
+        let mut closings = JobSet::new();
+        go_round(&inner.clock, &inner.changed, |cx| {
+            let claimed = self.claim();
+            for runner in claimed.arrived {
+                services.push(runner.run());
+            }
+            for number in claimed.closable {
+                closings.push(inner.clone().close_generation(number, None));
+            }
+            if services.poll(cx) | closings.poll(cx) {
+                return Round::Again;
+            }
+            if claimed.is_over {
+                return Round::Done(());
+            }
+            Round::Wait {
+                until: claimed.idle_until,
+            }
+        })
+        .await;
+    }
+
+    fn claim(&self) -> Claimed<R, C> {
+        let inner = &self.inner;
+        let now = inner.now();
+        let idle_timeout = inner.settings.idle_timeout;
+        inner.book.with(|book| {
+            book.expire(now, idle_timeout);
+            let mut closable = Vec::new();
+            for generation in &mut book.generations {
+                let is_due = generation.retired.is_some() && !generation.is_used();
+                if is_due && !generation.is_closing {
+                    generation.is_closing = true;
+                    closable.push(generation.number);
+                }
+            }
+            Claimed {
+                arrived: core::mem::take(&mut book.arrived),
+                closable,
+                idle_until: book.idle_until(idle_timeout),
+                is_over: book.is_shut && book.generations.is_empty(),
+            }
+        })
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
+    fn drop(&mut self) {
+        let unneeded = self.inner.book.with(|book| {
+            book.has_runner = false;
+            for generation in &mut book.generations {
+                generation.is_closing = false;
+            }
+            core::mem::take(&mut book.arrived)
+        });
+        drop(unneeded);
+        self.inner.changed.notify_all();
+        self.inner.abandon_orphans();
+    }
+}
