@@ -15,6 +15,7 @@ mod pool;
 mod regressions;
 mod retry;
 mod scope;
+mod shared;
 mod tell;
 mod trouble;
 mod unlocked;

@@ -1,0 +1,4 @@
+//! Shared values in the simulator.
+
+mod cancel;
+mod random;
