@@ -14,4 +14,5 @@ mod group;
 mod managed;
 mod pool;
 mod scope;
+mod shared;
 mod spawning;

@@ -11,7 +11,7 @@ mod events;
 mod health;
 mod hostile;
 mod open;
-mod probe;
+pub(crate) mod probe;
 mod reconnect;
 mod recorder;
 mod rig;
@@ -26,7 +26,8 @@ use tenure_core::{LocalResource, Managed};
 
 use crate::worlds::*;
 use probe::{LocalProbe, Probe, Refused, SendProbe, Value};
-use rig::{Rig, every, soon, until, wait};
+use rig::{Rig, every};
+pub(crate) use rig::{soon, until, wait};
 
 /// A world that can hold the probe, and spawns its Runner in the way that is its own.
 pub(crate) trait ManagedWorld: World {

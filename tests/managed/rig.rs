@@ -228,14 +228,14 @@ pub(super) const fn every(delay: Duration) -> Retry {
 /// For how many ticks a test waits for what must come.
 const PATIENCE: u32 = 4_000;
 
-pub(super) async fn wait<W: World>(world: &W, ticks: u32) {
+pub(crate) async fn wait<W: World>(world: &W, ticks: u32) {
     let runtime = world.runtime();
     let at = runtime.now() + world.tick() * ticks;
     runtime.sleep_until(at).await;
 }
 
 /// Waits for what must come, but not for ever.
-pub(super) async fn soon<W: World, T>(world: &W, future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<W: World, T>(world: &W, future: impl Future<Output = T>) -> T {
     soon_boxed(world, Box::pin(future)).await
 }
 
@@ -248,7 +248,7 @@ async fn soon_boxed<W: World, T>(world: &W, future: LocalBoxFuture<'_, T>) -> T 
 }
 
 /// Looks again and again until it is so, but not for ever.
-pub(super) async fn until<W: World>(world: &W, what: &str, is_so: impl Fn() -> bool) {
+pub(crate) async fn until<W: World>(world: &W, what: &str, is_so: impl Fn() -> bool) {
     until_boxed(world, what, Box::new(is_so)).await;
 }
 
