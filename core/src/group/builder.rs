@@ -4,15 +4,16 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Group;
+use super::drive::Duty;
 use super::erased::{ErasedMembers, LocalMember, LocalMembers, Member};
 use super::graph::{Graph, GraphError, Wanted};
 use super::members::Members;
 use super::plan::Plan;
 use super::shared::{Book, Limits, Shared};
 use crate::name::Name;
-use crate::runtime::Clock;
+use crate::runtime::{Clock, Spawn, Timer};
 use crate::signal::Signal;
-use crate::sync::{Arc, Lock, Text};
+use crate::sync::{Arc, AtomicUsize, Lock, Text};
 
 /// Gathers the members of a [`Group`].
 ///
@@ -134,6 +135,7 @@ impl<B> GroupBuilder<B> {
         self,
         clock: C,
         members: impl FnOnce(Vec<B>) -> M,
+        spawn: Option<fn(Duty<C, M>)>,
     ) -> Result<Group<C, M>, GraphError> {
         let graph = Graph::new(&self.wanted)?;
         let plan = Plan::new(&graph, self.most_at_once);
@@ -144,6 +146,9 @@ impl<B> GroupBuilder<B> {
                 name: self.name,
                 book: Lock::new(Book::new(graph, plan, self.limits)),
                 changed: Signal::new(),
+                spawn,
+                handles: AtomicUsize::new(1),
+                called_off: Signal::new(),
             }),
         })
     }
@@ -162,7 +167,30 @@ impl GroupBuilder<Member> {
     /// # Errors
     /// If two members have one name, one needs what there is not, or some need each other in a circle.
     pub fn build<C: Clock>(self, clock: C) -> Result<Group<C>, GraphError> {
-        self.finish(clock, ErasedMembers::new)
+        self.finish(clock, ErasedMembers::new, None)
+    }
+
+    /// Builds the group on a runtime that spawns: each member starts in a task of its own, so that many starts use
+    /// all cores, and one that is woken costs the others nothing.
+    ///
+    /// Take it for a group of many members, or of members that do much while they start.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # let rt = Runtime;
+    /// // With a runtime: `.build_spawning(Tokio::current())`.
+    /// let group = Group::builder("service").add("db", managed).build_spawning(rt)?;
+    /// block_on(group.start())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`build`](GroupBuilder::build).
+    pub fn build_spawning<T>(self, runtime: T) -> Result<Group<T>, GraphError>
+    where
+        T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
+    {
+        self.finish(runtime, ErasedMembers::new, Some(spawn))
     }
 }
 
@@ -178,6 +206,14 @@ impl GroupBuilder<LocalMember> {
     /// # Errors
     /// As [`build`](GroupBuilder::build).
     pub fn build_local<C: Clock>(self, clock: C) -> Result<Group<C, LocalMembers>, GraphError> {
-        self.finish(clock, LocalMembers::new)
+        self.finish(clock, LocalMembers::new, None)
     }
+}
+
+fn spawn<T>(start: Duty<T, ErasedMembers>)
+where
+    T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
+{
+    let runtime = start.shared.clock.clone();
+    runtime.spawn(start.perform_in_task());
 }

@@ -64,7 +64,7 @@ impl Group<NoTimer> {
     /// # Panics
     /// If what `members` declares makes no graph. What `#[derive(Group)]` has written always does.
     pub fn of<C: Clock, M: DeclaredMembers>(members: M, clock: C) -> Group<C, M> {
-        match M::declare().finish(clock, |_| members) {
+        match M::declare().finish(clock, |_| members, None) {
             Ok(group) => group,
             Err(error) => panic!(
                 "the declaration of {}: {error}",

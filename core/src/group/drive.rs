@@ -1,5 +1,8 @@
 //! Starting and stopping members, by whoever wants it done.
 
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
 use core::time::Duration;
 
 use super::members::Members;
@@ -13,7 +16,7 @@ use crate::sync::Arc;
 use crate::work::{JobSet, Round, go_round};
 
 /// Does what the plan says until `is_done` says so of it, or `deadline` has come. Dropped half-way it gives back what it
-/// had begun; several may drive one plan, and each has a part of it.
+/// had begun; several may drive one plan, and each has a part of it. Starts that have a task of their own go on.
 pub(crate) async fn drive<C: Clock, M: Members>(
     shared: &Arc<Shared<C, M>>,
     deadline: Option<Instant>,
@@ -33,9 +36,10 @@ pub(crate) async fn drive<C: Clock, M: Members>(
             return Round::Done(());
         }
         while let Some(duty) = shared.claim() {
-            match duty.step {
-                Step::Start(_) | Step::Restart(_) => starts.push(duty.perform()),
-                Step::Stop { .. } => stops.push(duty.perform()),
+            match (duty.step, shared.spawner()) {
+                (Step::Start(_), Some(spawn)) => spawn(duty.in_a_task()),
+                (Step::Start(_) | Step::Restart(_), _) => starts.push(duty.perform()),
+                (Step::Stop { .. }, _) => stops.push(duty.perform()),
             }
         }
         if starts.poll(cx) | stops.poll(cx) {
@@ -55,10 +59,12 @@ pub(crate) async fn drive<C: Clock, M: Members>(
 
 /// A step that was claimed. Dropping it gives it back.
 pub(crate) struct Duty<C: Clock, M: Members> {
-    shared: Arc<Shared<C, M>>,
+    pub(crate) shared: Arc<Shared<C, M>>,
     step: Step,
     within: Option<Duration>,
     is_over: bool,
+    /// It waits in a task for its first poll.
+    is_spawned: bool,
 }
 
 impl<C: Clock, M: Members> Duty<C, M> {
@@ -68,7 +74,32 @@ impl<C: Clock, M: Members> Duty<C, M> {
             step,
             within,
             is_over: false,
+            is_spawned: false,
         }
+    }
+
+    fn in_a_task(mut self) -> Self {
+        self.is_spawned = true;
+        self
+    }
+
+    /// Performs a start in a task of its own, unless it is called off.
+    pub(crate) async fn perform_in_task(mut self) {
+        self.is_spawned = false;
+        let shared = self.shared.clone();
+        let mut called_off = shared.called_off.listen();
+        // Of what was before it listened, it is not told.
+        if shared.is_called_off() {
+            return;
+        }
+        let mut work = pin!(self.perform());
+        poll_fn(|cx| {
+            if Pin::new(&mut called_off).poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            work.as_mut().poll(cx)
+        })
+        .await;
     }
 
     pub(crate) async fn perform(mut self) {
@@ -138,10 +169,13 @@ impl<C: Clock, M: Members> Drop for Duty<C, M> {
             return;
         }
         let step = self.step;
-        self.shared.change(|book| match step {
-            Step::Start(member) => book.plan.start_called_off(member),
-            Step::Restart(member) => book.plan.restarted(member, false),
-            Step::Stop { member, .. } => book.plan.stop_called_off(member),
+        self.shared.change(|book| {
+            book.is_spawner_gone |= self.is_spawned;
+            match step {
+                Step::Start(member) => book.plan.start_called_off(member),
+                Step::Restart(member) => book.plan.restarted(member, false),
+                Step::Stop { member, .. } => book.plan.stop_called_off(member),
+            }
         });
     }
 }

@@ -15,6 +15,7 @@ mod report;
 mod shared;
 mod supervisor;
 
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 pub use added::Addition;
@@ -47,8 +48,8 @@ use shared::Shared;
 /// For several values of one kind, take a [`Pool`](crate::Pool). For what lives as long as one function, take
 /// a scope.
 ///
-/// It spawns nothing: whoever awaits [`start`](Group::start) or [`shutdown`](Group::shutdown) drives it, and
-/// several may. Cloning it is cheap and gives another handle. Dropping the last one without a shutdown drops
+/// It spawns nothing, unless it was [built to](GroupBuilder::build_spawning): whoever awaits
+/// [`start`](Group::start) or [`shutdown`](Group::shutdown) drives it, and several may. Cloning it is cheap and gives another handle. Dropping the last one without a shutdown drops
 /// the members, each of which then ends as it does by itself, in no order.
 ///
 /// ```
@@ -119,8 +120,8 @@ impl<C: Clock, M: Members> Group<C, M> {
     /// [`StartError`] says which member failed, or that the group is shut down.
     ///
     /// # Cancel safety
-    /// Dropping the future calls off the starts that it drove; what has started stays so. Call it again to go on,
-    /// or [`shutdown`](Group::shutdown) to stop what had begun.
+    /// Dropping the future calls off the starts that it drove; those that have a task of their own go on. What has
+    /// started stays so. Call it again to go on, or [`shutdown`](Group::shutdown) to stop what had begun.
     pub async fn start(&self) -> Result<(), StartError> {
         let shared = &self.shared;
         shared.change(|book| book.plan.go_up());
@@ -335,8 +336,17 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
 
 impl<C: Clock, M: Members> Clone for Group<C, M> {
     fn clone(&self) -> Self {
+        self.shared.handles.fetch_add(1, Ordering::Relaxed);
         Self {
             shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<C: Clock, M: Members> Drop for Group<C, M> {
+    fn drop(&mut self) {
+        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.called_off.notify_all();
         }
     }
 }

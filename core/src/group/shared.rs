@@ -1,8 +1,10 @@
 //! What all handles of one group share.
 
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 
+use super::drive::Duty;
 use super::graph::Graph;
 use super::members::Members;
 use super::plan::{Goal, Phase, Plan, Step};
@@ -13,15 +15,20 @@ use crate::name::Name;
 use crate::runtime::Clock;
 use crate::signal::Signal;
 use crate::state::State;
-use crate::sync::{Arc, Lock, Text};
+use crate::sync::{Arc, AtomicUsize, Lock, Text};
 
-pub(crate) struct Shared<C, M> {
+pub(crate) struct Shared<C: Clock, M: Members> {
     pub(crate) members: M,
     pub(crate) clock: C,
     pub(crate) name: Name,
     pub(crate) book: Lock<Book>,
     /// Tells whoever drives that there may be more to do, or nothing.
     pub(crate) changed: Signal,
+    /// Has a start done in a task of its own, where there is a spawner.
+    pub(crate) spawn: Option<fn(Duty<C, M>)>,
+    pub(crate) handles: AtomicUsize,
+    /// Tells the starts in tasks of their own that they are called off.
+    pub(crate) called_off: Signal,
 }
 
 /// How long one member may take.
@@ -44,6 +51,8 @@ pub(crate) struct Book {
     pub(crate) plan: Plan,
     pub(crate) rows: Vec<Row>,
     pub(crate) limits: Vec<Limits>,
+    /// The spawner has dropped a task that it never polled: its executor is gone.
+    pub(crate) is_spawner_gone: bool,
     /// When all is to be down.
     pub(crate) deadline: Option<Instant>,
     down_since: Option<Instant>,
@@ -79,6 +88,7 @@ impl Book {
             graph: Arc::new(graph),
             plan,
             limits,
+            is_spawner_gone: false,
             deadline: None,
             down_since: None,
             down_at: None,
@@ -100,13 +110,30 @@ impl<C: Clock, M: Members> Shared<C, M> {
     /// Runs `change` under the lock, then tells everybody.
     pub(crate) fn change<U>(&self, change: impl FnOnce(&mut Book) -> U) -> U {
         let now = self.now();
-        let changed = self.book.with(|book| {
+        let (changed, turns_back) = self.book.with(|book| {
+            let before = book.plan.goal();
             let changed = change(book);
             book.note_time(now);
-            changed
+            let after = book.plan.goal();
+            (changed, after == Goal::Down && before != Goal::Down)
         });
+        if turns_back {
+            self.called_off.notify_all();
+        }
         self.changed.notify_all();
         changed
+    }
+
+    /// Whether starts are not to go on: all is to be down, or nobody has a handle any more.
+    pub(crate) fn is_called_off(&self) -> bool {
+        self.handles.load(Ordering::Acquire) == 0
+            || self.book.with(|book| book.plan.goal() == Goal::Down)
+    }
+
+    /// How to have a start done in a task, if that can be.
+    pub(crate) fn spawner(&self) -> Option<fn(Duty<C, M>)> {
+        self.spawn
+            .filter(|_| !self.book.with(|book| book.is_spawner_gone))
     }
 
     /// Somebody wants all down, within that time.
@@ -121,7 +148,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
     }
 
     /// The next thing to do, if there is one.
-    pub(crate) fn claim(self: &Arc<Self>) -> Option<super::drive::Duty<C, M>> {
+    pub(crate) fn claim(self: &Arc<Self>) -> Option<Duty<C, M>> {
         let now = self.now();
         self.book.with(|book| {
             let step = book.plan.next()?;
@@ -134,20 +161,17 @@ impl<C: Clock, M: Members> Shared<C, M> {
                     [own, share].into_iter().flatten().min()
                 }
             };
-            Some(super::drive::Duty::new(self, step, within))
+            Some(Duty::new(self, step, within))
         })
     }
 
     /// The restart of a member, unless it is to stop or does not rest.
-    pub(crate) fn claim_restart(
-        self: &Arc<Self>,
-        member: usize,
-    ) -> Option<super::drive::Duty<C, M>> {
+    pub(crate) fn claim_restart(self: &Arc<Self>, member: usize) -> Option<Duty<C, M>> {
         let within = self.change(|book| {
             let restarts = book.plan.restart(member);
             restarts.then(|| book.limits[member].start)
         })?;
-        Some(super::drive::Duty::new(self, Step::Restart(member), within))
+        Some(Duty::new(self, Step::Restart(member), within))
     }
 
     /// Where each member stands by itself, in the order of their numbers.

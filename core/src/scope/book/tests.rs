@@ -37,9 +37,9 @@ fn b11_child_scopes_that_are_over_leave_nothing_behind() {
     for _ in 0..3 {
         let one = child(&parent);
         let inner = child(&one);
-        let ended = run(inner, || async { Ok::<_, ()>(()) }).now_or_never();
+        let ended = run(inner, None, || async { Ok::<_, ()>(()) }).now_or_never();
         assert!(ended.expect("it waits for nothing").is_ok());
-        let ended = run(one, || async { Ok::<_, ()>(()) }).now_or_never();
+        let ended = run(one, None, || async { Ok::<_, ()>(()) }).now_or_never();
         assert!(ended.expect("it waits for nothing").is_ok());
     }
     assert_eq!(sizes(&parent), (1, 0));
@@ -48,7 +48,7 @@ fn b11_child_scopes_that_are_over_leave_nothing_behind() {
 #[test]
 fn b11_child_scope_that_is_dropped_leaves_nothing_behind() {
     let parent = parent();
-    let dropped = run(child(&parent), pending::<Result<(), ()>>);
+    let dropped = run(child(&parent), None, pending::<Result<(), ()>>);
     assert!(dropped.now_or_never().is_none());
     assert_eq!(sizes(&parent), (1, 0));
 }
@@ -57,7 +57,7 @@ fn b11_child_scope_that_is_dropped_leaves_nothing_behind() {
 fn b11_child_scope_is_known_for_as_long_as_a_handle_is() {
     let parent = parent();
     let one = child(&parent);
-    let ended = run(one.clone(), || async { Ok::<_, ()>(()) }).now_or_never();
+    let ended = run(one.clone(), None, || async { Ok::<_, ()>(()) }).now_or_never();
     assert!(ended.expect("it waits for nothing").is_ok());
     assert_eq!(sizes(&parent), (2, 1));
     assert!(one.has_ended());
