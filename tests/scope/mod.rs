@@ -53,7 +53,7 @@ type Guard<W> = <<W as ScopeWorld>::Scope as AnyScope<<W as World>::Runtime>>::G
 
 /// A handle on a scope, whichever it is.
 pub(crate) trait AnyScope<T: Timer>: Clone + Debug + 'static {
-    type Guard: DerefMut<Target: Value> + Debug + 'static;
+    type Guard: AnyGuard + Debug + 'static;
 
     async fn open(&self, plan: Plan, told: &Told, timer: T) -> Result<Self::Guard, OpenError>;
 
@@ -69,8 +69,19 @@ pub(crate) trait AnyScope<T: Timer>: Clone + Debug + 'static {
     fn name(&self) -> String;
 }
 
+/// A guard of an opened value, whichever it is.
+pub(crate) trait AnyGuard: DerefMut<Target: Value> {
+    fn detach(self) -> impl Value;
+}
+
 macro_rules! any_scope {
     ($Scope:ident opens $Thing:ident in $Opened:ident where {$($bounds:tt)+}) => {
+        impl<T: $($bounds)+> AnyGuard for $Opened<$Thing<T>, T> {
+            fn detach(self) -> impl Value {
+                $Opened::detach(self)
+            }
+        }
+
         impl<T: $($bounds)+> AnyScope<T> for $Scope<T> {
             type Guard = $Opened<$Thing<T>, T>;
 

@@ -8,7 +8,7 @@ use futures::poll;
 use tenure_core::{ScopeError, Timer};
 
 use super::rig::{Rig, assert_ended};
-use super::{AnyScope, Plan, ScopeWorld, Step, Value};
+use super::{AnyGuard, AnyScope, Plan, ScopeWorld, Step, Value};
 
 on_every_backend! {
     s13_closed_in_reverse_on_success,
@@ -22,6 +22,7 @@ on_every_backend! {
     s13_body_may_borrow,
     s13_value_dropped_early_is_closed_at_its_turn,
     s13_guard_shows_the_value,
+    s13_detached_value_is_its_users_to_close,
     s13_nested_scopes_close_inside_out,
     s13_scope_dropped_while_it_finalizes_goes_on,
 }
@@ -196,6 +197,25 @@ async fn s13_guard_shows_the_value<W: ScopeWorld>(world: W) {
         Ok::<_, String>(held.use_it())
     });
     assert_eq!(rig.soon(scope).await.expect("all went well"), 2);
+}
+
+async fn s13_detached_value_is_its_users_to_close<W: ScopeWorld>(world: W) {
+    let rig = Rig::new(&world);
+    let scope = rig.scope(async |s| {
+        let kept = rig.open(&s, "a").await.expect("it opens");
+        rig.opens(&s, "b").await;
+        let value = kept.detach();
+        let audit = s.audit();
+        assert_eq!((audit.detached, audit.live()), (1, 1));
+        Ok::<_, String>((s, value))
+    });
+    let (s, value) = rig.soon(scope).await.expect("all went well");
+    assert_eq!(
+        (value.name(), rig.ends()),
+        ("a", vec![String::from("close b")])
+    );
+    let audit = s.audit();
+    assert!(audit.is_balanced() && audit.live() == 0, "{audit}");
 }
 
 async fn s13_nested_scopes_close_inside_out<W: ScopeWorld>(world: W) {

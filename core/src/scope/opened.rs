@@ -75,6 +75,16 @@ impl<K: Kind, C: Clock, R: LocalResource> Held<K, C, R> {
         }
     }
 
+    fn detach(mut self) -> R::Value {
+        match self.value.take() {
+            Some(value) => {
+                self.scope.shared.detach(self.scope.scope, self.number);
+                value
+            }
+            None => unreachable!("a guard holds its value until it is dropped"),
+        }
+    }
+
     fn value(&self) -> &R::Value {
         match &self.value {
             Some(value) => value,
@@ -103,6 +113,22 @@ macro_rules! opened {
         impl<R: LocalResource, C: Clock> $Opened<R, C> {
             pub(crate) const fn new(held: Held<$Kind, C, R>) -> Self {
                 Self(held)
+            }
+
+            /// Takes the value out of its scope, for good: from now on it is yours to close.
+            ///
+            /// ```
+            #[doc = include_str!("../doc_setting.txt")]
+            /// let session = scope_inline(&NoTimer, |s| async move {
+            ///     let session: String = s.open(Db).await?.detach();
+            ///     assert_eq!(s.audit().detached, 1);
+            ///     Ok::<_, BoxError>(session)
+            /// });
+            /// assert_eq!(block_on(session).unwrap(), "session");
+            /// ```
+            #[must_use = "nothing but you closes a detached value"]
+            pub fn detach(self) -> R::Value {
+                self.0.detach()
             }
         }
 

@@ -87,6 +87,14 @@ impl<K: Kind, C: Clock> Shared<K, C> {
         self.abandon_orphans();
     }
 
+    /// A guard gives its value away.
+    pub(crate) fn detach(&self, scope: u64, number: u64) {
+        let registered = self.with(|book, effects| book.detach(scope, number, effects));
+        if let Some(registered) = registered {
+            self.tell(&registered.tag, Why::Detached, Ending::Detached, None);
+        }
+    }
+
     /// The scope's body is over: from here on, its finalizers are run by whoever polls what this returns.
     pub(crate) fn end(self: &Arc<Self>, scope: u64, exit: Exit) -> Drive<K, C> {
         let now = self.clock.try_now();

@@ -15,7 +15,7 @@ use core::pin::Pin;
 use super::exit::Exit;
 use super::finalizer::{Kind, Outcome};
 use crate::Instant;
-use crate::cleanup::{Ledger, Why};
+use crate::cleanup::{Ending, Ledger, Why};
 use crate::name::Name;
 use crate::signal::Signal;
 use crate::work::{Attachment, Wakes};
@@ -207,6 +207,31 @@ impl<K: Kind> Book<K> {
             chapter.entries.push(Entry::Own(stray));
             self.poke(effects);
         }
+    }
+
+    /// A value is given away: nothing of it is left to finalize.
+    pub(crate) fn detach(
+        &mut self,
+        scope: u64,
+        number: u64,
+        effects: &mut Effects<K>,
+    ) -> Option<Registered<K>> {
+        let chapter = self.chapter(scope);
+        let is_meant = |entry: &Entry<K>| matches!(entry, Entry::Own(own) if own.number == number);
+        let mut strays = chapter.strays.iter();
+        let registered = if let Some(at) = chapter.entries.iter().rposition(is_meant) {
+            match chapter.entries.remove(at) {
+                Entry::Own(registered) => registered,
+                Entry::Child(_) => unreachable!("a value is an entry of its own"),
+            }
+        } else {
+            let at = strays.position(|stray| stray.number == number)?;
+            chapter.strays.remove(at)
+        };
+        self.count(scope, |tally| tally.count(Ending::Detached));
+        self.forget_if_over(scope, effects);
+        self.poke(effects);
+        Some(registered)
     }
 
     /// The scope's body is over, if it is not over already.
