@@ -3,3 +3,4 @@
 mod cancel;
 mod random;
 mod supervise;
+mod tasks;
