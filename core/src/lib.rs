@@ -13,7 +13,8 @@
 //! - [`Resource`] is what you write: how one value is opened, closed and checked.
 //!
 //! # Features
-//! - `std` (default): panics of user code are contained, and locks are the operating system's.
+//! - `std` (default): panics of user code are contained, retries know of others around them, and locks
+//!   are the operating system's.
 //! - `alloc`: everything that holds values. Without it there are time, backoff, retry and state.
 //!
 //! Without `std`, locks are critical sections, for which the program has to bring an implementation of

@@ -19,7 +19,7 @@ pub(crate) use threads::*;
 
 // By name, because these take the place of what the globs bring. The checker's build has `std`.
 #[cfg(tenure_loom)]
-pub(crate) use modelled::{AtomicUsize, Lock, parallelism, thread_number};
+pub(crate) use modelled::{AtomicUsize, Lock, parallelism, thread_number, with_enclosing};
 #[cfg(tenure_loom)]
 mod modelled;
 
@@ -92,7 +92,10 @@ mod with_std {
 
 #[cfg(all(feature = "std", not(tenure_loom)))]
 mod threads {
+    use core::cell::Cell;
     use core::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::retry::nested::Enclosing;
 
     /// A number for the current thread: consecutive threads get consecutive numbers.
     #[inline]
@@ -104,6 +107,15 @@ mod threads {
         MINE.try_with(|number| *number).unwrap_or(0)
     }
 
+    /// The attempt of a retry that this thread polls, as it shows it to what is within.
+    #[inline]
+    pub(crate) fn with_enclosing<U>(look: impl FnOnce(&Cell<Option<Enclosing>>) -> U) -> U {
+        std::thread_local! {
+            static SHOWN: Cell<Option<Enclosing>> = const { Cell::new(None) };
+        }
+        SHOWN.with(look)
+    }
+
     /// How many stacks of idle values spread the threads of this platform.
     pub(crate) fn parallelism() -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)
@@ -112,8 +124,10 @@ mod threads {
 
 #[cfg(not(feature = "std"))]
 mod without_std {
-    use core::cell::RefCell;
+    use core::cell::{Cell, RefCell};
     use core::fmt;
+
+    use crate::retry::nested::Enclosing;
 
     /// A lock that is held for the length of a closure, so never across an await.
     ///
@@ -144,6 +158,11 @@ mod without_std {
     }
 
     pub(crate) use Lock as StaticLock;
+
+    /// Without threads' own variables none is shown, and whatever is, is forgotten.
+    pub(crate) fn with_enclosing<U>(look: impl FnOnce(&Cell<Option<Enclosing>>) -> U) -> U {
+        look(&Cell::new(None))
+    }
 
     /// Runs user code; without `std` nothing can catch its panic.
     #[cfg(feature = "alloc")]

@@ -5,6 +5,7 @@ use core::ops::{ControlFlow, Deref};
 use core::time::Duration;
 
 use super::error::{History, Stopped};
+use super::nested::Nesting;
 use super::{
     Accept, Attempt, AttemptRecord, Budget, Decision, Ended, ErrorClass, Outcome, Retry,
     RetryError, StopReason,
@@ -29,6 +30,7 @@ pub(super) struct Course<C, E, R, K, U, H, B> {
     pub(super) policy: Retry,
     pub(super) name: Option<Text>,
     pub(super) hooks: Hooks<K, U, H, B>,
+    pub(super) nesting: Nesting,
     started: Option<Instant>,
     attempt_started: Option<Instant>,
     attempts: u32,
@@ -52,6 +54,7 @@ impl<C, E, R, K, U, H, B> Course<C, E, R, K, U, H, B> {
             policy,
             name,
             hooks,
+            nesting: Nesting::new(&policy),
             started: None,
             attempt_started: None,
             attempts: 0,
@@ -80,18 +83,24 @@ where
         self.started = self.clock.try_now();
         self.attempt_started = self.started;
         self.attempts = 1;
+        self.nesting.attempt_begins();
         Ok(())
     }
 
-    /// Another attempt is about to begin, unless the timer woke us too late for it.
+    /// Another attempt is about to begin, unless the timer woke us too late for it, or a retry beside
+    /// this one has used up the attempts meanwhile.
     pub(super) fn go_on(&mut self) -> Result<(), RetryError<E, R>> {
         let now = self.clock.try_now();
         let elapsed = since(self.started, now).unwrap_or_default();
         if self.policy.is_past_deadline(elapsed) {
             return Err(self.stop(StopReason::Deadline, elapsed));
         }
+        if self.nesting.is_spent() {
+            return Err(self.stop(StopReason::Nested, elapsed));
+        }
         self.attempt_started = now;
         self.attempts = self.attempts.saturating_add(1);
+        self.nesting.attempt_begins();
         Ok(())
     }
 
@@ -178,10 +187,11 @@ where
         let now = self.clock.try_now();
         let elapsed = since(self.started, now);
         let delay = self.next_delay();
+        let is_spent = self.nesting.is_spent();
         let budget = self.hooks.budget.as_deref();
-        let next = self
-            .policy
-            .decide(self.attempts, elapsed, class, delay, budget);
+        let next =
+            self.policy
+                .decide_nested(self.attempts, elapsed, class, delay, budget, is_spent);
         let record = AttemptRecord {
             number: self.attempts,
             elapsed: elapsed.unwrap_or_default(),

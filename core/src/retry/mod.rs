@@ -21,8 +21,12 @@
 //! keeps the retries of many callers together to a share of their calls; [`RetryError`] tells what
 //! happened. [`Retry::decide`] is the only place where it is decided whether to go on.
 //!
+//! Retries [within each other](retry#within-each-other) do not multiply: they share the attempts of the one
+//! that has most.
+//!
 //! All of it works without `alloc`. Only with it are operation names built at run time
-//! ([`Text`](crate::Text)) and is the history of the attempts kept ([`RetryError::history`]).
+//! ([`Text`](crate::Text)) and is the history of the attempts kept ([`RetryError::history`]). Only with
+//! `std` do retries know of others around them.
 
 mod accept;
 mod attempt;
@@ -30,6 +34,7 @@ mod budget;
 mod class;
 mod course;
 mod error;
+pub(crate) mod nested;
 mod policy;
 mod run;
 #[cfg(test)]

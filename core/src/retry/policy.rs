@@ -46,6 +46,7 @@ pub struct Retry {
     max_retries: u32,
     pub(crate) attempt_timeout: Option<Duration>,
     pub(super) deadline: Option<Duration>,
+    pub(super) multiplies: bool,
 }
 
 impl Retry {
@@ -87,6 +88,7 @@ impl Retry {
             max_retries: 3,
             attempt_timeout: None,
             deadline: None,
+            multiplies: false,
         }
     }
 
@@ -141,13 +143,47 @@ impl Retry {
         self
     }
 
+    /// Whether it makes all its attempts in each attempt of a retry around it, however many that are.
+    ///
+    /// Without it, retries within each other [share](crate::retry()#within-each-other) the attempts of
+    /// the one that has most. Say it of the inner policy, and only where the numbers are meant to be
+    /// multiplied: where the inner retry bridges a moment, and the outer one an outage. The outer one
+    /// then counts an attempt as one, and retries further in count with this one.
+    ///
+    /// ```
+    /// # use futures::executor::block_on;
+    #[doc = include_str!("doc_timer.txt")]
+    /// use tenure_core::{Retry, retry};
+    ///
+    /// const READ: Retry = Retry::DEFAULT.max_retries(2);
+    ///
+    /// # let timer = Virtual::default();
+    /// let reads = |policy| {
+    ///     let reads = std::cell::Cell::new(0);
+    ///     let read = async || {
+    ///         reads.set(reads.get() + 1);
+    ///         Err::<(), _>("interrupted")
+    ///     };
+    ///     let outcome = block_on(retry(&timer, Retry::DEFAULT, || retry(&timer, policy, read)));
+    ///     assert!(outcome.is_err());
+    ///     reads.get()
+    /// };
+    /// assert_eq!(reads(READ), 4, "as many as the larger of the two makes alone");
+    /// assert_eq!(reads(READ.multiply_when_nested(true)), 12, "three in each of four");
+    /// ```
+    pub const fn multiply_when_nested(mut self, multiply: bool) -> Self {
+        self.multiplies = multiply;
+        self
+    }
+
     /// Decides what follows an attempt that failed. Every retry in this library is decided here.
     ///
     /// `attempt` is the number of that attempt, the first being 1; `elapsed` the time since the first
     /// began, or `None` where there is no clock; `delay` the next of the backoff's
     /// [`delays`](Backoff::delays). The budget is asked last and pays for the retry that is granted.
     ///
-    /// For a loop of your own; [`retry`](crate::retry()) calls it for you.
+    /// For a loop of your own; [`retry`](crate::retry()) does it for you. It knows nothing of retries
+    /// within each other.
     ///
     /// ```
     /// use core::time::Duration;
@@ -171,6 +207,20 @@ impl Retry {
         delay: Duration,
         budget: Option<&Budget>,
     ) -> Decision {
+        self.decide_nested(attempt, elapsed, class, delay, budget, false)
+    }
+
+    /// As [`decide`](Retry::decide), where retries within each other may have used up the attempts that
+    /// they share.
+    pub(super) fn decide_nested(
+        &self,
+        attempt: u32,
+        elapsed: Option<Duration>,
+        class: ErrorClass,
+        delay: Duration,
+        budget: Option<&Budget>,
+        is_spent: bool,
+    ) -> Decision {
         let delay = match class {
             ErrorClass::GiveUp => return Decision::Stop(StopReason::GivenUp),
             ErrorClass::RetryAfter(least) => delay.max(least),
@@ -183,6 +233,9 @@ impl Retry {
         }
         if self.max_retries < u32::MAX && attempt > self.max_retries {
             return Decision::Stop(StopReason::Attempts);
+        }
+        if is_spent {
+            return Decision::Stop(StopReason::Nested);
         }
         let Some(elapsed) = elapsed else {
             return Decision::Stop(StopReason::NoTimer);
@@ -216,6 +269,11 @@ impl Retry {
             config::above_zero("retry.deadline", deadline)?;
         }
         Ok(())
+    }
+
+    /// The first attempt counted; `u32::MAX` means no limit.
+    pub(crate) const fn max_attempts(&self) -> u32 {
+        self.max_retries.saturating_add(1)
     }
 
     /// At the deadline itself there is no time left either.
@@ -278,6 +336,9 @@ pub enum StopReason {
     GivenUp,
     /// All retries were made.
     Attempts,
+    /// Retries within each other have used up the attempts that they
+    /// [share](crate::retry()#within-each-other).
+    Nested,
     /// The deadline has come, or would come before another attempt.
     Deadline,
     /// The shared [`Budget`] had no retry left.
@@ -294,6 +355,7 @@ impl fmt::Display for StopReason {
         f.write_str(match self {
             Self::GivenUp => "it is not worth a retry",
             Self::Attempts => "no retries are left",
+            Self::Nested => "the retries within each other have used up their attempts",
             Self::Deadline => "no time is left",
             Self::Budget => "the retry budget is used up",
             Self::NoTimer => "there is no timer to wait with",

@@ -28,7 +28,44 @@ use crate::{Clock, Timer};
 /// [`budget`](Retrying::budget), give the operation a [name](Retrying::named).
 ///
 /// Do not use it for what must not happen twice: an attempt that was cut off, or whose answer was lost,
-/// may have taken effect. And do not nest it: three retries of three retries are sixteen attempts.
+/// may have taken effect.
+///
+/// # Within each other
+/// Three retries of three retries would be sixteen attempts. They are four: a retry that is polled within
+/// an attempt of another shares the attempts of the one that has most. All count together, on however
+/// many levels; an attempt that holds others is none of its own. Nobody makes a retry once as many are
+/// made as the larger number, and [`StopReason::Nested`](super::StopReason::Nested) says so.
+///
+/// Each may make its first attempt, since without one it could say nothing. So where an attempt makes one
+/// call under a policy of its own, the larger number is all; where it makes two, one after the other or
+/// side by side, it is one more at the most. An inner policy can be told to
+/// [multiply](Retry::multiply_when_nested).
+///
+/// `Managed::call` takes part as every retry does. The openings of a `Managed` or a `Pool` are made for
+/// all who wait, with all attempts of their policy. A retry around one that waits counts these once it
+/// is told that they failed, and tries again only if as many once more make it one above the larger
+/// number at the most.
+///
+/// What an attempt spawns is not within it. Without the `std` feature there is no way for retries to
+/// find each other: they do multiply there, so give all but one of them [`Retry::NEVER`].
+///
+/// ```
+/// # use futures::executor::block_on;
+#[doc = include_str!("doc_timer.txt")]
+/// use tenure_core::{Retry, StopReason, retry};
+///
+/// # let timer = Virtual::default();
+/// let calls = std::cell::Cell::new(0);
+/// let query = async || {
+///     calls.set(calls.get() + 1);
+///     Err::<(), _>("refused")
+/// };
+/// // A library's own retries, and those of the program that uses it.
+/// let load = || retry(&timer, Retry::DEFAULT, query);
+/// let error = block_on(retry(&timer, Retry::CRITICAL, load)).unwrap_err();
+/// assert_eq!(calls.get(), 6, "as many as the larger policy allows");
+/// assert_eq!((error.attempts(), error.reason()), (2, StopReason::Nested));
+/// ```
 ///
 /// # Errors
 /// [`RetryError`] tells why there was no further attempt, and holds the last error. If the policy or the
@@ -379,7 +416,7 @@ where
 fn poll_attempt<C, Fut, R, K, U, H, B>(
     future: Pin<&mut Fut>,
     mut limit: Pin<&mut Option<C::Sleep>>,
-    course: &Course<C, Fut::Error, R, K, U, H, B>,
+    course: &mut Course<C, Fut::Error, R, K, U, H, B>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Fut::Ok, Fut::Error>>>
 where
@@ -387,7 +424,7 @@ where
     Fut: TryFuture,
     B: Deref<Target = Budget>,
 {
-    if let Poll::Ready(result) = future.try_poll(cx) {
+    if let Poll::Ready(result) = course.nesting.poll(|| future.try_poll(cx)) {
         return Poll::Ready(Some(result));
     }
     if limit.is_none() {

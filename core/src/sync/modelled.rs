@@ -1,7 +1,10 @@
 //! The platform as the loom checker knows it: it tries every order in which threads can come by.
 
+use core::cell::Cell;
 use core::sync::atomic::Ordering;
 use std::sync::PoisonError;
+
+use crate::retry::nested::Enclosing;
 
 pub(crate) use loom::sync::atomic::AtomicUsize;
 
@@ -28,6 +31,14 @@ pub(crate) fn thread_number() -> usize {
         static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed);
     }
     MINE.try_with(|number| *number).unwrap_or(0)
+}
+
+/// The attempt of a retry that this thread polls, as it shows it to what is within.
+pub(crate) fn with_enclosing<U>(look: impl FnOnce(&Cell<Option<Enclosing>>) -> U) -> U {
+    loom::thread_local! {
+        static SHOWN: Cell<Option<Enclosing>> = Cell::new(None);
+    }
+    SHOWN.with(look)
 }
 
 /// As few stacks as can be more than one.

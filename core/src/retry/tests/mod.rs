@@ -4,6 +4,7 @@ extern crate std;
 
 mod errors;
 mod limits;
+mod nested;
 mod policy;
 mod running;
 mod virtual_timer;
