@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::cause::Cause;
 use crate::retry::StopReason;
+use crate::retry::nested::enclosing;
 
 /// An opening that failed for good: how often it was tried, for how long, why it was given up, and
 /// what the last attempt said.
@@ -25,6 +26,14 @@ pub struct OpenFailure {
     pub stopped: Option<StopReason>,
     /// What the last attempt said.
     pub cause: Cause,
+}
+
+impl OpenFailure {
+    /// Whoever is told of it within a retry has had these attempts made, but at most as many as the policy
+    /// allows: a pool that goes on trying makes the others for nobody.
+    pub(crate) fn count_within_retries(&self, max_attempts: u32) {
+        enclosing(|attempt| attempt.count(self.attempts.min(max_attempts)));
+    }
 }
 
 impl fmt::Display for OpenFailure {

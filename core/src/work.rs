@@ -11,6 +11,7 @@ use crate::Instant;
 use crate::alarm::Alarm;
 use crate::cause::Cause;
 use crate::pool::Quota;
+use crate::retry::nested::show;
 use crate::runtime::Clock;
 use crate::signal::Signal;
 use crate::sync::Arc;
@@ -104,6 +105,7 @@ impl<F: Future<Output = ()>> JobSet<F> {
     /// Polls every job and forgets those that ended. Says whether any did.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let before = self.jobs.len();
+        let _for_others = show(None);
         self.jobs
             .retain_mut(|job| job.as_mut().poll(cx).is_pending());
         if self.jobs.is_empty() {
@@ -155,7 +157,12 @@ impl<F> OneJob<F> {
 impl<F: Future> OneJob<F> {
     /// Polls the job, if there is one, and gives what came of it once it has ended.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Option<F::Output> {
-        match self.job.as_mut()?.as_mut().poll(cx) {
+        let job = self.job.as_mut()?.as_mut();
+        // What is opened here is opened for all who wait, and not within the retries of this task.
+        let for_others = show(None);
+        let polled = job.poll(cx);
+        drop(for_others);
+        match polled {
             Poll::Pending => None,
             Poll::Ready(output) => {
                 self.job = None;

@@ -46,6 +46,9 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
             return Round::Wait { until: None };
         }
         if let Poll::Ready(answer) = demand.look() {
+            if let Err(OpenError::Failed { failure, .. }) = &answer {
+                failure.count_within_retries(shared.config.retry.max_attempts());
+            }
             return Round::Done(answer);
         }
         let now = shared.now();

@@ -95,6 +95,11 @@ impl Openings {
         self.failure.as_ref()
     }
 
+    /// How many attempts the policy makes before those who wait may give up hope.
+    pub(crate) const fn max_attempts(&self) -> u32 {
+        self.policy.max_attempts()
+    }
+
     /// Takes a success. Hands back the error it forgets, to be dropped outside the lock.
     #[must_use = "an error of the user's is not to be dropped under a lock"]
     pub(crate) fn succeeded(&mut self) -> Option<Cause> {

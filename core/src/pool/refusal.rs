@@ -99,6 +99,16 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
 }
 
 impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// Hands on what a caller is told. If it is how openings fail, a retry around it counts their attempts.
+    #[cold]
+    pub(crate) fn told_within_retries(&self, error: AcquireError) -> AcquireError {
+        if let AcquireError::BackendDown { failure, .. } = &error {
+            let max_attempts = self.queue.with(|queue| queue.openings.max_attempts());
+            failure.count_within_retries(max_attempts);
+        }
+        error
+    }
+
     /// The error that says how openings fail, if they do.
     pub(crate) fn backend_down(&self, queue: &Queue<R::Value>) -> Option<AcquireError> {
         queue

@@ -38,6 +38,7 @@ pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
         Round::Wait { until: resumes_at }
     })
     .await
+    .map_err(|error| shared.told_within_retries(error))
 }
 
 /// While it lives, the pool keeps its minimum even without a Runner.

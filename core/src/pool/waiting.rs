@@ -159,7 +159,7 @@ where
             this.work.clear();
             match answer {
                 Ok(handed) => Ok((this.lend)(shared, handed, waiter.asked_at)),
-                Err(error) => Err(*error),
+                Err(error) => Err(shared.told_within_retries(*error)),
             }
         })
     }
