@@ -10,6 +10,7 @@ mod errors;
 mod events;
 mod health;
 mod hostile;
+mod nested;
 mod open;
 pub(crate) mod probe;
 mod reconnect;

@@ -22,6 +22,7 @@ mod leaks;
 mod leases;
 mod lifetime;
 mod many;
+mod nested;
 mod panics;
 mod probe;
 mod queue;
