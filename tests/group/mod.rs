@@ -170,6 +170,10 @@ impl<T: Timer + 'static> LocalLifecycle for Part<T> {
         let states = self.diary.0.states.borrow();
         states.get(self.name).copied().unwrap_or(State::Ready)
     }
+
+    fn abandon(&self) {
+        self.diary.write(format!("{} is abandoned", self.name));
+    }
 }
 
 /// One more that is under way, until it is dropped.

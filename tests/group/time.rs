@@ -1,7 +1,9 @@
 //! A shutdown has one budget of time, of which each member gets its share.
 
+use std::time::Duration;
+
 use futures::future::join;
-use tenure_core::Timer;
+use tenure_core::{Group, State, Timer};
 
 use super::{Act, Diary, built};
 use crate::worlds::World;
@@ -12,6 +14,8 @@ on_every_backend! {
     n11_no_member_gets_more_than_its_own_limit,
     n11_with_no_time_left_each_stop_is_polled_once,
     n11_the_shutdown_that_has_less_time_speaks_for_all,
+    b10_what_a_stop_leaves_that_was_cut_off_is_abandoned,
+    b10_a_member_that_is_a_group_abandons_its_own,
 }
 
 const CHAIN: [(&str, &[&str]); 3] = [("db", &[]), ("api", &["db"]), ("web", &["api"])];
@@ -90,4 +94,50 @@ async fn n11_the_shutdown_that_has_less_time_speaks_for_all<W: World>(world: W) 
     .await;
     assert!(!patient.is_clean() && !hasty.is_clean());
     assert!(diary.told("db").expect("a limit") <= world.tick() * 8);
+}
+
+async fn b10_what_a_stop_leaves_that_was_cut_off_is_abandoned<W: World>(world: W) {
+    let diary = Diary::default();
+    let parts: &[(_, &[_])] = &[
+        ("hangs", &[]),
+        ("panics", &[]),
+        ("fails", &[]),
+        ("stops", &[]),
+    ];
+    diary.on_stop("hangs", Act::Hang);
+    diary.on_stop("panics", Act::Panic("on purpose"));
+    diary.on_stop("fails", Act::Fail("not all is undone"));
+    let group = built(&world, diary.group(&world, parts));
+    group.start().await.expect("nothing fails");
+    let report = group.shutdown(world.tick() * 2).await;
+    assert!(!report.is_clean(), "{report}");
+    assert_eq!(group.state(), State::Closed, "{report}");
+    for (name, is_cut_off) in [
+        ("hangs", true),
+        ("panics", true),
+        ("fails", false),
+        ("stops", false),
+    ] {
+        assert_eq!(
+            diary.has(&format!("{name} is abandoned")),
+            is_cut_off,
+            "{name}"
+        );
+    }
+}
+
+async fn b10_a_member_that_is_a_group_abandons_its_own<W: World>(world: W) {
+    let diary = Diary::default();
+    diary.on_stop("api", Act::Hang);
+    let inner = built(&world, diary.group(&world, &CHAIN));
+    let outer = Group::local_builder("outer")
+        .add("inner", inner)
+        .add("last", diary.part(&world, "last"));
+    let outer = built(&world, outer);
+    outer.start().await.expect("nothing fails");
+    let report = outer.shutdown(Duration::ZERO).await;
+    assert_eq!(outer.state(), State::Closed, "{report}");
+    assert!(diary.has("web is down") && diary.has("api is abandoned"));
+    // What it needs was given up after it, if it was not stopped.
+    assert!(diary.has("db is down") || diary.at("api is abandoned") < diary.at("db is abandoned"));
 }

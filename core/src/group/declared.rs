@@ -40,6 +40,9 @@ use crate::runtime::{Clock, NoTimer};
 ///     fn state(&self, _: usize) -> State {
 ///         LocalLifecycle::state(&self.db)
 ///     }
+///     fn abandon(&self, _: usize) {
+///         LocalLifecycle::abandon(&self.db);
+///     }
 ///     fn is_always_stopped(&self, _: usize) -> bool {
 ///         <Pool<Db, Virtual> as LocalLifecycle>::ALWAYS_STOPPED
 ///     }

@@ -12,7 +12,7 @@ use crate::Instant;
 use crate::cause::Cause;
 use crate::contain::{HookError, hook};
 use crate::runtime::Clock;
-use crate::sync::Arc;
+use crate::sync::{self, Arc};
 use crate::work::{JobSet, Round, go_round};
 
 /// Does what the plan says until `is_done` says so of it, or `deadline` has come. Dropped half-way it gives back what it
@@ -155,11 +155,16 @@ impl<C: Clock, M: Members> Duty<C, M> {
         }
         // A little less than it has, so that it ends by itself and says what it could not do.
         let told = self.within.map(|within| within - within / 8);
-        hook(&shared.clock, self.within, || {
+        let stopped = hook(&shared.clock, self.within, || {
             shared.members.stop(member, told)
+        });
+        stopped.await.map_err(|error| {
+            if !matches!(error, HookError::Failed(_)) {
+                // What it panics with is less than what it was called for.
+                let _ = sync::contain(|| shared.members.abandon(member));
+            }
+            error.into_cause()
         })
-        .await
-        .map_err(HookError::into_cause)
     }
 }
 

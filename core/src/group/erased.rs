@@ -40,6 +40,7 @@ macro_rules! flavour {
             fn restart(&self) -> $Answer<'_>;
             fn check(&self) -> $Answer<'_>;
             fn state(&self) -> State;
+            fn abandon(&self);
             fn is_always_stopped(&self) -> bool;
             fn as_any(&self) -> &dyn Any;
             fn type_name(&self) -> &'static str;
@@ -130,6 +131,12 @@ macro_rules! flavour {
                     .map_or(State::Closed, |member| member.0.state())
             }
 
+            fn abandon(&self, member: usize) {
+                if let Some(member) = self.member(member) {
+                    member.0.abandon();
+                }
+            }
+
             fn is_always_stopped(&self, member: usize) -> bool {
                 self.member(member)
                     .is_some_and(|member| member.0.is_always_stopped())
@@ -194,6 +201,10 @@ macro_rules! erase {
 
             fn state(&self) -> State {
                 LocalLifecycle::state(self)
+            }
+
+            fn abandon(&self) {
+                LocalLifecycle::abandon(self);
             }
 
             fn is_always_stopped(&self) -> bool {

@@ -74,6 +74,10 @@ pub trait Lifecycle: Send + Sync + 'static {
     fn state(&self) -> State {
         State::Ready
     }
+
+    /// Gives up at once what a stop has not undone that was cut off, because its time was over or it
+    /// panicked: the last resort, which can neither wait nor fail. By default it does nothing.
+    fn abandon(&self) {}
 }
 
 impl<L: Lifecycle> Lifecycle for Arc<L> {
@@ -95,6 +99,10 @@ impl<L: Lifecycle> Lifecycle for Arc<L> {
 
     fn state(&self) -> State {
         L::state(self)
+    }
+
+    fn abandon(&self) {
+        L::abandon(self);
     }
 }
 
@@ -163,6 +171,9 @@ pub trait LocalLifecycle: 'static {
     fn state(&self) -> State {
         State::Ready
     }
+
+    /// See [`Lifecycle::abandon`].
+    fn abandon(&self) {}
 }
 
 impl<L: Lifecycle> LocalLifecycle for L {
@@ -184,5 +195,9 @@ impl<L: Lifecycle> LocalLifecycle for L {
 
     fn state(&self) -> State {
         Lifecycle::state(self)
+    }
+
+    fn abandon(&self) {
+        Lifecycle::abandon(self);
     }
 }

@@ -42,6 +42,9 @@ pub trait Members: 'static {
     /// See [`Lifecycle::state`](super::Lifecycle::state).
     fn state(&self, member: usize) -> State;
 
+    /// See [`Lifecycle::abandon`](super::Lifecycle::abandon).
+    fn abandon(&self, member: usize);
+
     /// See [`LocalLifecycle::ALWAYS_STOPPED`](super::LocalLifecycle::ALWAYS_STOPPED).
     fn is_always_stopped(&self, member: usize) -> bool;
 }

@@ -36,7 +36,7 @@ use crate::runtime::{Clock, NoTimer, Timer};
 use crate::state::State;
 use crate::sync::Arc;
 use drive::drive;
-use plan::{Goal, Plan};
+use plan::{Goal, Phase, Plan};
 use shared::Shared;
 
 /// Different resources that depend on each other, started and stopped as one: a service with its database, its
@@ -280,7 +280,8 @@ impl<C: Timer, M: Members> Group<C, M> {
     /// undone when `within` is over.
     ///
     /// Of that time each member gets its share: what is left, divided by the length of the longest chain that is
-    /// still to be stopped. With no time left a stop is polled once. A start under way is called off.
+    /// still to be stopped. With no time left a stop is polled once. What a stop leaves that is cut off is
+    /// [abandoned](Lifecycle::abandon). A start under way is called off.
     ///
     /// Called again, it waits for what is left and reports the whole. Concurrent callers all wait; the least
     /// time counts.
@@ -331,6 +332,17 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
 
     fn state(&self) -> State {
         Self::state(self)
+    }
+
+    /// Its members are given up that have not stopped, each before what it needs.
+    fn abandon(&self) {
+        self.shared.go_down(Some(Duration::ZERO));
+        for member in self.graph().in_order().into_iter().rev() {
+            let phase = self.shared.book.with(|book| book.plan.phase(member));
+            if phase != Phase::Stopped {
+                self.shared.members.abandon(member);
+            }
+        }
     }
 }
 

@@ -52,4 +52,9 @@ where
     fn state(&self) -> State {
         Self::state(self)
     }
+
+    fn abandon(&self) {
+        self.shared.begin_closing(Why::Shutdown);
+        self.shared.cut_short();
+    }
 }

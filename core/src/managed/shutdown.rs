@@ -83,7 +83,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// There is no time left: what is being closed counts as timed out, and what waits to be closed
     /// is abandoned.
-    fn cut_short(&self) {
+    pub(crate) fn cut_short(&self) {
         let now = self.now();
         let (timed_out, abandoned) = self.with(|cell, effects| {
             let timed_out = core::mem::take(&mut cell.closing);

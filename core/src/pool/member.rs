@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::Pool;
 use super::shared::Phase;
 use super::shutdown::close_pool;
+use crate::cleanup::Why;
 use crate::group::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
@@ -46,5 +47,10 @@ impl<R: LocalResource + 'static, C: Clock + 'static> LocalLifecycle for Pool<R, 
             Phase::Open if queue.warm || queue.size > 0 => State::Ready,
             Phase::Open => State::Uninitialized,
         })
+    }
+
+    fn abandon(&self) {
+        self.shared.begin_closing(Why::Shutdown);
+        self.shared.cut_short();
     }
 }

@@ -98,7 +98,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// The shutdown's time is over: what is being closed counts as timed out, and what waits to be
     /// closed is abandoned.
-    fn cut_short(&self) {
+    pub(crate) fn cut_short(&self) {
         let mut wakes = Wakes::default();
         let (timed_out, abandoned) = self.queue.with(|queue| {
             let timed_out = core::mem::take(&mut queue.closing);
