@@ -12,7 +12,6 @@ mod documents;
 mod ended_runtimes;
 mod group;
 mod managed;
-mod pool;
 mod scope;
 mod shared;
 mod spawning;

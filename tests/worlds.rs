@@ -83,6 +83,7 @@ use futures::FutureExt;
 use futures::future::RemoteHandle;
 use tenure_core::Timer;
 
+#[path = "worlds/executors.rs"]
 mod executors;
 
 pub(crate) use executors::*;
