@@ -118,6 +118,11 @@ impl Diary {
         self.lines().iter().any(|written| written == line)
     }
 
+    /// How many handles there are: one for each part, and that of the test.
+    fn known_by(&self) -> usize {
+        Rc::strong_count(&self.0)
+    }
+
     fn most_under_way(&self) -> usize {
         self.0.most_under_way.get()
     }

@@ -20,6 +20,7 @@ on_every_backend! {
     b10_a_member_that_others_need_is_not_removed,
     b10_a_member_that_is_removed_is_stopped_and_forgotten,
     b10_a_removal_dropped_half_way_goes_on,
+    b10_members_that_leave_together_stop_in_order,
     b10_a_shutdown_meets_what_is_added_and_removed,
 }
 
@@ -168,8 +169,23 @@ async fn b10_a_removal_dropped_half_way_goes_on<W: World>(world: W) {
         assert!(poll!(removal.as_mut()).is_pending());
     }
     assert_eq!(group.report().members.len(), 1);
+    let before = diary.known_by();
     group.start().await.expect("the others are up");
     assert!(diary.has("api is down"));
+    assert_eq!(diary.known_by(), before - 1, "it is forgotten as well");
+    assert!(group.close().await.is_clean());
+}
+
+async fn b10_members_that_leave_together_stop_in_order<W: World>(world: W) {
+    let diary = Diary::default();
+    diary.on_stop("api", Act::Take(1));
+    let parts: &[(_, &[_])] = &[("db", &[]), ("api", &["db"])];
+    let group = built(&world, diary.group(&world, parts));
+    group.start().await.expect("nothing fails");
+    let (api, db) = join(group.remove("api"), group.remove("db")).await;
+    assert!(api.is_ok() && db.is_ok(), "{api:?} {db:?}");
+    assert!(diary.at("api is down") < diary.at("db stops"));
+    assert_eq!(diary.known_by(), 1, "the test alone");
     assert!(group.close().await.is_clean());
 }
 

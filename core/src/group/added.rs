@@ -144,7 +144,8 @@ macro_rules! flavour {
                 }
             }
 
-            /// Stops a member while the group runs, and forgets it. One that starts just now does so first.
+            /// Stops a member while the group runs, and forgets it. One that starts just now does so first, and what
+            /// needed it and is about to leave stops before it.
             ///
             /// ```
             #[doc = include_str!("../doc_setting.txt")]
@@ -191,7 +192,6 @@ macro_rules! flavour {
                 })?;
                 drive(shared, None, |plan| plan.is_gone(member)).await;
                 let row = shared.book.with(|book| book.rows[member].clone());
-                drop(shared.members.forget(member));
                 Ok(row.report(named, State::Closed))
             }
         }

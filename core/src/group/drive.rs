@@ -114,8 +114,8 @@ impl<C: Clock, M: Members> Duty<C, M> {
         let step = self.step;
         let succeeded = result.is_ok();
         // What it said before is dropped outside the lock, as all that is the user's.
-        let _forgotten = self.shared.change(|book| {
-            let member = step.member();
+        let member = step.member();
+        let (is_gone, _forgotten) = self.shared.change(|book| {
             let row = &mut book.rows[member];
             let (said, duration) = match step {
                 Step::Start(_) | Step::Restart(_) => (&mut row.start_error, &mut row.started_in),
@@ -128,8 +128,12 @@ impl<C: Clock, M: Members> Duty<C, M> {
                 Step::Restart(_) => book.plan.restarted(member, succeeded),
                 Step::Stop { .. } => book.plan.stopped(member),
             }
-            forgotten
+            (book.plan.is_gone(member), forgotten)
         });
+        // Whoever removed it may have been dropped since.
+        if is_gone {
+            self.shared.members.forget(member);
+        }
     }
 
     async fn start(&self, member: usize) -> Result<(), Cause> {

@@ -63,11 +63,6 @@ macro_rules! flavour {
                 self.0.with(|members| members.push(Some(member)));
             }
 
-            /// Forgets a member, and hands it out, to be dropped outside of any lock.
-            pub(super) fn forget(&self, member: usize) -> Option<$Member> {
-                self.0.with(|members| members[member].take())
-            }
-
             /// A member, unless it was removed.
             pub(super) fn member(&self, member: usize) -> Option<$Member> {
                 self.0.with(|members| members[member].clone())
@@ -140,6 +135,11 @@ macro_rules! flavour {
             fn is_always_stopped(&self, member: usize) -> bool {
                 self.member(member)
                     .is_some_and(|member| member.0.is_always_stopped())
+            }
+
+            fn forget(&self, member: usize) {
+                // Dropped outside the lock, as all that is the user's.
+                drop(self.0.with(|members| members[member].take()));
             }
         }
 

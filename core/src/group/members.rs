@@ -47,4 +47,7 @@ pub trait Members: 'static {
 
     /// See [`LocalLifecycle::ALWAYS_STOPPED`](super::LocalLifecycle::ALWAYS_STOPPED).
     fn is_always_stopped(&self, member: usize) -> bool;
+
+    /// A member was removed and has stopped: nobody asks for it again. Drop it, if you can be without it.
+    fn forget(&self, _member: usize) {}
 }

@@ -179,9 +179,7 @@ impl Plan {
         }
         self.update(member, |node| node.leaves = true);
         self.ready.retain(|ready| *ready != member);
-        if self.nodes[member].phase != Phase::Starting {
-            self.ready.push_back(member);
-        }
+        self.leave_if_free(member);
     }
 
     /// What to do next, if anything can be done now.
@@ -214,7 +212,7 @@ impl Plan {
         if self.goal == Goal::Down {
             self.stop_if_free(member);
         } else if self.nodes[member].leaves {
-            self.ready.push_back(member);
+            self.leave_if_free(member);
         } else if self.is_member_settled(member) {
             for dependent in self.nodes[member].before.clone() {
                 self.nodes[dependent].blocked_by -= 1;
@@ -234,7 +232,7 @@ impl Plan {
         if stops {
             self.stop_if_free(member);
         } else if self.nodes[member].leaves {
-            self.ready.push_front(member);
+            self.leave_if_free(member);
         } else {
             self.look_at(member);
         }
@@ -266,9 +264,7 @@ impl Plan {
             self.stop_if_free(member);
             return;
         }
-        if self.nodes[member].leaves {
-            self.ready.push_back(member);
-        }
+        self.leave_if_free(member);
         self.look_at_dependents(member);
     }
 
@@ -287,6 +283,9 @@ impl Plan {
             }
             if gone {
                 self.nodes[needed].before.retain(|other| *other != member);
+            }
+            if self.goal != Goal::Down {
+                self.leave_if_free(needed);
             }
         }
     }
@@ -340,8 +339,15 @@ impl Plan {
 
     fn stop_if_free(&mut self, member: usize) {
         let node = &self.nodes[member];
-        let rests = matches!(node.phase, Phase::Idle | Phase::Up | Phase::Failed);
-        if rests && node.blocked_by == 0 {
+        if node.rests() && node.blocked_by == 0 {
+            self.ready.push_back(member);
+        }
+    }
+
+    /// One that leaves does so once those that needed it have left.
+    fn leave_if_free(&mut self, member: usize) {
+        let node = &self.nodes[member];
+        if node.leaves && node.rests() && node.before.is_empty() {
             self.ready.push_back(member);
         }
     }
@@ -361,6 +367,11 @@ impl Node {
             leaves: false,
             gone: false,
         }
+    }
+
+    /// Whether nothing is under way, and it has not stopped.
+    const fn rests(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Up | Phase::Failed)
     }
 
     fn is_unsettled(&self, goal: Goal) -> bool {

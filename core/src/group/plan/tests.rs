@@ -162,8 +162,11 @@ impl World {
                 assert!(chain >= 1 && chain <= self.known.len());
                 let stopping = [Known::Starting, Known::Stopping, Known::Down];
                 assert!(!stopping.contains(&self.known[member]));
-                for other in &self.graph.nodes[member].before {
-                    assert_eq!(self.known[*other], Known::Down, "{other} needs {member}");
+                // The graph forgets at once who leaves.
+                for (other, node) in self.graph.nodes.iter().enumerate() {
+                    let needs = node.after.contains(&member);
+                    let down = self.known[other] == Known::Down;
+                    assert!(down || !needs, "{other} needs {member}");
                 }
                 self.known[member] = Known::Stopping;
             }
@@ -258,6 +261,17 @@ impl World {
             return;
         };
         let member = self.random.below_or_equal(last as u64) as usize;
+        self.remove_one(member);
+        // Those that need it may leave first, and it with them.
+        if self.random.below_or_equal(1) == 0 {
+            let mut order = self.graph.in_order();
+            order.reverse();
+            order.truncate(self.random.below_or_equal(5) as usize);
+            order.into_iter().for_each(|member| self.remove_one(member));
+        }
+    }
+
+    fn remove_one(&mut self, member: usize) {
         if self.plan.goal() == Goal::Down || self.leaves[member] {
             return;
         }
