@@ -53,11 +53,32 @@ pub trait Lifecycle: Send + Sync + 'static {
 
     /// Gets it back on its feet. By default it is stopped and started.
     ///
+    /// What its stop leaves undone is no reason not to start it, and is told to nobody: the answer is that of the
+    /// start. Write your own if it matters.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// use tenure_core::group::Lifecycle;
+    ///
+    /// struct Worker;
+    ///
+    /// impl Lifecycle for Worker {
+    ///     async fn start(&self) -> Result<(), BoxError> {
+    ///         Ok(())
+    ///     }
+    ///     async fn stop(&self, _within: Option<Duration>) -> Result<(), BoxError> {
+    ///         Err("it is dead already".into())
+    ///     }
+    /// }
+    ///
+    /// assert!(block_on(Lifecycle::restart(&Worker)).is_ok());
+    /// ```
+    ///
     /// # Errors
     /// Whatever keeps it down.
     fn restart(&self) -> impl Future<Output = Result<(), BoxError>> + Send {
         async {
-            self.stop(None).await?;
+            let _undone = self.stop(None).await;
             self.start().await
         }
     }
@@ -154,7 +175,7 @@ pub trait LocalLifecycle: 'static {
     /// Whatever keeps it down.
     fn restart(&self) -> impl Future<Output = Result<(), BoxError>> {
         async {
-            self.stop(None).await?;
+            let _undone = self.stop(None).await;
             self.start().await
         }
     }
