@@ -6,6 +6,7 @@ mod derived;
 mod down;
 mod form;
 mod health;
+mod supervise;
 mod time;
 mod up;
 mod while_running;
@@ -43,6 +44,9 @@ struct Pages {
     starts: RefCell<HashMap<&'static str, Act>>,
     stops: RefCell<HashMap<&'static str, Act>>,
     states: RefCell<HashMap<&'static str, State>>,
+    /// How many checks of a part fail until it is well by itself.
+    sick: RefCell<HashMap<&'static str, u32>>,
+    checks: Cell<usize>,
     told: RefCell<HashMap<&'static str, Option<Duration>>>,
     /// How many starts and stops are under way, and were at most.
     under_way: Cell<usize>,
@@ -68,6 +72,16 @@ impl Diary {
 
     fn is_now(&self, name: &'static str, state: State) {
         self.0.states.borrow_mut().insert(name, state);
+    }
+
+    /// After so many checks a part is well again.
+    fn recovers_after(&self, name: &'static str, checks: u32) {
+        self.0.sick.borrow_mut().insert(name, checks);
+    }
+
+    /// How many checks there were.
+    fn checks(&self) -> usize {
+        self.0.checks.get()
     }
 
     /// How much time the stop of a part was told to take.
@@ -115,7 +129,12 @@ impl Diary {
     }
 
     fn has(&self, line: &str) -> bool {
-        self.lines().iter().any(|written| written == line)
+        self.count(line) > 0
+    }
+
+    fn count(&self, line: &str) -> usize {
+        let lines = self.lines();
+        lines.iter().filter(|written| *written == line).count()
     }
 
     /// How many handles there are: one for each part, and that of the test.
@@ -151,6 +170,7 @@ impl<T: Timer + 'static> LocalLifecycle for Part<T> {
         let act = self.diary.0.starts.borrow().get(self.name).copied();
         self.diary.write(format!("{} starts", self.name));
         self.perform(act.unwrap_or_default()).await?;
+        self.diary.0.states.borrow_mut().remove(self.name);
         self.diary.write(format!("{} is up", self.name));
         Ok(())
     }
@@ -165,9 +185,19 @@ impl<T: Timer + 'static> LocalLifecycle for Part<T> {
     }
 
     async fn check(&self) -> Result<(), BoxError> {
+        let pages = &*self.diary.0;
+        pages.checks.set(pages.checks.get() + 1);
         match self.state() {
             State::Ready => Ok(()),
-            state => Err(format!("it is {state}").into()),
+            state => {
+                if let Some(left) = pages.sick.borrow_mut().get_mut(self.name) {
+                    *left -= 1;
+                    if *left == 0 {
+                        pages.states.borrow_mut().remove(self.name);
+                    }
+                }
+                Err(format!("it is {state}").into())
+            }
         }
     }
 
