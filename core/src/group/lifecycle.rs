@@ -155,6 +155,7 @@ impl<L: Lifecycle> Lifecycle for Arc<L> {
 )]
 pub trait LocalLifecycle: 'static {
     /// Whether `stop` is called even if `start` was not, because the member may have been used without its group.
+    /// For the same reason its own state is believed once that is usable, though its start has failed.
     const ALWAYS_STOPPED: bool = false;
 
     /// See [`Lifecycle::start`].

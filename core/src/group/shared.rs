@@ -185,11 +185,19 @@ impl<C: Clock, M: Members> Shared<C, M> {
             Phase::Idle => State::Uninitialized,
             Phase::Starting => State::Initializing,
             Phase::Up => self.members.state(member),
-            Phase::Failed => State::Error,
+            Phase::Failed => self.state_of_failed(member),
             Phase::Stopping => State::Closing,
             Phase::Stopped => State::Closed,
         };
         ((0..phases.len()).map(own).collect(), graph)
+    }
+
+    /// Who may be used without its group may have come up without it: by its own Runner, or for somebody who asked.
+    fn state_of_failed(&self, member: usize) -> State {
+        let knows = self.members.is_always_stopped(member);
+        let own = knows.then(|| self.members.state(member));
+        own.filter(|state| state.is_usable())
+            .unwrap_or(State::Error)
     }
 
     /// Where each member stands: no better than what it needs.

@@ -305,7 +305,8 @@ impl Scene {
             if page.stops.ended.get() > 0 {
                 assert_eq!(member.state, State::Closed, "{context}");
             }
-            assert!(!member.state.is_usable() || page.up.get(), "{context}");
+            let is_up = page.up.get() || page.comes_up_alone;
+            assert!(is_up || !member.state.is_usable(), "{context}");
             assert!(!page.busy.get(), "nobody drives it: {context}");
         }
         // Those that have left are forgotten, unless they are still to be stopped.

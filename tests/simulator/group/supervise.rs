@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tenure_core::group::{LocalLifecycle, LocalMembers, Restarts};
-use tenure_core::{BoxError, Group, Managed, State};
-use tenure_sim::{Backend, SharedFaultyResource, Sim, run};
+use tenure_core::{BoxError, Group, Managed, Retry, State};
+use tenure_sim::{Backend, Fault, Faults, Hook, SharedFaultyResource, Sim, run};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -186,6 +186,42 @@ fn b10_a_managed_member_opens_anew() {
         sim.sleep(SECOND * 60).await;
         assert_eq!(managed.audit().opened, 2);
         managed.check().await.expect("it is well again");
+        group.close().await;
+        assert!(watch.await.is_ok());
+        backend.assert_accounted();
+    });
+}
+
+#[test]
+fn b10_a_member_that_came_up_by_itself_is_shown_so() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        backend.set_faults(Faults::none().nth(Hook::Open, 1, Fault::Fail));
+        let cache = Managed::builder(SharedFaultyResource::new(&backend))
+            .retry(Retry::NEVER)
+            .build(sim.clone())
+            .expect("it makes sense");
+        let group = Group::builder("service")
+            .add("cache", cache.clone())
+            .optional()
+            .build(sim.clone())
+            .expect("a graph");
+        group.start().await.expect("it can do without the cache");
+        assert_eq!(group.state(), State::Degraded);
+        let watch = sim.task("watch", group.supervisor().run());
+        // Somebody asks for it, and it opens, though its group has not started it again.
+        cache.get().await.expect("the backend is well");
+        assert_eq!(group.state(), State::Ready);
+        let member = &group.report().members[0];
+        assert_eq!(member.state, State::Ready);
+        assert!(member.start_error.is_some(), "as its start went");
+        assert!(group.health().await.is_healthy() && group.has_started());
+        sim.sleep(SECOND * 60).await;
+        assert_eq!(cache.audit().opened, 1, "there is nothing to restart");
+        // And when it is down, so is it by its own account.
+        cache.close().await;
+        assert_eq!(group.state(), State::Degraded);
+        assert_eq!(group.report().members[0].state, State::Error);
         group.close().await;
         assert!(watch.await.is_ok());
         backend.assert_accounted();

@@ -39,6 +39,8 @@ pub(super) struct Diary {
 pub(super) struct Page {
     pub(super) name: &'static str,
     needs: &'static [&'static str],
+    /// It may come up without its group.
+    pub(super) comes_up_alone: bool,
     pub(super) starts: Calls,
     pub(super) stops: Calls,
     pub(super) restarts: Calls,
@@ -112,7 +114,7 @@ impl Diary {
     }
 
     /// A member of that name, which needs the others.
-    pub(super) fn watch<L>(
+    pub(super) fn watch<L: LocalLifecycle>(
         self: &Rc<Self>,
         name: &'static str,
         needs: &'static [&'static str],
@@ -121,6 +123,7 @@ impl Diary {
         let page = Rc::new(Page {
             name,
             needs,
+            comes_up_alone: L::ALWAYS_STOPPED,
             ..Page::default()
         });
         self.pages.borrow_mut().push(page.clone());
