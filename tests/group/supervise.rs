@@ -1,6 +1,9 @@
 //! A supervisor restarts what is down.
 
+use std::pin::pin;
+
 use futures::future::{RemoteHandle, join};
+use futures::poll;
 use tenure_core::group::{GaveUp, Restarts, Supervisor};
 use tenure_core::{State, Timer};
 
@@ -14,6 +17,7 @@ on_every_backend! {
     b10_a_supervisor_gives_up_what_is_down_too_often,
     b10_a_supervisor_leaves_alone_who_recovers,
     b10_a_supervisor_tries_an_optional_member_alone_and_without_end,
+    b10_a_supervisor_watches_on_while_a_member_is_added,
     b10_a_supervisor_ends_with_its_group,
     b10_a_shutdown_calls_off_a_supervisors_restart,
     b10_a_stop_that_fails_keeps_nobody_from_starting_again,
@@ -120,6 +124,24 @@ async fn b10_a_supervisor_tries_an_optional_member_alone_and_without_end<W: Worl
     assert!(!diary.has("api stops"));
     group.close().await;
     assert!(watch.await.is_ok());
+}
+
+async fn b10_a_supervisor_watches_on_while_a_member_is_added<W: World>(world: W) {
+    let (diary, group) = service(&world).await;
+    // One that is not up yet is not down, however often it is looked at.
+    let watch = watch(&world, &group, |watch| {
+        watch.intensity(1, world.tick() * 100_000)
+    });
+    diary.on_start("mail", Act::Hang);
+    let mut addition = pin!(group.add("mail", diary.part(&world, "mail")).start());
+    assert!(poll!(addition.as_mut()).is_pending());
+    until(&world, || diary.checks() >= 4 * 5).await;
+    diary.is_now("log", State::Error);
+    until(&world, || diary.count("log is up") == 2).await;
+    assert_eq!(diary.count("mail starts"), 1);
+    assert_eq!(group.state(), State::Ready);
+    group.close().await;
+    assert!(addition.await.is_err() && watch.await.is_ok());
 }
 
 async fn b10_a_supervisor_ends_with_its_group<W: World>(world: W) {

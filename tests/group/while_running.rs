@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use futures::future::join;
-use futures::poll;
+use futures::{FutureExt, poll};
 use tenure_core::State;
 use tenure_core::group::{AddError, RemoveError};
 
@@ -17,6 +17,8 @@ on_every_backend! {
     b10_a_member_that_cannot_be_added_says_why,
     b10_a_member_that_fails_when_it_is_added_is_removed_again,
     b10_an_addition_dropped_half_way_goes_on_at_the_next_start,
+    b10_a_group_stays_ready_while_members_come_and_go,
+    b10_a_group_goes_on_without_an_addition_that_nobody_waits_for,
     b10_a_member_that_others_need_is_not_removed,
     b10_a_member_that_is_removed_is_stopped_and_forgotten,
     b10_a_removal_dropped_half_way_goes_on,
@@ -119,6 +121,57 @@ async fn b10_an_addition_dropped_half_way_goes_on_at_the_next_start<W: World>(wo
     group.start().await.expect("nothing fails");
     assert!(group.has_started() && diary.has("api is up"));
     assert!(group.close().await.is_clean());
+}
+
+async fn b10_a_group_stays_ready_while_members_come_and_go<W: World>(world: W) {
+    let diary = Diary::default();
+    diary.on_start("api", Act::Take(1));
+    diary.on_start("cache", Act::Take(1));
+    diary.on_stop("jobs", Act::Take(1));
+    let parts: &[(_, &[_])] = &[("db", &[]), ("jobs", &["db"])];
+    let group = built(&world, diary.group(&world, parts));
+    group.start().await.expect("nothing fails");
+    let stays_ready = || {
+        let health = group.health().now_or_never().expect("checks take no time");
+        group.is_ready() && group.state() == State::Ready && health.state == State::Ready
+    };
+    {
+        let api = group.add("api", diary.part(&world, "api")).after("db");
+        let mut api = pin!(api.start());
+        assert!(poll!(api.as_mut()).is_pending() && stays_ready());
+        let cache = group.add("cache", diary.part(&world, "cache"));
+        let mut cache = pin!(cache.optional().start());
+        assert!(poll!(cache.as_mut()).is_pending() && stays_ready());
+        let mut removal = pin!(group.remove("jobs"));
+        assert!(poll!(removal.as_mut()).is_pending() && stays_ready());
+        let (api, cache) = join(api, cache).await;
+        assert!(api.is_ok() && cache.is_ok() && removal.await.is_ok());
+    }
+    assert!(stays_ready());
+    // From now on they are as if they had been there from the beginning.
+    diary.is_now("cache", State::Error);
+    assert_eq!(group.state(), State::Degraded);
+    diary.is_now("api", State::Error);
+    assert_eq!(group.state(), State::Error);
+    group.close().await;
+}
+
+async fn b10_a_group_goes_on_without_an_addition_that_nobody_waits_for<W: World>(world: W) {
+    let diary = Diary::default();
+    diary.on_start("api", Act::Take(1));
+    let group = built(&world, diary.group(&world, &[("db", &[])]));
+    group.start().await.expect("nothing fails");
+    {
+        let mut addition = pin!(group.add("api", diary.part(&world, "api")).start());
+        assert!(poll!(addition.as_mut()).is_pending());
+    }
+    assert_eq!(group.state(), State::Ready);
+    diary.on_start("api", Act::Fail("no route"));
+    group.start().await.expect("the others are up");
+    assert_eq!(group.state(), State::Degraded, "one is missing");
+    group.remove("api").await.expect("nobody needs it");
+    assert_eq!(group.state(), State::Ready);
+    group.close().await;
 }
 
 async fn b10_a_member_that_others_need_is_not_removed<W: World>(world: W) {

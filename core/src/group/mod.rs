@@ -173,6 +173,9 @@ impl<C: Clock, M: Members> Group<C, M> {
     /// Where the group stands: [`Degraded`](State::Degraded) while an optional member is missing or a member is
     /// degraded, [`Error`](State::Error) while a required one is down.
     ///
+    /// While members are [added](Group::add) or [removed](Group::remove) it is what it was. One whose addition was
+    /// dropped and whose start has failed since counts as optional until it is up: the others go on without it.
+    ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
     /// # block_on(async {

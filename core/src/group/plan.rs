@@ -33,6 +33,7 @@ struct Node {
     optional: bool,
     /// It was added, or restarted, while the group ran: its failure to start is its own.
     on_trial: bool,
+    role: Role,
     depth: usize,
     phase: Phase,
     /// How many others have to settle first.
@@ -49,6 +50,17 @@ pub(crate) enum Goal {
     Rest,
     Up,
     Down,
+}
+
+/// What a member is to its group, once that has started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The group cannot do without it.
+    Required,
+    /// It can.
+    Spare,
+    /// It was added, and has not answered yet: the group is what it was before.
+    Joins,
 }
 
 /// Where a member stands.
@@ -109,10 +121,23 @@ impl Plan {
         self.unsettled == 0
     }
 
-    /// Whether all members have come there that the group cannot do without.
+    /// What a member is to its group.
+    pub(crate) fn role(&self, member: usize) -> Role {
+        self.nodes[member].role
+    }
+
+    /// Whether all members have come there that the group cannot do without. Those that come and go count for nothing.
     pub(crate) fn are_required_settled(&self) -> bool {
-        let unsettled = |node: &Node| !node.optional && node.is_unsettled(self.goal);
-        self.is_settled() || !self.nodes.iter().any(unsettled)
+        let counts = |node: &&Node| node.role == Role::Required && !node.leaves;
+        let mut required = self.nodes.iter().filter(counts);
+        self.is_settled() || !required.any(|node| node.is_unsettled(self.goal))
+    }
+
+    /// Whether the group has started, whoever comes and goes since.
+    pub(crate) fn is_running(&self) -> bool {
+        let counts = |node: &&Node| node.role != Role::Joins && !node.leaves;
+        let mut old = self.nodes.iter().filter(counts);
+        self.goal == Goal::Up && !old.any(|node| node.is_unsettled(self.goal))
     }
 
     /// Whether all are up, and stay so.
@@ -206,9 +231,7 @@ impl Plan {
     /// A start has ended.
     pub(crate) fn started(&mut self, member: usize, succeeded: bool) {
         self.under_way -= 1;
-        self.update(member, |node| {
-            node.phase = if succeeded { Phase::Up } else { Phase::Failed };
-        });
+        self.update(member, |node| node.answered(succeeded));
         if self.goal == Goal::Down {
             self.stop_if_free(member);
         } else if self.nodes[member].leaves {
@@ -238,11 +261,16 @@ impl Plan {
         }
     }
 
-    /// Has a member restart that was started and is not to stop. Says whether that is so.
-    pub(crate) fn restart(&mut self, member: usize) -> bool {
+    /// Whether a member was started, has answered, and is not to stop.
+    pub(crate) fn may_restart(&self, member: usize) -> bool {
         let node = &self.nodes[member];
-        let rests = matches!(node.phase, Phase::Up | Phase::Failed);
-        if self.goal != Goal::Up || node.leaves || !rests {
+        let has_answered = matches!(node.phase, Phase::Up | Phase::Failed);
+        self.goal == Goal::Up && !node.leaves && has_answered
+    }
+
+    /// Has a member restart, if it may. Says whether that is so.
+    pub(crate) fn restart(&mut self, member: usize) -> bool {
+        if !self.may_restart(member) {
             return false;
         }
         self.under_way += 1;
@@ -257,9 +285,7 @@ impl Plan {
     /// A restart has ended, or was dropped half-way.
     pub(crate) fn restarted(&mut self, member: usize, succeeded: bool) {
         self.under_way -= 1;
-        self.update(member, |node| {
-            node.phase = if succeeded { Phase::Up } else { Phase::Failed };
-        });
+        self.update(member, |node| node.answered(succeeded));
         if self.goal == Goal::Down {
             self.stop_if_free(member);
             return;
@@ -355,7 +381,13 @@ impl Plan {
 
 impl Node {
     fn new(node: &graph::Node, on_trial: bool) -> Self {
+        let role = match (on_trial, node.optional) {
+            (true, _) => Role::Joins,
+            (_, true) => Role::Spare,
+            _ => Role::Required,
+        };
         Self {
+            role,
             after: node.after.clone(),
             before: node.before.clone(),
             optional: node.optional,
@@ -367,6 +399,17 @@ impl Node {
             leaves: false,
             gone: false,
         }
+    }
+
+    /// Its start or restart has ended. One that was added is needed from the time on that it is up.
+    const fn answered(&mut self, succeeded: bool) {
+        self.phase = if succeeded { Phase::Up } else { Phase::Failed };
+        self.role = match self.role {
+            _ if self.optional => Role::Spare,
+            _ if succeeded => Role::Required,
+            Role::Joins => Role::Spare,
+            role => role,
+        };
     }
 
     /// Whether nothing is under way, and it has not stopped.

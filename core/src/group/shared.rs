@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::drive::Duty;
 use super::graph::Graph;
 use super::members::Members;
-use super::plan::{Goal, Phase, Plan, Step};
+use super::plan::{Goal, Phase, Plan, Role, Step};
 use super::report::{GroupReport, MemberReport};
 use crate::Instant;
 use crate::cause::Cause;
@@ -219,9 +219,14 @@ impl<C: Clock, M: Members> Shared<C, M> {
 
     /// Where the group stands.
     pub(crate) fn state(&self) -> State {
-        let (goal, settled) = self.book.with(|book| match book.plan.goal() {
-            Goal::Up => (Goal::Up, book.plan.are_required_settled()),
-            goal => (goal, book.plan.is_settled()),
+        let (goal, settled, roles) = self.book.with(|book| {
+            let plan = &book.plan;
+            let settled = match plan.goal() {
+                Goal::Up => plan.are_required_settled(),
+                _ => plan.is_settled(),
+            };
+            let roles = (0..book.rows.len()).map(|member| plan.role(member));
+            (plan.goal(), settled, roles.collect::<Vec<_>>())
         });
         match (goal, settled) {
             (Goal::Rest, _) => State::Uninitialized,
@@ -230,11 +235,13 @@ impl<C: Clock, M: Members> Shared<C, M> {
             (Goal::Down, true) => State::Closed,
             (Goal::Up, true) => {
                 let (states, graph) = self.states();
-                let members = states.iter().zip(&graph.nodes);
-                let mut members = members.filter(|(_, node)| !node.gone);
+                let members = states.iter().zip(&graph.nodes).zip(&roles);
+                let members = members.filter(|((_, node), _)| !node.gone);
+                let members = members.map(|((state, _), role)| (state, role));
+                let mut members = members.filter(|(_, role)| **role != Role::Joins);
                 if members.clone().all(|(state, _)| state.is_healthy()) {
                     State::Ready
-                } else if members.all(|(state, node)| node.optional || state.is_usable()) {
+                } else if members.all(|(state, role)| *role == Role::Spare || state.is_usable()) {
                     State::Degraded
                 } else {
                     State::Error

@@ -12,7 +12,7 @@ use core::time::Duration;
 use super::Group;
 use super::graph::Graph;
 use super::members::Members;
-use super::plan::Goal;
+use super::plan::{Goal, Role};
 use crate::Instant;
 use crate::cause::{Cause, Told};
 use crate::name::Name;
@@ -27,7 +27,8 @@ use crate::sync::Text;
 /// not, and for those that need others to start anew.
 ///
 /// An [optional](super::GroupBuilder::optional) member that is down is tried again alone at each look, whatever else is
-/// to restart: those that come after it can do without it, and so can the group, which is not given up for it.
+/// to restart: those that come after it can do without it, and so can the group, which is not given up for it. One
+/// that was added and has never been up is tried in the same way.
 ///
 /// A restart may take as long as the member's [start](super::GroupBuilder::start_timeout) may. Give those a
 /// limit that have none of their own: members restart one after the other.
@@ -192,7 +193,7 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
                 return Ok(());
             };
             for (member, cause) in down {
-                if !self.is_optional(member) {
+                if !self.is_spare(member) {
                     let now = clock.now();
                     incidents.retain(|at| now - *at < self.window);
                     if incidents.len() >= self.most {
@@ -211,11 +212,11 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
     /// The members that are down, and what they say.
     async fn look(&self, failures: &mut Vec<u32>) -> Vec<(usize, Option<Cause>)> {
         let shared = &self.group.shared;
-        if !self.group.has_started() {
+        if !shared.book.with(|book| book.plan.is_running()) {
             return Vec::new();
         }
         let answers = self.group.ask().await;
-        let (states, graph) = shared.own_states();
+        let (states, _) = shared.own_states();
         failures.resize(states.len(), 0);
         let mut down = Vec::new();
         for (member, state) in states.into_iter().enumerate() {
@@ -225,7 +226,7 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
                 None => 0,
             };
             let is_down = !state.is_usable() || failures[member] >= FAIL_AFTER;
-            if is_down && !graph.nodes[member].gone {
+            if is_down && shared.book.with(|book| book.plan.may_restart(member)) {
                 failures[member] = 0;
                 let start_error = || {
                     shared
@@ -238,15 +239,20 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         down
     }
 
-    fn is_optional(&self, member: usize) -> bool {
+    /// Whether the group can do without a member: it is optional, or was added and has never been up.
+    fn is_spare(&self, member: usize) -> bool {
         let book = &self.group.shared.book;
-        book.with(|book| book.graph.nodes[member].optional)
+        book.with(|book| book.plan.role(member) == Role::Spare)
     }
 
     async fn restart(&self, member: usize) {
         let shared = &self.group.shared;
         let graph = shared.book.with(|book| book.graph.clone());
-        for meant in self.restarts.meant(&graph, member) {
+        let restarts = match self.is_spare(member) {
+            true => Restarts::One,
+            false => self.restarts,
+        };
+        for meant in restarts.meant(&graph, member) {
             if let Some(duty) = shared.claim_restart(meant) {
                 duty.perform().await;
             }
@@ -296,7 +302,6 @@ impl Restarts {
     fn meant(self, graph: &Graph, member: usize) -> Vec<usize> {
         let mut meant = alloc::vec![member];
         match self {
-            _ if graph.nodes[member].optional => {}
             Self::One => {}
             Self::All => meant = graph.in_order(),
             Self::WithDependents => {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::super::graph::{Graph, Wanted};
-use super::{Goal, Phase, Plan, Step};
+use super::{Goal, Phase, Plan, Role, Step};
 use crate::random::Random;
 use crate::sync::Text;
 
@@ -26,6 +26,10 @@ struct World {
     /// Removed, or about to be.
     leaves: Vec<bool>,
     begun: Vec<bool>,
+    /// Added after the start was asked for; has answered; has been up.
+    joined: Vec<bool>,
+    answered: Vec<bool>,
+    proven: Vec<bool>,
     /// It was told to restart at some time, and whether that is under way.
     restarted: Vec<bool>,
     restarts: Vec<bool>,
@@ -38,6 +42,7 @@ fn whatever_ends_fails_or_is_called_off_members_keep_their_order_and_all_end() {
         let mut world = World::drawn(seed);
         for _ in 0..world.random.below_or_equal(300) {
             world.go_on();
+            world.check_roles();
         }
         world.end();
     }
@@ -70,6 +75,9 @@ impl World {
             known: alloc::vec![Known::Idle; count],
             leaves: alloc::vec![false; count],
             begun: alloc::vec![false; count],
+            joined: alloc::vec![false; count],
+            answered: alloc::vec![false; count],
+            proven: alloc::vec![false; count],
             restarted: alloc::vec![false; count],
             restarts: alloc::vec![false; count],
             most_at_once,
@@ -92,6 +100,23 @@ impl World {
                 self.answer(false);
             }
         }
+    }
+
+    /// The group is what its old members make of it, and those new ones that have answered.
+    fn check_roles(&self) {
+        let mut is_running = self.plan.goal() == Goal::Up;
+        for member in 0..self.known.len() {
+            let stranger = self.joined[member] && !self.proven[member];
+            let role = match self.graph.nodes[member].optional {
+                _ if stranger && !self.answered[member] => Role::Joins,
+                optional if optional || stranger => Role::Spare,
+                _ => Role::Required,
+            };
+            assert_eq!(self.plan.role(member), role);
+            let counts = role != Role::Joins && !self.leaves[member];
+            is_running &= !counts || matches!(self.known[member], Known::Up | Known::Failed);
+        }
+        assert_eq!(self.plan.is_running(), is_running);
     }
 
     /// Everything that is to be done is done, and ends.
@@ -189,6 +214,7 @@ impl World {
         if core::mem::take(&mut self.restarts[member]) {
             let succeeds = !called_off && self.random.below_or_equal(3) > 0;
             self.known[member] = if succeeds { Known::Up } else { Known::Failed };
+            self.proven[member] |= succeeds;
             self.plan.restarted(member, succeeds);
             return true;
         }
@@ -201,6 +227,8 @@ impl World {
             (Known::Starting, false) => {
                 let succeeds = self.random.below_or_equal(12) > 0;
                 self.known[member] = if succeeds { Known::Up } else { Known::Failed };
+                self.answered[member] = true;
+                self.proven[member] |= succeeds;
                 self.plan.started(member, succeeds);
             }
             (_, true) => {
@@ -230,13 +258,16 @@ impl World {
                 .map(|other| self.graph.nodes[other].name.clone())
                 .collect(),
             name: alloc::format!("{number}+").into(),
-            optional: false,
+            optional: self.random.below_or_equal(3) == 0,
         };
         self.graph = self.graph.with(&wanted).expect("it goes with the others");
         assert_eq!(self.plan.add(&self.graph), number);
         self.known.push(Known::Idle);
         self.leaves.push(false);
         self.begun.push(false);
+        self.joined.push(self.plan.goal() == Goal::Up);
+        self.answered.push(false);
+        self.proven.push(false);
         self.restarted.push(false);
         self.restarts.push(false);
     }
