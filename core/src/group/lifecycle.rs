@@ -85,6 +85,9 @@ pub trait Lifecycle: Send + Sync + 'static {
 
     /// Asks whether it is well.
     ///
+    /// It must not wait for the [health](super::Group::health) of the group that it is a member of: that asks this check,
+    /// which would wait for itself until its time is over.
+    ///
     /// # Errors
     /// An error means that it is not.
     fn check(&self) -> impl Future<Output = Result<(), BoxError>> + Send {
