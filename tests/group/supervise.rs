@@ -17,6 +17,7 @@ on_every_backend! {
     b10_a_supervisor_gives_up_what_is_down_too_often,
     b10_a_supervisor_leaves_alone_who_recovers,
     b10_a_supervisor_tries_an_optional_member_alone_and_without_end,
+    b10_a_supervisor_leaves_alone_a_group_that_does_without_a_member,
     b10_a_supervisor_watches_on_while_a_member_is_added,
     b10_a_supervisor_ends_with_its_group,
     b10_a_shutdown_calls_off_a_supervisors_restart,
@@ -123,6 +124,28 @@ async fn b10_a_supervisor_tries_an_optional_member_alone_and_without_end<W: Worl
     assert_eq!(diary.count("api starts"), 1);
     assert!(!diary.has("api stops"));
     group.close().await;
+    assert!(watch.await.is_ok());
+}
+
+async fn b10_a_supervisor_leaves_alone_a_group_that_does_without_a_member<W: World>(world: W) {
+    let diary = Diary::default();
+    diary.on_start("cache", Act::Fail("no route"));
+    let inner = diary.group(&world, &[("db", &[]), ("cache", &[])]);
+    let inner = built(&world, inner.optional());
+    let outer = diary.group(&world, &[]).add("storage", inner.clone());
+    let outer = built(&world, outer);
+    outer.start().await.expect("it can do without the cache");
+    let watch = watch(&world, &outer, |watch| watch);
+    until(&world, || diary.checks() >= 2 * 7).await;
+    assert_eq!(outer.state(), State::Degraded);
+    assert!(!diary.has("db stops") && diary.count("cache starts") == 1);
+    // It is restarted for a member that it needs, and what it can do without is no reason for another restart.
+    diary.is_now("db", State::Error);
+    until(&world, || diary.count("db is up") == 2).await;
+    let checks = diary.checks();
+    until(&world, || diary.checks() >= checks + 2 * 7).await;
+    assert_eq!(diary.count("db stops"), 1);
+    outer.close().await;
     assert!(watch.await.is_ok());
 }
 

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use super::Group;
 use super::members::Members;
+use super::plan::Role;
 use crate::cause::{Cause, Told};
 use crate::contain::{HookError, hook};
 use crate::name::Name;
@@ -82,24 +83,44 @@ impl<C: Clock, M: Members> Group<C, M> {
     /// # Cancel safety
     /// The checks under way are dropped, and count as none.
     pub async fn health(&self) -> GroupHealth {
+        self.health_and_roles().await.0
+    }
+
+    /// What is not well of what the group cannot do without, as an error.
+    pub(super) async fn required_health(&self) -> Result<(), BoxError> {
+        let (health, roles) = self.health_and_roles().await;
+        let well = |member: &MemberHealth| member.state.is_usable() && member.error.is_none();
+        let mut members = health.members.iter().zip(roles);
+        let well = members.all(|(member, role)| role != Role::Required || well(member));
+        if well && health.state.is_usable() {
+            Ok(())
+        } else {
+            Err(health.into())
+        }
+    }
+
+    /// How the group is, and what each of those members is to it.
+    async fn health_and_roles(&self) -> (GroupHealth, Vec<Role>) {
         let shared = &self.shared;
         let errors = self.ask().await;
         // One that was added meanwhile was not asked.
         let (states, graph) = shared.states();
         let errors = errors.into_iter().chain(core::iter::repeat(None));
         let members = states.into_iter().zip(errors).zip(&graph.nodes);
-        let members = members.filter(|(_, node)| !node.gone);
-        GroupHealth {
+        let members = members.zip(shared.roles());
+        let members = members.filter(|((_, node), _)| !node.gone);
+        let (members, roles) = members
+            .map(|(((state, error), node), role)| {
+                let name = node.name.clone();
+                (MemberHealth { name, state, error }, role)
+            })
+            .unzip();
+        let health = GroupHealth {
             name: shared.name.clone(),
             state: shared.state(),
-            members: members
-                .map(|((state, error), node)| MemberHealth {
-                    name: node.name.clone(),
-                    state,
-                    error,
-                })
-                .collect(),
-        }
+            members,
+        };
+        (health, roles)
     }
 
     /// What the checks of those that are up say, where it is not good, in the order of the members' numbers.
@@ -156,15 +177,6 @@ impl GroupHealth {
     pub fn is_healthy(&self) -> bool {
         let well = |member: &MemberHealth| member.state.is_healthy() && member.error.is_none();
         self.state.is_healthy() && self.members.iter().all(well)
-    }
-
-    /// What is not well, as an error.
-    pub(super) fn into_result(self) -> Result<(), BoxError> {
-        if self.is_healthy() {
-            Ok(())
-        } else {
-            Err(self.into())
-        }
     }
 }
 

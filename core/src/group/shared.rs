@@ -217,16 +217,19 @@ impl<C: Clock, M: Members> Shared<C, M> {
         (states, graph)
     }
 
+    /// What each member is to the group.
+    pub(crate) fn roles(&self) -> Vec<Role> {
+        self.book.with(|book| {
+            let members = 0..book.rows.len();
+            members.map(|member| book.plan.role(member)).collect()
+        })
+    }
+
     /// Where the group stands.
     pub(crate) fn state(&self) -> State {
-        let (goal, settled, roles) = self.book.with(|book| {
-            let plan = &book.plan;
-            let settled = match plan.goal() {
-                Goal::Up => plan.are_required_settled(),
-                _ => plan.is_settled(),
-            };
-            let roles = (0..book.rows.len()).map(|member| plan.role(member));
-            (plan.goal(), settled, roles.collect::<Vec<_>>())
+        let (goal, settled) = self.book.with(|book| match book.plan.goal() {
+            Goal::Up => (Goal::Up, book.plan.are_required_settled()),
+            goal => (goal, book.plan.is_settled()),
         });
         match (goal, settled) {
             (Goal::Rest, _) => State::Uninitialized,
@@ -235,6 +238,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
             (Goal::Down, true) => State::Closed,
             (Goal::Up, true) => {
                 let (states, graph) = self.states();
+                let roles = self.roles();
                 let members = states.iter().zip(&graph.nodes).zip(&roles);
                 let members = members.filter(|((_, node), _)| !node.gone);
                 let members = members.map(|((state, _), role)| (state, role));
