@@ -60,6 +60,11 @@ pub struct Supervisor<C: Timer, M: Members> {
 
 /// Which members restart when one is down.
 ///
+/// Each [restarts](super::Lifecycle::restart) by itself, one after the other. So those that need the one that is down
+/// stay up until that is back, and have to bear its absence; they are not stopped first, as Erlang's `rest_for_one`
+/// does. A group can't do that: what a [`Managed`](crate::Managed), a [`Pool`](crate::Pool) or another group has stopped
+/// is closed for good.
+///
 /// ```
 /// use tenure_core::group::Restarts;
 /// assert_eq!(Restarts::default(), Restarts::One);
