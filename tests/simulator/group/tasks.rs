@@ -76,6 +76,8 @@ fn b10_a_start_in_a_task_goes_on_without_who_asked_and_is_called_off_by_a_shutdo
         assert_eq!(scene.counts.under_way(), 2);
         let report = scene.group.shutdown(HOOK_TIME * 10).await;
         assert!(report.is_clean(), "{report}");
+        // Two stops after one another: nobody waited for the starts.
+        assert_eq!(report.took, Some(HOOK_TIME * 2), "{report}");
         assert_eq!((scene.counts.under_way(), scene.counts.up()), (0, 0));
     });
 }
