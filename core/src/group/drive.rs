@@ -45,14 +45,14 @@ pub(crate) async fn drive<C: Clock, M: Members>(
         if starts.poll(cx) | stops.poll(cx) {
             return Round::Again;
         }
-        // What is left then has had its last poll: each stop is given no more time than there is.
-        if deadline
-            .zip(shared.now())
-            .is_some_and(|(at, now)| now >= at)
-        {
-            return Round::Done(());
+        let is_over = |at| shared.now().is_some_and(|now| now >= at);
+        match deadline {
+            Some(at) if is_over(at) && stops.is_empty() => Round::Done(()),
+            // Each stop was given no more time than there was, but its clock began to run a little later: its own end
+            // has yet to come, and to be told.
+            Some(at) if is_over(at) => Round::Wait { until: None },
+            until => Round::Wait { until },
         }
-        Round::Wait { until: deadline }
     })
     .await;
 }
