@@ -37,8 +37,8 @@
 //! - [`Pool`] lends many interchangeable values, each to one task at a time.
 //! - [`Managed`] shares one value among all tasks, and calls it under a retry policy.
 //! - [`Shared`] opens one value for its first user, closes it after its last, and swaps it for a new one meanwhile.
-//! - [`Group`] starts and stops different resources as one, in the order of their needs.
-//! - [`scope()`] and [`with_resource`] close what was opened within them, on every way out.
+//! - [`Group`](struct@Group) starts and stops different resources as one, in the order of their needs.
+//! - [`scope()`] and [`with_resource()`] close what was opened within them, on every way out.
 //! - [`retry()`] and [`with_timeout`] work on their own, without a resource.
 //!
 //! # Features
@@ -147,10 +147,10 @@ pub use tenure_macros::Group;
 
 /// Gives an async function a resource of its own: opened when the function is called, closed on every way out of
 /// it. It is [`with_resource()`] as an attribute; the attribute of a runtime, such as
-/// [`tenure::tokio::with_resource`](crate::tokio::with_resource), needs no `runtime`.
+/// [`tenure::tokio::with_resource`](macro@crate::tokio::with_resource), needs no `runtime`.
 ///
 /// The function's first parameter, after `self`, is the value; those who call the function don't give it. It is
-/// written `&mut Value` or `&Value`, or as the guard [`Opened`](crate::scope::Opened) itself. The function has to
+/// written `&mut Value` or `&Value`, or as the guard [`Opened`] itself. The function has to
 /// return a `Result<T, E>`; for those who call it that is a `Result<T,`[`ScopeError<E, T>`]`>`.
 ///
 #[cfg_attr(feature = "tokio", doc = "```")]
