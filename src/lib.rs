@@ -36,6 +36,7 @@
 //!
 //! - [`Pool`] lends many interchangeable values, each to one task at a time.
 //! - [`Managed`] shares one value among all tasks, and calls it under a retry policy.
+//! - [`Connection`] is a managed value with an address, which reconnects and keeps statistics.
 //! - [`Shared`] opens one value for its first user, closes it after its last, and swaps it for a new one meanwhile.
 //! - [`Group`](struct@Group) starts and stops different resources as one, in the order of their needs.
 //! - [`scope()`] and [`with_resource()`] close what was opened within them, on every way out.
@@ -222,6 +223,14 @@ macro_rules! backend {
         /// ```
         pub type Managed<R> = crate::Managed<R, $runtime>;
 
+        /// A connection on this runtime.
+        ///
+        /// ```
+        /// # use tenure::Resource;
+        #[doc = concat!("struct Service<R: Resource> { peer: tenure::", $module, "::Connection<R> }")]
+        /// ```
+        pub type Connection<R> = crate::Connection<R, $runtime>;
+
         /// A shared value on this runtime.
         ///
         /// ```
@@ -401,3 +410,8 @@ pub mod futures {
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The guide's code, compiled.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../docs/reconnecting.md")]
+struct Reconnecting;

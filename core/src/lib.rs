@@ -53,6 +53,7 @@ mod holding {
     //! What needs an allocator.
     pub use crate::cause::{Cause, Panicked};
     pub use crate::cleanup::{Audit, Ending, Failure, Report, Why};
+    pub use crate::connection::Connection;
     pub use crate::event::{Event, EventKind, EventSink};
     pub use crate::failure::OpenFailure;
     pub use crate::group::Group;
@@ -77,6 +78,8 @@ mod alarm;
 mod cause;
 #[cfg(feature = "alloc")]
 mod cleanup;
+#[cfg(feature = "alloc")]
+pub mod connection;
 #[cfg(feature = "alloc")]
 mod contain;
 #[cfg(feature = "alloc")]

@@ -12,6 +12,7 @@ use core::time::Duration;
 use super::Group;
 use super::lifecycle::{Lifecycle, LocalLifecycle};
 use super::members::Members;
+use crate::connection::Connection;
 use crate::managed::Managed;
 use crate::pool::Pool;
 use crate::resource::{BoxError, Resource};
@@ -232,6 +233,10 @@ erase!(LocalMember, Rc, LocalErased, LocalAnswer, [L: LocalLifecycle] L, []);
 erase!(Member, Arc, Erased, Answer, [L: Lifecycle] L, []);
 erase!(
     Member, Arc, Erased, Answer, [R: Resource<Value: Clone + Sync>, C] Managed<R, C>,
+    [C: Clock<Sleep: Send> + Send + Sync + 'static]
+);
+erase!(
+    Member, Arc, Erased, Answer, [R: Resource<Value: Clone + Sync>, C] Connection<R, C>,
     [C: Clock<Sleep: Send> + Send + Sync + 'static]
 );
 erase!(

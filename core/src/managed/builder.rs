@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::Managed;
+use super::pacing::Pacing;
 use super::runner::Runner;
 use super::shared::{Cell, Shared};
 use crate::config::{ConfigError, above_zero, at_least};
@@ -60,9 +61,22 @@ pub(crate) struct Config {
     pub(crate) check_timeout: Option<Duration>,
     pub(crate) open_timeout: Option<Duration>,
     pub(crate) close_timeout: Option<Duration>,
+    pub(crate) pacing: Option<Arc<Pacing>>,
 }
 
 impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
+    /// As [`check_every`](ManagedBuilder::check_every), for holders that do not know whether there is a check.
+    pub(crate) fn check_every_if_checked(mut self, interval: Duration) -> Self {
+        self.config.check_every = R::CHECKED.then_some(interval);
+        self
+    }
+
+    /// Has openings keep a pace, beside the policy's own.
+    pub(crate) fn pacing(mut self, pacing: Arc<Pacing>) -> Self {
+        self.config.pacing = Some(pacing);
+        self
+    }
+
     /// Whether it could be built.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         self.config.validate()
@@ -82,6 +96,7 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
                 check_timeout: Some(Duration::from_secs(5)),
                 open_timeout: Some(Duration::from_secs(30)),
                 close_timeout: Some(Duration::from_secs(5)),
+                pacing: None,
             },
             start: Start::Lazily,
         }

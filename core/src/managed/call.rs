@@ -137,15 +137,24 @@ impl CallOptions {
 }
 
 /// Why one attempt failed, and what that deserves.
+/// What holders differ in when they call.
+pub(crate) struct Ways<K, W> {
+    /// What an error of the operation deserves.
+    pub(crate) classify: K,
+    /// Waits for the value, before an attempt, in the way that is theirs. Without it, an attempt waits for the opening.
+    pub(crate) until_open: W,
+}
+
 struct Failed {
     class: ErrorClass,
     failure: CallFailure,
 }
 
 /// Calls `operation` on the value, opening it if need be, until it succeeds or the policy says stop.
-pub(crate) async fn call<R, C, O, F, U>(
+pub(crate) async fn call<R, C, O, F, U, K, W, P>(
     shared: &Arc<Shared<R, C>>,
     options: CallOptions,
+    ways: Ways<K, W>,
     operation: O,
 ) -> Result<U, CallError>
 where
@@ -153,6 +162,9 @@ where
     C: Clock,
     O: FnMut(R::Value) -> F,
     F: Future<Output = Result<U, R::Error>>,
+    K: Fn(&R::Error) -> ErrorClass,
+    W: Fn() -> P,
+    P: Future<Output = Result<(), OpenError>>,
 {
     let name = options.operation.clone();
     // Each attempt takes the operation out, calls it, and puts it back, so that no lock is held over
@@ -160,7 +172,7 @@ where
     let operation = Lock::new(Some(operation));
     // What the operation itself said last, though a later attempt may not even find a value.
     let answer = Lock::new(None);
-    let attempt = || attempt(shared, &operation);
+    let attempt = || attempt(shared, &ways, &operation);
     let budget = options
         .budget
         .clone()
@@ -194,8 +206,9 @@ where
     })
 }
 
-async fn attempt<R, C, O, F, U>(
+async fn attempt<R, C, O, F, U, K, W, P>(
     shared: &Arc<Shared<R, C>>,
+    ways: &Ways<K, W>,
     operation: &Lock<Option<O>>,
 ) -> Result<U, Failed>
 where
@@ -203,7 +216,11 @@ where
     C: Clock,
     O: FnMut(R::Value) -> F,
     F: Future<Output = Result<U, R::Error>>,
+    K: Fn(&R::Error) -> ErrorClass,
+    W: Fn() -> P,
+    P: Future<Output = Result<(), OpenError>>,
 {
+    (ways.until_open)().await.map_err(Failed::to_open)?;
     let mut call = Call::begin(shared).await.map_err(Failed::to_open)?;
     let value = (*call.value).clone();
     let Some(mut begin) = operation.with(Option::take) else {
@@ -217,7 +234,7 @@ where
             Ok(answer)
         }
         Err(error) => {
-            let class = shared.resource.classify(&error);
+            let class = (ways.classify)(&error);
             if class == ErrorClass::Reconnect {
                 call.found_broken = true;
             }

@@ -5,6 +5,7 @@
 use core::time::Duration;
 
 use super::shared::{Flight, Held, Shared};
+use crate::backoff::Backoff;
 use crate::cause::{Cause, Panicked};
 use crate::cleanup::{Corpse, Ending, Why, close_value};
 use crate::contain::{HookError, hook};
@@ -65,15 +66,15 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let mut attempt = 0;
         let attempt = || {
             attempt += 1;
-            shared
-                .reporter
-                .send(&shared.clock, EventKind::OpenBegan { attempt });
-            let limit = shared.config.open_timeout;
-            open_value(&shared.resource, &shared.clock, &shared.reporter, limit)
+            open_at_pace(&shared, attempt)
         };
         // Each attempt is limited where its panic is contained.
         let mut policy = shared.config.retry;
         policy.attempt_timeout = None;
+        if shared.config.pacing.is_some() {
+            let cap = policy.backoff.longest();
+            policy = policy.backoff(Backoff::constant(Duration::ZERO).cap(cap));
+        }
         let result = Retrying::over(shared.clock.clone(), policy, attempt)
             .classify(|refusal| refusal.class)
             .on_attempt(|attempt| self.note(attempt))
@@ -90,7 +91,13 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let number = attempt.number;
         let error = match &attempt.outcome {
             Outcome::Succeeded(_) => {
-                let took = shared.now().map(|_| attempt.took);
+                let pacing = shared.config.pacing.as_ref();
+                let began_at = pacing.and_then(|pacing| pacing.attempt_began_at());
+                let now = shared.now();
+                let took = match now.zip(began_at) {
+                    Some((now, began_at)) => Some(now - began_at),
+                    None => now.map(|_| attempt.took),
+                };
                 let opened = EventKind::Opened {
                     attempt: number,
                     took,
@@ -106,10 +113,17 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             let forgotten = cell.last_error.replace(error.clone());
             effects.wakes.drop_cause(forgotten);
         });
+        let paced = shared
+            .config
+            .pacing
+            .as_ref()
+            .and_then(|pacing| pacing.next_at());
+        let paced = paced.zip(now).map(|(at, now)| at - now);
+        let retry_in = attempt.next.and_then(Decision::retry_in);
         let failed = EventKind::OpenFailed {
             attempt: number,
             error: &error,
-            retry_in: attempt.next.and_then(Decision::retry_in),
+            retry_in: retry_in.map(|delay| delay.max(paced.unwrap_or_default())),
         };
         shared.reporter.send(&shared.clock, failed);
     }
@@ -185,6 +199,22 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             effects.wakes.signal();
         });
     }
+}
+
+/// One attempt, once it is time for it.
+async fn open_at_pace<R: LocalResource, C: Clock>(
+    shared: &Shared<R, C>,
+    attempt: u32,
+) -> Result<R::Value, Refusal> {
+    if let Some(pacing) = &shared.config.pacing {
+        pacing.pause(&shared.clock, &shared.changed).await;
+        pacing.attempt_began(shared.now(), shared.clock.seed());
+    }
+    shared
+        .reporter
+        .send(&shared.clock, EventKind::OpenBegan { attempt });
+    let limit = shared.config.open_timeout;
+    open_value(&shared.resource, &shared.clock, &shared.reporter, limit).await
 }
 
 impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {

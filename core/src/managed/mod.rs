@@ -3,31 +3,36 @@
 mod builder;
 mod call;
 mod error;
+mod evidence;
 mod facts;
 mod job;
 mod member;
 mod open;
+mod pacing;
 mod runner;
 mod shared;
 mod shutdown;
 mod watch;
 
-use core::future::Future;
+use core::future::{Future, ready};
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 pub use builder::ManagedBuilder;
 pub use call::CallOptions;
+pub(crate) use call::Ways;
 pub use error::{CallError, CheckError, OpenError, Unreachable};
 pub use runner::Runner;
 pub use watch::{StateChange, Watch};
 
 use crate::cleanup::{Report, Why};
 use crate::resource::LocalResource;
+use crate::retry::ErrorClass;
 use crate::runtime::{Clock, Timer};
 use crate::sync::{Arc, Text};
 use job::CheckDuty;
 use open::wait_until_open;
+pub(crate) use pacing::Pacing;
 use shared::Shared;
 
 /// One value that is opened once, shared by all tasks, watched, recovered and always closed: a
@@ -222,7 +227,28 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
         O: FnMut(R::Value) -> F,
         F: Future<Output = Result<U, R::Error>>,
     {
-        call::call(&self.shared, options, operation).await
+        let ways = Ways {
+            classify: |error: &R::Error| self.shared.resource.classify(error),
+            until_open: || ready(Ok(())),
+        };
+        self.call_in(ways, options, operation).await
+    }
+
+    /// The same for holders that call in ways of their own.
+    pub(crate) async fn call_in<O, F, U, K, W, P>(
+        &self,
+        ways: Ways<K, W>,
+        options: CallOptions,
+        operation: O,
+    ) -> Result<U, CallError>
+    where
+        O: FnMut(R::Value) -> F,
+        F: Future<Output = Result<U, R::Error>>,
+        K: Fn(&R::Error) -> ErrorClass,
+        W: Fn() -> P,
+        P: Future<Output = Result<(), OpenError>>,
+    {
+        call::call(&self.shared, options, ways, operation).await
     }
 
     /// Checks the value now, and counts the verdict as a background check does.

@@ -108,6 +108,11 @@ pub enum Event {
         /// The number of the opening that gave the value.
         generation: u64,
     },
+    /// Calls on the value of this generation fail, though it seems to be connected. It is not opened anew for that.
+    Doubted {
+        /// The number of the opening that gave the value.
+        generation: u64,
+    },
     /// The value of this generation is broken.
     ValueLost {
         /// The number of the opening that gave the value.
@@ -224,6 +229,14 @@ impl Machine {
             }
             Event::CheckPassed { generation } => self.check_passed(generation),
             Event::CheckFailed { generation } => self.check_failed(generation, now),
+            Event::Doubted { generation } => {
+                if self.holds(generation) {
+                    self.last_error_at = now;
+                    self.passes = 0;
+                    self.go(Trigger::HealthLost);
+                }
+                Action::None
+            }
             Event::ValueLost { generation } => self.value_lost(generation, now),
             Event::CloseWanted => self.close_wanted(),
             Event::CloseEnded => {

@@ -1,0 +1,299 @@
+//! How a connection is configured and built.
+
+use alloc::format;
+use core::time::Duration;
+
+use super::Connection;
+use super::link::Link;
+use super::when_down::WhenDown;
+use crate::config::{ConfigError, above_zero};
+use crate::event::EventSink;
+use crate::managed::{Managed, ManagedBuilder, Pacing, Runner};
+use crate::name::Name;
+use crate::resource::{LocalResource, Resource};
+use crate::retry::Retry;
+use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
+use crate::sync::Arc;
+
+/// Configures a [`Connection`]. Made by [`Connection::builder`].
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// let builder = Connection::builder("db:5432", Db)
+///     .name("orders")
+///     .retry(Retry::CRITICAL)
+///     .check_every(Duration::from_secs(60));
+/// # let _ = builder.build_with_runner(Virtual::default())?;
+/// # Ok::<(), BoxError>(())
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct ConnectionBuilder<R> {
+    managed: ManagedBuilder<R>,
+    address: Name,
+    name: Name,
+    sink: Option<Arc<dyn EventSink>>,
+    retry: Retry,
+    proven_after: Option<Duration>,
+    doubt_after: Option<u32>,
+    when_down: WhenDown,
+}
+
+impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
+    pub(crate) fn new(address: impl AsRef<str>, resource: R) -> Self {
+        let managed = Managed::builder(resource);
+        Self {
+            managed: managed.check_every_if_checked(Duration::from_secs(60)),
+            address: Name::new(address),
+            name: Name::generated::<R>(),
+            sink: None,
+            retry: Retry::DEFAULT,
+            proven_after: Some(Duration::from_secs(60)),
+            doubt_after: Some(5),
+            when_down: WhenDown::default(),
+        }
+    }
+
+    /// The name in errors and events, to which the address is added. By default the resource's type, with a number.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).name("orders");
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.name = Name::new(name);
+        self
+    }
+
+    /// Where events go. By default nowhere.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let sink = std::sync::Arc::new(|event: &Event<'_>| println!("{event}"));
+    /// let builder = Connection::builder("db:5432", Db).events(sink);
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
+        self.sink = Some(sink);
+        self
+    }
+
+    /// How calls are retried, how many attempts an opening has, and the backoff between attempts to connect. By default
+    /// 3 retries, from 1 s to 30 s.
+    ///
+    /// The backoff between attempts to connect is measured from the start of each, and goes on from one opening to
+    /// the next: it begins anew once a connection has [proven](ConnectionBuilder::proven_after) itself.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).retry(Retry::CRITICAL);
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub const fn retry(mut self, policy: Retry) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// A connection has proven itself with a check or a call that succeeds, or else when it has been open for so
+    /// long. Default 60 s; `None` counts checks and calls alone.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).proven_after(Duration::from_secs(10));
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn proven_after(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.proven_after = time.into();
+        self
+    }
+
+    /// After how many failed calls in a row the connection is degraded, though none of them was an error of the
+    /// connection. It never reconnects for that. Default 5, as Envoy takes an outlier; `None` for never.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).doubt_after(3);
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn doubt_after(mut self, calls: impl Into<Option<u32>>) -> Self {
+        self.doubt_after = calls.into();
+        self
+    }
+
+    /// What calls do while there is no connection. By default they wait to their deadline.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # use tenure_core::connection::WhenDown;
+    /// let builder = Connection::builder("db:5432", Db).when_down(WhenDown::FailAtOnce);
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub const fn when_down(mut self, when_down: WhenDown) -> Self {
+        self.when_down = when_down;
+        self
+    }
+
+    /// How often the connection is checked, less up to a tenth. Default 60 s, if the resource is
+    /// [checked](crate::Resource::CHECKED); what was called with success within that time is not checked.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).check_every(Duration::from_secs(10));
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn check_every(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.managed = self.managed.check_every(interval);
+        self
+    }
+
+    /// How long a check may take. Default 5 s.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).check_timeout(Duration::from_secs(1));
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn check_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.managed = self.managed.check_timeout(limit);
+        self
+    }
+
+    /// How many failed checks in a row make it reconnect. Default 3; `None` for never.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).reopen_after(1);
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn reopen_after(mut self, checks: impl Into<Option<u32>>) -> Self {
+        self.managed = self.managed.reopen_after(checks);
+        self
+    }
+
+    /// How long each attempt to connect may take. Default 30 s.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).open_timeout(Duration::from_secs(5));
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn open_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.managed = self.managed.open_timeout(limit);
+        self
+    }
+
+    /// How long a close may take. Default 5 s.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).close_timeout(Duration::from_secs(1));
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.managed = self.managed.close_timeout(limit);
+        self
+    }
+
+    /// Builds it, with its background work as a value: for any executor, and for none.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let (connection, runner) = Connection::builder("db:5432", Db).build_with_runner(NoTimer)?;
+    /// # drop(runner);
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that makes no sense.
+    #[expect(
+        clippy::type_complexity,
+        reason = "a name for the pair would say less than the pair"
+    )]
+    pub fn build_with_runner<C: Clock>(
+        self,
+        clock: C,
+    ) -> Result<(Connection<R, C>, Runner<R, C>), ConfigError> {
+        if let Some(calls) = self.doubt_after {
+            above_zero("doubt_after", calls)?;
+        }
+        self.retry.validate()?;
+        let link = Arc::new(Link::new(
+            self.address.clone(),
+            Pacing::new(self.retry.backoff, self.proven_after),
+            self.when_down,
+            self.doubt_after,
+            self.sink,
+        ));
+        let (managed, runner) = self
+            .managed
+            .name(format!("{} at {}", self.name, self.address))
+            .events(link.clone())
+            .retry(self.retry)
+            .pacing(link.pacing.clone())
+            .build_with_runner(clock)?;
+        Ok((Connection { managed, link }, runner))
+    }
+
+    /// Builds it, with its background work on this thread, for resources that are not `Send`.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # let rt = Runtime;
+    /// let connection = Connection::builder("db:5432", Db).build_local(rt)?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`build_with_runner`](ConnectionBuilder::build_with_runner).
+    pub fn build_local<T>(self, runtime: T) -> Result<Connection<R, T>, ConfigError>
+    where
+        R: 'static,
+        T: Timer<Sleep: 'static> + SpawnLocal + 'static,
+    {
+        let (connection, runner) = self.build_with_runner(runtime.clone())?;
+        runtime.spawn_local(runner.run());
+        Ok(connection)
+    }
+}
+
+impl<R: Resource<Value: Clone + Sync>> ConnectionBuilder<R> {
+    /// Builds it, with its background work spawned on `runtime`.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # let rt = Runtime;
+    /// let connection = Connection::builder("db:5432", Db).build(rt)?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`build_with_runner`](ConnectionBuilder::build_with_runner).
+    pub fn build<T>(self, runtime: T) -> Result<Connection<R, T>, ConfigError>
+    where
+        T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
+    {
+        let (connection, runner) = self.build_with_runner(runtime.clone())?;
+        runtime.spawn(runner.run());
+        Ok(connection)
+    }
+}
+
+impl<R> core::fmt::Debug for ConnectionBuilder<R> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ConnectionBuilder")
+            .field("managed", &self.managed)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

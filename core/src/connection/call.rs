@@ -1,0 +1,265 @@
+//! A call over a connection.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::pin;
+use core::task::Poll;
+
+use super::Connection;
+use super::link::{CallEnding, Link};
+use super::state::ConnectionState;
+use super::when_down::WhenDown;
+use crate::cause::Cause;
+use crate::managed::{CallError, CallOptions, OpenError, Ways};
+use crate::resource::LocalResource;
+use crate::retry::{ErrorClass, StopReason};
+use crate::runtime::Clock;
+use crate::work::{Round, go_round};
+
+/// A call that is about to be made. See [`Connection::request`].
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// use tenure_core::connection::WhenDown;
+/// # block_on(async {
+/// let (connection, _runner) = Connection::builder("db:5432", Db).build_with_runner(Virtual::default())?;
+/// let length = connection
+///     .request(CallOptions::named("length").deadline(Duration::from_secs(2)))
+///     .when_down(WhenDown::FailAtOnce)
+///     .run(|session| async move { Ok(session.len()) })
+///     .await?;
+/// assert_eq!(length, 7);
+/// # Ok::<(), BoxError>(())
+/// # }).unwrap();
+/// ```
+#[must_use = "nothing is called until `run`"]
+pub struct Request<
+    'c,
+    R: LocalResource,
+    C: Clock,
+    K = fn(&<R as LocalResource>::Error) -> ErrorClass,
+> {
+    connection: &'c Connection<R, C>,
+    options: CallOptions,
+    when_down: WhenDown,
+    /// Without it, the resource's own.
+    classify: Option<K>,
+}
+
+impl<'c, R: LocalResource<Value: Clone>, C: Clock> Request<'c, R, C> {
+    pub(super) fn new(connection: &'c Connection<R, C>, options: CallOptions) -> Self {
+        Self {
+            connection,
+            options,
+            when_down: connection.link.when_down,
+            classify: None,
+        }
+    }
+}
+
+impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
+    /// What this call does while there is no connection, if it differs from the others.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # use tenure_core::connection::WhenDown;
+    /// # let (connection, _runner) = Connection::builder("db:5432", Db).build_with_runner(NoTimer)?;
+    /// let request = connection.request(CallOptions::named("ping")).when_down(WhenDown::Wait);
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub const fn when_down(mut self, when_down: WhenDown) -> Self {
+        self.when_down = when_down;
+        self
+    }
+
+    /// What the errors of this call deserve, if that differs from what the resource's
+    /// [`classify`](crate::Resource::classify) says: [`Reconnect`](ErrorClass::Reconnect) for those of the connection.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # let (connection, _runner) = Connection::builder("db:5432", Db).build_with_runner(NoTimer)?;
+    /// let request = connection
+    ///     .request(CallOptions::named("ping"))
+    ///     .classify(|error| match error.kind() {
+    ///         std::io::ErrorKind::BrokenPipe => ErrorClass::Reconnect,
+    ///         _ => ErrorClass::GiveUp,
+    ///     });
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn classify<K2>(self, classify: K2) -> Request<'c, R, C, K2>
+    where
+        K2: Fn(&R::Error) -> ErrorClass,
+    {
+        Request {
+            connection: self.connection,
+            options: self.options,
+            when_down: self.when_down,
+            classify: Some(classify),
+        }
+    }
+
+    /// Makes the call, under the policy.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    ///
+    /// # Cancel safety
+    /// As [`Connection::call`].
+    pub async fn run<O, F, U>(self, mut operation: O) -> Result<U, CallError>
+    where
+        K: Fn(&R::Error) -> ErrorClass,
+        O: FnMut(R::Value) -> F,
+        F: Future<Output = Result<U, R::Error>>,
+    {
+        let Self {
+            connection,
+            options,
+            when_down,
+            classify,
+        } = self;
+        let counted = Counted::begin(&connection.link);
+        let (managed, link) = (&connection.managed, &*connection.link);
+        let classify = |error: &R::Error| match &classify {
+            Some(classify) => classify(error),
+            None => managed.resource().classify(error),
+        };
+        if when_down == WhenDown::Wait {
+            // Whatever keeps it from that is told by the call itself.
+            let _ = connection.until_connected(when_down).await;
+        }
+        let mut is_retry = false;
+        let ways = Ways {
+            classify: |error: &R::Error| {
+                let class = classify(error);
+                connection.note_failure(class);
+                class
+            },
+            until_open: || connection.until_connected(when_down),
+        };
+        let noted = |value| {
+            if core::mem::replace(&mut is_retry, true) {
+                link.call_retried();
+            }
+            let answer = operation(value);
+            async move {
+                let answer = answer.await;
+                if answer.is_ok() {
+                    link.operation_succeeded(managed.clock().try_now());
+                    managed.trust();
+                }
+                answer
+            }
+        };
+        let result = managed.call_in(ways, options, noted).await;
+        if let Err(error) = &result {
+            connection.note_cause(error.cause());
+        }
+        counted.end(&result);
+        result
+    }
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
+    fn note_failure(&self, class: ErrorClass) {
+        let now = self.managed.clock().try_now();
+        if class == ErrorClass::Reconnect {
+            self.link.connection_failed(now);
+        } else if self.link.operation_failed(now) {
+            self.managed.doubt();
+        }
+    }
+
+    fn note_cause(&self, cause: Option<&Cause>) {
+        if let Some(cause) = cause {
+            self.link.failed_with(cause);
+        }
+    }
+
+    /// Waits for the connection as `when_down` has it.
+    pub(super) async fn until_connected(&self, when_down: WhenDown) -> Result<(), OpenError> {
+        let managed = &self.managed;
+        if managed.is_usable() {
+            return Ok(());
+        }
+        if when_down == WhenDown::FailAtOnce {
+            return self.until_attempted().await;
+        }
+        loop {
+            match managed.open().await {
+                // Without a clock nothing keeps the next attempts at a distance.
+                Err(OpenError::Failed { failure, .. })
+                    if failure.stopped != Some(StopReason::GivenUp)
+                        && managed.clock().try_now().is_some() => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Waits for the attempt under way, and no longer.
+    async fn until_attempted(&self) -> Result<(), OpenError> {
+        let managed = &self.managed;
+        let mut open = pin!(managed.open());
+        go_round(managed.clock(), managed.signal(), |cx| {
+            if self.is_waiting() {
+                return Round::Done(Err(managed.absence()));
+            }
+            match open.as_mut().poll(cx) {
+                Poll::Ready(ended) => Round::Done(ended),
+                Poll::Pending => Round::Wait { until: None },
+            }
+        })
+        .await
+    }
+
+    /// Whether the next attempt may not begin yet.
+    fn is_waiting(&self) -> bool {
+        let now = self.managed.clock().try_now();
+        match self.connection_state() {
+            ConnectionState::WaitingToReconnect { until } => {
+                until.zip(now).is_some_and(|(until, now)| now < until)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A call that was counted as begun.
+struct Counted<'a> {
+    link: &'a Link,
+    is_ended: bool,
+}
+
+impl<'a> Counted<'a> {
+    fn begin(link: &'a Link) -> Self {
+        link.call_began();
+        Self {
+            link,
+            is_ended: false,
+        }
+    }
+
+    fn end<U>(mut self, result: &Result<U, CallError>) {
+        self.is_ended = true;
+        self.link.call_ended(match result {
+            Ok(_) => CallEnding::Succeeded,
+            Err(_) => CallEnding::Failed,
+        });
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if !self.is_ended {
+            self.link.call_ended(CallEnding::Cancelled);
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock, K> fmt::Debug for Request<'_, R, C, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("options", &self.options)
+            .field("when_down", &self.when_down)
+            .finish_non_exhaustive()
+    }
+}

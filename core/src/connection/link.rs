@@ -1,0 +1,243 @@
+//! What is known of a connection beside its value: its pace, and what became of each attempt and call.
+
+use core::time::Duration;
+
+use super::stats::{CallCounts, ConnectCounts, ConnectionStats};
+use super::when_down::WhenDown;
+use crate::Instant;
+use crate::cause::{Cause, Panicked};
+use crate::event::{Event, EventKind, EventSink};
+use crate::managed::Pacing;
+use crate::state::State;
+use crate::sync::{Arc, Lock};
+use crate::timeout::Elapsed;
+
+pub(crate) struct Link {
+    pub(crate) address: crate::Name,
+    pub(crate) pacing: Arc<Pacing>,
+    pub(crate) when_down: WhenDown,
+    /// So many calls in a row that fail without being connection errors make the connection degraded.
+    doubt_after: Option<u32>,
+    facts: Lock<Facts>,
+    /// The user's sink, which is told everything after this one.
+    sink: Option<Arc<dyn EventSink>>,
+}
+
+#[derive(Debug, Default)]
+struct Facts {
+    connects: ConnectCounts,
+    calls: CallCounts,
+    /// Whether an attempt is under way that was counted.
+    is_attempting: bool,
+    was_connected: bool,
+    doubts: u32,
+    last_connect_at: Option<Instant>,
+    last_success_at: Option<Instant>,
+    last_failure_at: Option<Instant>,
+    last_failure: Option<Cause>,
+    up_since: Option<Instant>,
+    down_since: Option<Instant>,
+    downtime: Duration,
+    /// The number of the latest change of state that was seen.
+    latest_change: u64,
+}
+
+impl Link {
+    pub(crate) fn new(
+        address: crate::Name,
+        pacing: Pacing,
+        when_down: WhenDown,
+        doubt_after: Option<u32>,
+        sink: Option<Arc<dyn EventSink>>,
+    ) -> Self {
+        Self {
+            address,
+            pacing: Arc::new(pacing),
+            when_down,
+            doubt_after,
+            facts: Lock::new(Facts::default()),
+            sink,
+        }
+    }
+
+    pub(crate) fn stats(&self, now: Option<Instant>) -> ConnectionStats {
+        self.facts.with(|facts| {
+            let since = |at: Option<Instant>| now.zip(at).map(|(now, at)| now - at);
+            ConnectionStats {
+                connects: ConnectCounts {
+                    under_way: u64::from(facts.is_attempting),
+                    ..facts.connects
+                },
+                calls: facts.calls,
+                last_connect_at: facts.last_connect_at,
+                last_success_at: facts.last_success_at,
+                last_failure_at: facts.last_failure_at,
+                last_failure: facts.last_failure.clone(),
+                uptime: since(facts.up_since),
+                downtime: facts.downtime + since(facts.down_since).unwrap_or_default(),
+            }
+        })
+    }
+
+    /// A call begins. What is returned has to be told how it ends.
+    pub(crate) fn call_began(&self) {
+        self.facts.with(|facts| {
+            facts.calls.begun += 1;
+            facts.calls.in_flight += 1;
+        });
+    }
+
+    pub(crate) fn call_ended(&self, ending: CallEnding) {
+        self.facts.with(|facts| {
+            facts.calls.in_flight -= 1;
+            match ending {
+                CallEnding::Succeeded => facts.calls.succeeded += 1,
+                CallEnding::Failed => facts.calls.failed += 1,
+                CallEnding::Cancelled => facts.calls.cancelled += 1,
+            }
+        });
+    }
+
+    pub(crate) fn call_retried(&self) {
+        self.facts.with(|facts| facts.calls.retries += 1);
+    }
+
+    /// An operation has succeeded: the connection works.
+    pub(crate) fn operation_succeeded(&self, now: Option<Instant>) {
+        self.pacing.proven();
+        self.facts.with(|facts| {
+            facts.doubts = 0;
+            facts.last_success_at = now.or(facts.last_success_at);
+        });
+    }
+
+    /// An operation has failed, and not because of the connection. Says whether there were too many of these in
+    /// a row.
+    pub(crate) fn operation_failed(&self, now: Option<Instant>) -> bool {
+        self.facts.with(|facts| {
+            facts.doubts = facts.doubts.saturating_add(1);
+            facts.last_failure_at = now.or(facts.last_failure_at);
+            self.doubt_after.is_some_and(|most| facts.doubts >= most)
+        })
+    }
+
+    /// The connection has failed an operation.
+    pub(crate) fn connection_failed(&self, now: Option<Instant>) {
+        self.facts
+            .with(|facts| facts.last_failure_at = now.or(facts.last_failure_at));
+    }
+
+    /// What a call said that failed.
+    pub(crate) fn failed_with(&self, cause: &Cause) {
+        let forgotten = self
+            .facts
+            .with(|facts| facts.last_failure.replace(cause.clone()));
+        drop(forgotten);
+    }
+
+    fn opened(&self, at: Option<Instant>) {
+        self.pacing.opened(at);
+        self.facts.with(|facts| {
+            facts.is_attempting = false;
+            facts.connects.succeeded += 1;
+            facts.connects.reconnects += u64::from(facts.was_connected);
+            facts.was_connected = true;
+            facts.doubts = 0;
+            facts.last_connect_at = at;
+            facts.last_success_at = at;
+        });
+    }
+
+    fn open_failed(&self, at: Option<Instant>, error: &Cause) {
+        let forgotten = self.facts.with(|facts| {
+            // One that was cut off before it began is no attempt.
+            if core::mem::take(&mut facts.is_attempting) {
+                let counts = &mut facts.connects;
+                if error.downcast_ref::<Elapsed>().is_some() {
+                    counts.timed_out += 1;
+                } else if error.downcast_ref::<Panicked>().is_some() {
+                    counts.panicked += 1;
+                } else {
+                    counts.refused += 1;
+                }
+            }
+            facts.last_failure_at = at;
+            facts.last_failure.replace(error.clone())
+        });
+        drop(forgotten);
+    }
+
+    fn changed(&self, from: State, to: State, number: u64, at: Option<Instant>) {
+        let is_lost = self.facts.with(|facts| {
+            if number <= facts.latest_change {
+                return false;
+            }
+            facts.latest_change = number;
+            if to.is_usable() && facts.up_since.is_none() {
+                let down_for = at
+                    .zip(facts.down_since.take())
+                    .map(|(at, since)| at - since);
+                facts.downtime += down_for.unwrap_or_default();
+                facts.up_since = at;
+            }
+            let is_lost = from.is_usable() && !to.is_usable();
+            if is_lost {
+                facts.up_since = None;
+            }
+            // Before it was first wanted, and after its end, it is not down.
+            if matches!(to, State::Initializing | State::Error) {
+                facts.down_since = facts.down_since.or(at);
+            } else if !to.is_usable() {
+                let down_for = at
+                    .zip(facts.down_since.take())
+                    .map(|(at, since)| at - since);
+                facts.downtime += down_for.unwrap_or_default();
+            }
+            is_lost
+        });
+        if is_lost {
+            self.pacing.lost(at);
+        }
+    }
+}
+
+impl EventSink for Link {
+    fn event(&self, event: &Event<'_>) {
+        match &event.kind {
+            EventKind::Transition { from, to, number } => {
+                self.changed(*from, *to, *number, event.at);
+            }
+            EventKind::OpenBegan { .. } => self.facts.with(|facts| {
+                facts.is_attempting = true;
+                facts.connects.begun += 1;
+            }),
+            EventKind::Opened { .. } => self.opened(event.at),
+            EventKind::OpenFailed { error, .. } => self.open_failed(event.at, error),
+            EventKind::OpenCalledOff => self.facts.with(|facts| {
+                let was_attempting = core::mem::take(&mut facts.is_attempting);
+                facts.connects.called_off += u64::from(was_attempting);
+            }),
+            EventKind::CheckPassed => {
+                self.pacing.proven();
+                self.facts
+                    .with(|facts| facts.last_success_at = event.at.or(facts.last_success_at));
+            }
+            EventKind::CheckFailed { error } => {
+                self.connection_failed(event.at);
+                self.failed_with(error);
+            }
+            _ => {}
+        }
+        if let Some(sink) = &self.sink {
+            sink.event(event);
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallEnding {
+    Succeeded,
+    Failed,
+    Cancelled,
+}

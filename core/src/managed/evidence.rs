@@ -1,0 +1,106 @@
+//! What others than checks know of the value.
+
+use super::Managed;
+use super::error::{OpenError, Unreachable};
+use crate::Instant;
+use crate::failure::OpenFailure;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::signal::{Listener, Signal};
+use crate::state::{Event, State};
+
+impl<R: LocalResource, C: Clock> Managed<R, C> {
+    /// The value is lost, if there is one: it is closed once no call uses it.
+    pub(crate) fn lose(&self) {
+        self.lose_if(|_| true);
+    }
+
+    /// The same, if it was opened before that. Says whether it was.
+    pub(crate) fn lose_if_opened_before(&self, at: Instant) -> bool {
+        self.lose_if(|opened_at| opened_at.is_some_and(|opened_at| opened_at < at))
+    }
+
+    fn lose_if(&self, is_meant: impl FnOnce(Option<Instant>) -> bool) -> bool {
+        let now = self.shared.now();
+        self.shared.with(|cell, effects| {
+            let opened_at = cell.machine.initialized_at();
+            let current = cell.current.as_ref().map(|held| held.generation);
+            let Some(generation) = current.filter(|_| is_meant(opened_at)) else {
+                return false;
+            };
+            cell.step(Event::ValueLost { generation }, now, effects);
+            true
+        })
+    }
+
+    /// Calls on the value fail. It is degraded for that, and not opened anew.
+    pub(crate) fn doubt(&self) {
+        self.tell(|generation| Event::Doubted { generation });
+    }
+
+    /// A call has succeeded. It counts as a check that passed, if the value is degraded.
+    pub(crate) fn trust(&self) {
+        if self.state() == State::Degraded {
+            self.tell(|generation| Event::CheckPassed { generation });
+        }
+    }
+
+    fn tell(&self, event: impl FnOnce(u64) -> Event) {
+        let now = self.shared.now();
+        self.shared.with(|cell, effects| {
+            if let Some(generation) = cell.current.as_ref().map(|held| held.generation) {
+                cell.step(event(generation), now, effects);
+            }
+        });
+    }
+
+    /// Why there is no value, as far as it is known.
+    pub(crate) fn absence(&self) -> OpenError {
+        let name = self.name().clone();
+        let (failure, last_error) = self
+            .shared
+            .cell
+            .with(|cell| (cell.failure.clone(), cell.last_error.clone()));
+        let failure = match (failure, last_error) {
+            (Some((_, failure)), _) => failure,
+            (None, Some(cause)) => OpenFailure {
+                attempts: 1,
+                elapsed: None,
+                stopped: None,
+                cause,
+            },
+            (None, None) => return OpenError::Closed { name },
+        };
+        OpenError::Failed { name, failure }
+    }
+
+    pub(crate) fn listen(&self) -> Listener {
+        self.shared.changed.listen()
+    }
+
+    pub(crate) fn signal(&self) -> &Signal {
+        &self.shared.changed
+    }
+
+    pub(crate) fn clock(&self) -> &C {
+        &self.shared.clock
+    }
+
+    /// Waits until there is a value, degraded or not.
+    pub(crate) async fn wait_for_usable(&self) -> Result<(), Unreachable> {
+        let mut watch = self.watch();
+        loop {
+            let state = self.state();
+            if state.is_usable() {
+                return Ok(());
+            }
+            if watch.changed().await.is_none() {
+                return Err(Unreachable {
+                    name: self.name().clone(),
+                    wanted: State::Ready,
+                    state,
+                });
+            }
+        }
+    }
+}

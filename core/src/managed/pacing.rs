@@ -1,0 +1,130 @@
+//! The pace of openings that outlasts each of them.
+
+use crate::Instant;
+use crate::backoff::{Backoff, Delays};
+use crate::runtime::Clock;
+use crate::signal::Signal;
+use crate::sync::Lock;
+
+use core::time::Duration;
+
+/// A backoff between openings, be they attempts of one or one after the other. It is measured from the start of an
+/// attempt, and forgotten once a value has proven itself: a backend that accepts and then breaks every value is
+/// not asked faster than one that refuses.
+#[derive(Debug)]
+pub(crate) struct Pacing {
+    backoff: Backoff,
+    /// A value that has been open for so long has proven itself.
+    proven_after: Option<Duration>,
+    course: Lock<Course>,
+}
+
+#[derive(Debug, Default)]
+struct Course {
+    /// Absent once a value has proven itself.
+    delays: Option<Delays>,
+    began_at: Option<Instant>,
+    next_at: Option<Instant>,
+    opened_at: Option<Instant>,
+    pausing_until: Option<Instant>,
+}
+
+impl Pacing {
+    pub(crate) fn new(backoff: Backoff, proven_after: Option<Duration>) -> Self {
+        Self {
+            backoff,
+            proven_after,
+            course: Lock::new(Course::default()),
+        }
+    }
+
+    /// Waits until the next attempt may begin.
+    pub(crate) async fn pause<C: Clock>(&self, clock: &C, changed: &Signal) {
+        let now = clock.try_now();
+        let until = self.course.with(|course| {
+            let until = course.next_at.filter(|at| now.is_some_and(|now| now < *at));
+            course.pausing_until = until;
+            until
+        });
+        let sleep = until.and_then(|until| clock.try_sleep_until(until));
+        if let Some(sleep) = sleep {
+            let _pause = Pause {
+                pacing: self,
+                changed,
+            };
+            changed.notify_all();
+            sleep.await;
+        }
+    }
+
+    /// An attempt begins.
+    pub(crate) fn attempt_began(&self, now: Option<Instant>, seed: u64) {
+        self.course.with(|course| {
+            let delays = course
+                .delays
+                .get_or_insert_with(|| self.backoff.delays(seed));
+            let delay = delays.next().unwrap_or_default();
+            course.began_at = now;
+            course.next_at = now.map(|now| now + delay);
+        });
+    }
+
+    /// When the latest attempt began, its pause over.
+    pub(crate) fn attempt_began_at(&self) -> Option<Instant> {
+        self.course.with(|course| course.began_at)
+    }
+
+    pub(crate) fn opened(&self, now: Option<Instant>) {
+        self.course.with(|course| course.opened_at = now);
+    }
+
+    /// The value that is open works.
+    pub(crate) fn proven(&self) {
+        self.course.with(Course::forget);
+    }
+
+    /// The value is gone.
+    pub(crate) fn lost(&self, now: Option<Instant>) {
+        self.course.with(|course| {
+            let open_for = now.zip(course.opened_at.take()).map(|(now, at)| now - at);
+            if open_for
+                .zip(self.proven_after)
+                .is_some_and(|(open_for, enough)| open_for >= enough)
+            {
+                course.forget();
+            }
+        });
+    }
+
+    /// Until when nothing is attempted, while that is so.
+    pub(crate) fn pausing_until(&self) -> Option<Instant> {
+        self.course.with(|course| course.pausing_until)
+    }
+
+    /// When the next attempt may begin, if one has failed.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.course.with(|course| course.next_at)
+    }
+}
+
+impl Course {
+    fn forget(&mut self) {
+        self.delays = None;
+        self.next_at = None;
+    }
+}
+
+/// Somebody waits for the next attempt.
+struct Pause<'a> {
+    pacing: &'a Pacing,
+    changed: &'a Signal,
+}
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        self.pacing
+            .course
+            .with(|course| course.pausing_until = None);
+        self.changed.notify_all();
+    }
+}
