@@ -7,6 +7,7 @@
 #[macro_use]
 mod worlds;
 
+mod connection;
 mod contract;
 mod documents;
 mod ended_runtimes;

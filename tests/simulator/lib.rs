@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![forbid(unsafe_code)]
 
+mod connection;
 mod drawn;
 mod faults;
 mod group;

@@ -1,0 +1,124 @@
+//! A connection that reconnects, on every backend.
+
+mod calls;
+mod faults;
+mod pace;
+mod stats;
+mod when_down;
+
+use tenure_core::connection::{ConnectionBuilder, ConnectionState};
+use tenure_core::{Backoff, CallError, CallOptions, Connection, ErrorClass, Retry, State};
+
+use crate::managed::probe::{Gate, Hook, Probe, Refused, Step};
+use crate::managed::{ManagedWorld, soon, until, wait};
+use crate::worlds::*;
+
+/// A world that spawns the Runner of a connection in the way that is its own.
+pub(crate) trait ConnectionWorld: ManagedWorld {
+    fn connect(&self, builder: ConnectionBuilder<Self::Probe>) -> Handle<Self>;
+}
+
+type Handle<W> = Connection<<W as ManagedWorld>::Probe, <W as World>::Runtime>;
+
+macro_rules! connection_worlds {
+    ($($world:ident by |$self:ident, $builder:ident| $build:expr;)+) => {$(
+        impl ConnectionWorld for $world {
+            fn connect(&$self, $builder: ConnectionBuilder<Self::Probe>) -> Handle<Self> {
+                $build.expect("a valid configuration")
+            }
+        }
+    )+};
+}
+
+connection_worlds! {
+    TokioMultiThread by |self, builder| builder.build(self.runtime());
+    TokioPaused by |self, builder| builder.build(self.runtime());
+    Simulated by |self, builder| builder.build(self.runtime());
+    TokioLocalSet by |self, builder| builder.build_local(self.runtime());
+    AsyncStdGlobal by |self, builder| builder.build(self.runtime());
+    SmolGlobal by |self, builder| builder.build(self.runtime());
+    FuturesLocalPool by |self, builder| builder.build_local(self.runtime());
+    PlainBlockOn by |self, builder| {
+        builder.build_with_runner(self.runtime()).map(|(connection, _runner)| connection)
+    };
+}
+
+/// A connection to a probe, and all that a test needs of it.
+struct Rig<W: ConnectionWorld> {
+    world: W,
+    probe: Probe,
+    connection: Handle<W>,
+}
+
+impl<W: ConnectionWorld> Rig<W> {
+    /// Three retries, attempts to connect four ticks apart, no checks unless `configure` says otherwise.
+    fn new(
+        world: &W,
+        configure: impl FnOnce(ConnectionBuilder<W::Probe>) -> ConnectionBuilder<W::Probe>,
+    ) -> Self {
+        let probe = Probe::default();
+        let pause = world.tick() * 4;
+        let builder = Connection::builder("probe://me:secret@peer:1", world.resource(&probe))
+            .name("probe")
+            .check_every(None)
+            .retry(Retry::new(Backoff::constant(pause).cap(pause)));
+        Self {
+            connection: world.connect(configure(builder)),
+            world: world.clone(),
+            probe,
+        }
+    }
+
+    fn plain(world: &W) -> Self {
+        Self::new(world, |builder| builder)
+    }
+
+    async fn open(&self) {
+        soon(&self.world, self.connection.open())
+            .await
+            .expect("it opens");
+    }
+
+    /// A call that is answered with the number of the connection.
+    async fn ask(&self) -> Result<u32, CallError> {
+        let call = self
+            .connection
+            .call("ask", |value| async move { Ok(value.id) });
+        soon(&self.world, call).await
+    }
+
+    /// A call that fails, once, with an error of this class.
+    async fn refused(&self, class: ErrorClass) -> CallError {
+        let once = CallOptions::named("refused").max_retries(0);
+        let request = self.connection.request(once);
+        let call = request.run(|_| async move { Err::<(), _>(Refused(class)) });
+        soon(&self.world, call).await.expect_err("it is refused")
+    }
+
+    /// Closes it, and makes sure that all that was opened has ended and all that was counted balances.
+    async fn ends_well(self) {
+        let report = soon(&self.world, self.connection.close()).await;
+        assert_eq!(self.connection.state(), State::Closed, "{report}");
+        assert_eq!(self.connection.connection_state(), ConnectionState::Closed);
+        let audit = self.connection.audit();
+        assert!(audit.is_balanced() && audit.live() == 0, "{audit}");
+        assert_eq!(audit.opened, self.probe.opened() as u64, "{audit}");
+        let stats = self.connection.stats();
+        assert!(stats.is_balanced(), "{stats}");
+        assert_eq!(
+            (stats.connects.under_way, stats.calls.in_flight),
+            (0, 0),
+            "{stats}"
+        );
+        let all_dropped = || self.probe.alive() == 0;
+        until(&self.world, "every value dropped", all_dropped).await;
+    }
+}
+
+fn refuse() -> Step {
+    Step::fail(ErrorClass::Retry)
+}
+
+fn is_waiting(state: ConnectionState) -> bool {
+    matches!(state, ConnectionState::WaitingToReconnect { .. })
+}

@@ -1,0 +1,121 @@
+//! Attempts to connect keep a pace that only a connection that works resets.
+
+use std::time::Duration;
+
+use tenure_core::{Instant, Jitter};
+
+use super::*;
+
+on_every_backend! {
+    b05_backoff_is_measured_from_the_start_of_an_attempt,
+    b05_a_peer_that_accepts_and_hangs_up_is_asked_no_faster,
+    b05_a_call_that_succeeds_resets_the_backoff,
+    b05_a_check_that_passes_resets_the_backoff,
+    b05_a_connection_that_was_open_for_a_set_time_has_proven_itself,
+    b05_the_backoff_grows_over_openings,
+}
+
+/// The times between attempts.
+fn gaps(probe: &Probe) -> Vec<Duration> {
+    let times: Vec<Instant> = probe.times(Hook::Open);
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+async fn b05_backoff_is_measured_from_the_start_of_an_attempt<W: ConnectionWorld>(world: W) {
+    let rig = Rig::plain(&world);
+    rig.probe.next(
+        Hook::Open,
+        [refuse().after(world.tick() * 3), refuse(), Step::ok()],
+    );
+    rig.open().await;
+    let gaps = gaps(&rig.probe);
+    assert!(gaps.iter().all(|gap| *gap >= world.tick() * 4), "{gaps:?}");
+    if W::VIRTUAL_TIME {
+        // Three of the four ticks had passed when the first was refused.
+        assert_eq!(gaps, [world.tick() * 4; 2]);
+    }
+    rig.ends_well().await;
+}
+
+async fn b05_a_peer_that_accepts_and_hangs_up_is_asked_no_faster<W: ConnectionWorld>(world: W) {
+    let rig = Rig::new(&world, |builder| builder.proven_after(None));
+    for _ in 0..3 {
+        rig.open().await;
+        rig.refused(ErrorClass::Reconnect).await;
+    }
+    rig.open().await;
+    let gaps = gaps(&rig.probe);
+    assert!(
+        gaps.len() == 3 && gaps.iter().all(|gap| *gap >= world.tick() * 4),
+        "{gaps:?}"
+    );
+    rig.ends_well().await;
+}
+
+async fn b05_a_call_that_succeeds_resets_the_backoff<W: ConnectionWorld>(world: W) {
+    let pause = world.tick() * 1_000;
+    let retry = Retry::new(Backoff::constant(pause).cap(pause));
+    let rig = Rig::new(&world, |builder| builder.retry(retry).proven_after(None));
+    for id in 1..=3 {
+        assert_eq!(rig.ask().await.expect("it answers"), id);
+        rig.refused(ErrorClass::Reconnect).await;
+    }
+    // Had it kept the pause, this would take three thousand ticks.
+    rig.open().await;
+    assert_eq!(rig.probe.opened(), 4);
+    rig.ends_well().await;
+}
+
+async fn b05_a_check_that_passes_resets_the_backoff<W: ConnectionWorld>(world: W) {
+    let pause = world.tick() * 1_000;
+    let retry = Retry::new(Backoff::constant(pause).cap(pause));
+    let rig = Rig::new(&world, |builder| builder.retry(retry).proven_after(None));
+    rig.open().await;
+    soon(&world, rig.connection.check())
+        .await
+        .expect("it passes");
+    soon(&world, rig.connection.reconnect())
+        .await
+        .expect("it connects");
+    assert_eq!(rig.probe.opened(), 2);
+    rig.ends_well().await;
+}
+
+async fn b05_a_connection_that_was_open_for_a_set_time_has_proven_itself<W: ConnectionWorld>(
+    world: W,
+) {
+    let pause = world.tick() * 1_000;
+    let retry = Retry::new(Backoff::constant(pause).cap(pause));
+    let rig = Rig::new(&world, |builder| {
+        builder.retry(retry).proven_after(world.tick() * 2)
+    });
+    rig.open().await;
+    wait(&world, 3).await;
+    soon(&world, rig.connection.reconnect())
+        .await
+        .expect("it connects");
+    assert_eq!(rig.probe.opened(), 2);
+    rig.ends_well().await;
+}
+
+async fn b05_the_backoff_grows_over_openings<W: ConnectionWorld>(world: W) {
+    let retry = Retry::new(
+        Backoff::exponential(world.tick())
+            .cap(world.tick() * 4)
+            .jitter(Jitter::None),
+    )
+    .max_retries(0);
+    let rig = Rig::new(&world, |builder| builder.retry(retry));
+    rig.probe
+        .next(Hook::Open, [refuse(), refuse(), refuse(), refuse()]);
+    for _ in 0..4 {
+        // Each is an opening of its own, with a single attempt.
+        let _ = soon(&world, rig.connection.open()).await;
+    }
+    rig.open().await;
+    let gaps = gaps(&rig.probe);
+    for (gap, ticks) in gaps.iter().zip([1, 2, 4, 4]) {
+        assert!(*gap >= world.tick() * ticks, "{gaps:?}");
+    }
+    rig.ends_well().await;
+}

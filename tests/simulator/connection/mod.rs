@@ -1,0 +1,4 @@
+//! Connections in the simulator.
+
+mod cancel;
+mod storm;
