@@ -98,10 +98,10 @@ pub use tenure_core::*;
 /// # impl Resource for Cache {
 /// #     type Value = ();
 /// #     type Error = BoxError;
-/// #     async fn open(&self) -> Result<(), BoxError> { Err("there is no cache".into()) }
+/// #     async fn open(&self) -> Result<(), BoxError> { Ok(()) }
 /// # }
 ///
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {
 /// let db = tenure::tokio::pool(Db);
 /// let service = tenure::tokio::group(Service {
