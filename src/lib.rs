@@ -36,7 +36,8 @@
 //!
 //! - [`Pool`] lends many interchangeable values, each to one task at a time.
 //! - [`Managed`] shares one value among all tasks, and calls it under a retry policy.
-//! - [`Connection`] is a managed value with an address, which reconnects and keeps statistics.
+//! - [`Connection`] is a managed value with an address, which reconnects and keeps statistics. With a real client,
+//!   that of the `redis` crate, the repository's example `redis_connection` shows it while its server is killed.
 //! - [`Shared`] opens one value for its first user, closes it after its last, and swaps it for a new one meanwhile.
 //! - [`Group`](struct@Group) starts and stops different resources as one, in the order of their needs.
 //! - [`scope()`] and [`with_resource()`] close what was opened within them, on every way out.
