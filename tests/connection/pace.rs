@@ -1,7 +1,10 @@
 //! Attempts to connect keep a pace that only a connection that works resets.
 
+use std::cell::Cell;
+use std::future::Future;
 use std::time::Duration;
 
+use futures::future::join;
 use tenure_core::{Instant, Jitter};
 
 use super::*;
@@ -10,6 +13,8 @@ on_every_backend! {
     b05_backoff_is_measured_from_the_start_of_an_attempt,
     b05_a_peer_that_accepts_and_hangs_up_is_asked_no_faster,
     b05_a_call_that_succeeds_resets_the_backoff,
+    b05_a_call_that_succeeds_late_on_a_lost_connection_resets_nothing,
+    b05_a_check_that_passes_late_on_a_lost_connection_resets_nothing,
     b05_a_check_that_passes_resets_the_backoff,
     b05_a_connection_that_was_open_for_a_set_time_has_proven_itself,
     b05_the_backoff_grows_over_openings,
@@ -66,6 +71,75 @@ async fn b05_a_call_that_succeeds_resets_the_backoff<W: ConnectionWorld>(world: 
     rig.ends_well().await;
 }
 
+async fn b05_a_call_that_succeeds_late_on_a_lost_connection_resets_nothing<W: ConnectionWorld>(
+    world: W,
+) {
+    let rig = Rig::plain(&world);
+    rig.open().await;
+    let gate = Gate::new();
+    let held = rig.connection.call("hold", |value| {
+        let passed = gate.passed();
+        async move {
+            passed.await;
+            Ok(value.id)
+        }
+    });
+    let in_flight = || rig.connection.stats().calls.in_flight == 1;
+    let answer = lost_under(&rig, held, in_flight, &gate).await;
+    assert_eq!(answer.expect("it ends on the old one"), 1);
+    rig.ends_well().await;
+}
+
+async fn b05_a_check_that_passes_late_on_a_lost_connection_resets_nothing<W: ConnectionWorld>(
+    world: W,
+) {
+    let rig = Rig::plain(&world);
+    rig.open().await;
+    let gate = Gate::new();
+    rig.probe.next(Hook::Check, [Step::ok().at(&gate)]);
+    let is_checked = || rig.probe.begun(Hook::Check) == 1;
+    let verdict = lost_under(&rig, rig.connection.check(), is_checked, &gate).await;
+    verdict.expect("it passes on the old one");
+    rig.ends_well().await;
+}
+
+/// What `use_of_it` says, once its gate is opened: meanwhile the connection is lost under it, and an attempt at the
+/// next one under way. When that is refused, the next attempt has to keep the pause.
+async fn lost_under<W: ConnectionWorld, U>(
+    rig: &Rig<W>,
+    use_of_it: impl Future<Output = U>,
+    is_used: impl Fn() -> bool,
+    gate: &Gate,
+) -> U {
+    let refusal = Gate::new();
+    let is_late = Cell::new(false);
+    let used = async {
+        let answer = use_of_it.await;
+        is_late.set(true);
+        answer
+    };
+    let lost = async {
+        until(&rig.world, "it is used", is_used).await;
+        rig.probe.next(Hook::Open, [refuse().at(&refusal)]);
+        rig.refused(ErrorClass::Reconnect).await;
+        let attempted = async {
+            until(&rig.world, "an attempt is under way", || {
+                rig.probe.begun(Hook::Open) == 2
+            })
+            .await;
+            gate.open();
+            until(&rig.world, "the use is over", || is_late.get()).await;
+            refusal.open();
+        };
+        join(rig.open(), attempted).await;
+    };
+    let (answer, ()) = soon(&rig.world, join(used, lost)).await;
+    let gaps = gaps(&rig.probe);
+    let last = gaps.last().expect("three attempts");
+    assert!(*last >= rig.world.tick() * 4, "{gaps:?}");
+    answer
+}
+
 async fn b05_a_check_that_passes_resets_the_backoff<W: ConnectionWorld>(world: W) {
     let pause = world.tick() * 1_000;
     let retry = Retry::new(Backoff::constant(pause).cap(pause));
@@ -99,12 +173,8 @@ async fn b05_a_connection_that_was_open_for_a_set_time_has_proven_itself<W: Conn
 }
 
 async fn b05_the_backoff_grows_over_openings<W: ConnectionWorld>(world: W) {
-    let retry = Retry::new(
-        Backoff::exponential(world.tick())
-            .cap(world.tick() * 4)
-            .jitter(Jitter::None),
-    )
-    .max_retries(0);
+    let backoff = Backoff::exponential(world.tick()).cap(world.tick() * 4);
+    let retry = Retry::new(backoff.jitter(Jitter::None)).max_retries(0);
     let rig = Rig::new(&world, |builder| builder.retry(retry));
     rig.probe
         .next(Hook::Open, [refuse(), refuse(), refuse(), refuse()]);

@@ -9,6 +9,7 @@ on_every_backend! {
     b05_a_call_may_fail_at_once_while_it_waits_to_reconnect,
     b05_a_call_that_fails_at_once_waits_for_the_attempt_under_way,
     b05_a_call_may_wait_to_its_deadline,
+    b05_a_call_without_a_deadline_waits_for_one_opening,
     b05_a_call_may_wait_without_a_deadline,
     b05_what_is_not_worth_a_retry_is_told_whatever_they_wait_for,
 }
@@ -58,6 +59,15 @@ async fn b05_a_call_may_wait_to_its_deadline<W: ConnectionWorld>(world: W) {
     assert!(world.runtime().now() >= began_at + limit);
     // It outlasted an opening whose retries were exhausted.
     assert!(rig.probe.begun(Hook::Open) > 4);
+    rig.ends_well().await;
+}
+
+async fn b05_a_call_without_a_deadline_waits_for_one_opening<W: ConnectionWorld>(world: W) {
+    let rig = Rig::plain(&world);
+    rig.probe.always(Hook::Open, refuse());
+    let error = rig.ask().await.expect_err("there is none");
+    assert!(error.open_error().is_some(), "{error}");
+    assert_eq!(rig.probe.begun(Hook::Open), 4);
     rig.ends_well().await;
 }
 

@@ -123,9 +123,15 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
             Some(classify) => classify(error),
             None => managed.resource().classify(error),
         };
+        let policy = options.policy(managed.policy());
+        let patience = match when_down {
+            WhenDown::FailAtOnce => Patience::Attempt,
+            WhenDown::WaitToDeadline if !policy.has_deadline() => Patience::Opening,
+            WhenDown::WaitToDeadline | WhenDown::Wait => Patience::Openings,
+        };
         if when_down == WhenDown::Wait {
             // Whatever keeps it from that is told by the call itself.
-            let _ = connection.until_connected(when_down).await;
+            let _ = connection.until_connected(patience).await;
         }
         let mut is_retry = false;
         let ways = Ways {
@@ -134,21 +140,17 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
                 connection.note_failure(class);
                 class
             },
-            until_open: || connection.until_connected(when_down),
+            until_open: || connection.until_connected(patience),
+            succeeded: |generation| {
+                link.operation_succeeded(generation, managed.clock().try_now());
+                managed.trust(generation);
+            },
         };
         let noted = |value| {
             if core::mem::replace(&mut is_retry, true) {
                 link.call_retried();
             }
-            let answer = operation(value);
-            async move {
-                let answer = answer.await;
-                if answer.is_ok() {
-                    link.operation_succeeded(managed.clock().try_now());
-                    managed.trust();
-                }
-                answer
-            }
+            operation(value)
         };
         let result = managed.call_in(ways, options, noted).await;
         if let Err(error) = &result {
@@ -175,14 +177,16 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
         }
     }
 
-    /// Waits for the connection as `when_down` has it.
-    pub(super) async fn until_connected(&self, when_down: WhenDown) -> Result<(), OpenError> {
+    /// Waits for the connection, for so long.
+    async fn until_connected(&self, patience: Patience) -> Result<(), OpenError> {
         let managed = &self.managed;
         if managed.is_usable() {
             return Ok(());
         }
-        if when_down == WhenDown::FailAtOnce {
-            return self.until_attempted().await;
+        match patience {
+            Patience::Attempt => return self.until_attempted().await,
+            Patience::Opening => return managed.open().await,
+            Patience::Openings => {}
         }
         loop {
             match managed.open().await {
@@ -221,6 +225,17 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
             _ => false,
         }
     }
+}
+
+/// How long a call waits for a connection by itself. Its deadline may cut it off before.
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    /// Until the attempt under way has ended.
+    Attempt,
+    /// Until the retries of an opening are exhausted.
+    Opening,
+    /// However many openings it takes.
+    Openings,
 }
 
 /// A call that was counted as begun.

@@ -102,9 +102,9 @@ impl Link {
         self.facts.with(|facts| facts.calls.retries += 1);
     }
 
-    /// An operation has succeeded: the connection works.
-    pub(crate) fn operation_succeeded(&self, now: Option<Instant>) {
-        self.pacing.proven();
+    /// An operation has succeeded, on the connection that this opening gave: it works.
+    pub(crate) fn operation_succeeded(&self, generation: u64, now: Option<Instant>) {
+        self.pacing.proven(generation);
         self.facts.with(|facts| {
             facts.doubts = 0;
             facts.last_success_at = now.or(facts.last_success_at);
@@ -217,11 +217,9 @@ impl EventSink for Link {
                 let was_attempting = core::mem::take(&mut facts.is_attempting);
                 facts.connects.called_off += u64::from(was_attempting);
             }),
-            EventKind::CheckPassed => {
-                self.pacing.proven();
-                self.facts
-                    .with(|facts| facts.last_success_at = event.at.or(facts.last_success_at));
-            }
+            EventKind::CheckPassed => self
+                .facts
+                .with(|facts| facts.last_success_at = event.at.or(facts.last_success_at)),
             EventKind::CheckFailed { error } => {
                 self.connection_failed(event.at);
                 self.failed_with(error);

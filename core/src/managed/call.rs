@@ -121,7 +121,7 @@ impl CallOptions {
         self
     }
 
-    fn policy(&self, general: Retry) -> Retry {
+    pub(crate) fn policy(&self, general: Retry) -> Retry {
         let mut policy = self.retry.unwrap_or(general);
         if let Some(retries) = self.max_retries {
             policy = policy.max_retries(retries);
@@ -136,25 +136,27 @@ impl CallOptions {
     }
 }
 
-/// Why one attempt failed, and what that deserves.
 /// What holders differ in when they call.
-pub(crate) struct Ways<K, W> {
+pub(crate) struct Ways<K, W, S> {
     /// What an error of the operation deserves.
     pub(crate) classify: K,
     /// Waits for the value, before an attempt, in the way that is theirs. Without it, an attempt waits for the opening.
     pub(crate) until_open: W,
+    /// Told that an attempt has succeeded, and which opening gave the value for it.
+    pub(crate) succeeded: S,
 }
 
+/// Why one attempt failed, and what that deserves.
 struct Failed {
     class: ErrorClass,
     failure: CallFailure,
 }
 
 /// Calls `operation` on the value, opening it if need be, until it succeeds or the policy says stop.
-pub(crate) async fn call<R, C, O, F, U, K, W, P>(
+pub(crate) async fn call<R, C, O, F, U, K, W, P, S>(
     shared: &Arc<Shared<R, C>>,
     options: CallOptions,
-    ways: Ways<K, W>,
+    ways: Ways<K, W, S>,
     operation: O,
 ) -> Result<U, CallError>
 where
@@ -165,6 +167,7 @@ where
     K: Fn(&R::Error) -> ErrorClass,
     W: Fn() -> P,
     P: Future<Output = Result<(), OpenError>>,
+    S: Fn(u64),
 {
     let name = options.operation.clone();
     // Each attempt takes the operation out, calls it, and puts it back, so that no lock is held over
@@ -206,9 +209,9 @@ where
     })
 }
 
-async fn attempt<R, C, O, F, U, K, W, P>(
+async fn attempt<R, C, O, F, U, K, W, P, S>(
     shared: &Arc<Shared<R, C>>,
-    ways: &Ways<K, W>,
+    ways: &Ways<K, W, S>,
     operation: &Lock<Option<O>>,
 ) -> Result<U, Failed>
 where
@@ -219,6 +222,7 @@ where
     K: Fn(&R::Error) -> ErrorClass,
     W: Fn() -> P,
     P: Future<Output = Result<(), OpenError>>,
+    S: Fn(u64),
 {
     (ways.until_open)().await.map_err(Failed::to_open)?;
     let mut call = Call::begin(shared).await.map_err(Failed::to_open)?;
@@ -231,6 +235,7 @@ where
     match future.await {
         Ok(answer) => {
             call.succeeded();
+            (ways.succeeded)(call.generation);
             Ok(answer)
         }
         Err(error) => {

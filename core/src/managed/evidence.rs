@@ -5,6 +5,7 @@ use super::error::{OpenError, Unreachable};
 use crate::Instant;
 use crate::failure::OpenFailure;
 use crate::resource::LocalResource;
+use crate::retry::Retry;
 use crate::runtime::Clock;
 use crate::signal::{Listener, Signal};
 use crate::state::{Event, State};
@@ -35,23 +36,21 @@ impl<R: LocalResource, C: Clock> Managed<R, C> {
 
     /// Calls on the value fail. It is degraded for that, and not opened anew.
     pub(crate) fn doubt(&self) {
-        self.tell(|generation| Event::Doubted { generation });
-    }
-
-    /// A call has succeeded. It counts as a check that passed, if the value is degraded.
-    pub(crate) fn trust(&self) {
-        if self.state() == State::Degraded {
-            self.tell(|generation| Event::CheckPassed { generation });
-        }
-    }
-
-    fn tell(&self, event: impl FnOnce(u64) -> Event) {
         let now = self.shared.now();
         self.shared.with(|cell, effects| {
             if let Some(generation) = cell.current.as_ref().map(|held| held.generation) {
-                cell.step(event(generation), now, effects);
+                cell.step(Event::Doubted { generation }, now, effects);
             }
         });
+    }
+
+    /// A call has succeeded on the value of this opening. It counts as a check that passed, if that is degraded.
+    pub(crate) fn trust(&self, generation: u64) {
+        if self.state() == State::Degraded {
+            let (now, passed) = (self.shared.now(), Event::CheckPassed { generation });
+            self.shared
+                .with(|cell, effects| cell.step(passed, now, effects));
+        }
     }
 
     /// Why there is no value, as far as it is known.
@@ -80,6 +79,11 @@ impl<R: LocalResource, C: Clock> Managed<R, C> {
 
     pub(crate) fn signal(&self) -> &Signal {
         &self.shared.changed
+    }
+
+    /// The policy of calls that say nothing else.
+    pub(crate) fn policy(&self) -> Retry {
+        self.shared.config.retry
     }
 
     pub(crate) fn clock(&self) -> &C {

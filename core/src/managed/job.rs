@@ -66,7 +66,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let mut attempt = 0;
         let attempt = || {
             attempt += 1;
-            open_at_pace(&shared, attempt)
+            open_at_pace(&shared, self.generation, attempt)
         };
         // Each attempt is limited where its panic is contained.
         let mut policy = shared.config.retry;
@@ -204,11 +204,12 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
 /// One attempt, once it is time for it.
 async fn open_at_pace<R: LocalResource, C: Clock>(
     shared: &Shared<R, C>,
+    generation: u64,
     attempt: u32,
 ) -> Result<R::Value, Refusal> {
     if let Some(pacing) = &shared.config.pacing {
         pacing.pause(&shared.clock, &shared.changed).await;
-        pacing.attempt_began(shared.now(), shared.clock.seed());
+        pacing.attempt_began(generation, shared.now(), shared.clock.seed());
     }
     shared
         .reporter
@@ -280,6 +281,9 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
         let (now, generation) = (shared.now(), self.generation);
         let event = match &verdict {
             Ok(()) => {
+                if let Some(pacing) = &shared.config.pacing {
+                    pacing.proven(generation);
+                }
                 shared.reporter.send(&shared.clock, EventKind::CheckPassed);
                 Event::CheckPassed { generation }
             }

@@ -230,14 +230,15 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
         let ways = Ways {
             classify: |error: &R::Error| self.shared.resource.classify(error),
             until_open: || ready(Ok(())),
+            succeeded: |_| {},
         };
         self.call_in(ways, options, operation).await
     }
 
     /// The same for holders that call in ways of their own.
-    pub(crate) async fn call_in<O, F, U, K, W, P>(
+    pub(crate) async fn call_in<O, F, U, K, W, P, S>(
         &self,
-        ways: Ways<K, W>,
+        ways: Ways<K, W, S>,
         options: CallOptions,
         operation: O,
     ) -> Result<U, CallError>
@@ -247,6 +248,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
         K: Fn(&R::Error) -> ErrorClass,
         W: Fn() -> P,
         P: Future<Output = Result<(), OpenError>>,
+        S: Fn(u64),
     {
         call::call(&self.shared, options, ways, operation).await
     }

@@ -21,6 +21,8 @@ pub(crate) struct Pacing {
 
 #[derive(Debug, Default)]
 struct Course {
+    /// The opening that the latest attempt is of.
+    generation: u64,
     /// Absent once a value has proven itself.
     delays: Option<Delays>,
     began_at: Option<Instant>,
@@ -57,9 +59,10 @@ impl Pacing {
         }
     }
 
-    /// An attempt begins.
-    pub(crate) fn attempt_began(&self, now: Option<Instant>, seed: u64) {
+    /// An attempt of this opening begins.
+    pub(crate) fn attempt_began(&self, generation: u64, now: Option<Instant>, seed: u64) {
         self.course.with(|course| {
+            course.generation = generation;
             let delays = course
                 .delays
                 .get_or_insert_with(|| self.backoff.delays(seed));
@@ -78,9 +81,14 @@ impl Pacing {
         self.course.with(|course| course.opened_at = now);
     }
 
-    /// The value that is open works.
-    pub(crate) fn proven(&self) {
-        self.course.with(Course::forget);
+    /// The value that this opening gave works. If it is lost meanwhile, and the next attempt has begun, that says
+    /// nothing any more: it was used before.
+    pub(crate) fn proven(&self, generation: u64) {
+        self.course.with(|course| {
+            if course.generation == generation {
+                course.forget();
+            }
+        });
     }
 
     /// The value is gone.
