@@ -1,7 +1,7 @@
 //! What calls do while there is no connection.
 
 use tenure_core::connection::WhenDown;
-use tenure_core::{StopReason, Timer};
+use tenure_core::{OpenError, StopReason, Timer};
 
 use super::*;
 
@@ -56,6 +56,14 @@ async fn b05_a_call_may_wait_to_its_deadline<W: ConnectionWorld>(world: W) {
         .run(|value| async move { Ok(value.id) });
     let error = soon(&world, call).await.expect_err("there is none");
     assert_eq!(error.reason(), StopReason::Deadline, "{error}");
+    // It says why there was none.
+    assert!(
+        matches!(
+            error.open_error(),
+            Some(OpenError::TimedOut { last: Some(_), .. })
+        ),
+        "{error:?}"
+    );
     assert!(world.runtime().now() >= began_at + limit);
     // It outlasted an opening whose retries were exhausted.
     assert!(rig.probe.begun(Hook::Open) > 4);

@@ -205,7 +205,12 @@ where
     result.map_err(|error| {
         let resource = shared.reporter.name.clone();
         let answer = answer.with(Option::take);
-        CallError::new(resource, name, error, answer, |failed| failed.failure)
+        // One that was cut off while it waited for the value is told why there is none.
+        let is_down = shared.cell.with(|cell| cell.current.is_none());
+        let absence = is_down.then(|| shared.not_open_after(error.elapsed()));
+        CallError::new(resource, name, error, answer, absence, |failed| {
+            failed.failure
+        })
     })
 }
 

@@ -216,6 +216,7 @@ impl CallError {
         operation: Text,
         error: crate::RetryError<E>,
         answer: Option<Cause>,
+        absence: Option<OpenError>,
         into_failure: impl FnOnce(E) -> CallFailure,
     ) -> Self {
         let history: Vec<_> = error.history().copied().collect();
@@ -225,7 +226,10 @@ impl CallError {
         let (attempts, elapsed, reason) = (error.attempts(), error.elapsed(), error.reason());
         let error = match error.invalid_policy() {
             Some(invalid) => Some(CallFailure::Policy(invalid)),
-            None => error.into_cause().map(into_failure),
+            None => {
+                let failure = error.into_cause().map(into_failure);
+                failure.or_else(|| absence.filter(|_| timed_out).map(CallFailure::Open))
+            }
         };
         Self(Box::new(Story {
             name,

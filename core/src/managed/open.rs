@@ -167,7 +167,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
         ))
     }
 
-    fn not_open_after(&self, waited: Duration) -> OpenError {
+    pub(crate) fn not_open_after(&self, waited: Duration) -> OpenError {
         let last = self.cell.with(|cell| cell.last_error.clone());
         OpenError::TimedOut {
             name: self.reporter.name.clone(),
