@@ -10,7 +10,7 @@ use super::link::{CallEnding, Link};
 use super::state::ConnectionState;
 use super::when_down::WhenDown;
 use crate::cause::Cause;
-use crate::managed::{CallError, CallOptions, OpenError, Ways};
+use crate::managed::{CallAttempt, CallError, CallOptions, OpenError, Ways};
 use crate::resource::LocalResource;
 use crate::retry::{ErrorClass, StopReason};
 use crate::runtime::Clock;
@@ -111,6 +111,37 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
         O: FnMut(R::Value) -> F,
         F: Future<Output = Result<U, R::Error>>,
     {
+        self.run_attempts(|value, _| operation(value)).await
+    }
+
+    /// Like [`run`](Request::run), for an operation that wants to know which attempt it is and how long it has: to
+    /// tell the peer, so that it does no work that nobody waits for.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let (connection, _runner) = Connection::builder("db:5432", Db).build_with_runner(Virtual::default())?;
+    /// let within = CallOptions::named("ask").deadline(Duration::from_secs(2));
+    /// let ends_at = connection
+    ///     .request(within)
+    ///     .run_attempts(|_session, attempt| async move { Ok(attempt.ends_at) })
+    ///     .await?;
+    /// assert!(ends_at.is_some());
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    ///
+    /// # Cancel safety
+    /// As [`Connection::call`].
+    pub async fn run_attempts<O, F, U>(self, mut operation: O) -> Result<U, CallError>
+    where
+        K: Fn(&R::Error) -> ErrorClass,
+        O: FnMut(R::Value, CallAttempt) -> F,
+        F: Future<Output = Result<U, R::Error>>,
+    {
         let Self {
             connection,
             options,
@@ -146,11 +177,11 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
                 managed.trust(generation);
             },
         };
-        let noted = |value| {
+        let noted = |value, attempt| {
             if core::mem::replace(&mut is_retry, true) {
                 link.call_retried();
             }
-            operation(value)
+            operation(value, attempt)
         };
         let result = managed.call_in(ways, options, noted).await;
         if let Err(error) = &result {

@@ -19,6 +19,7 @@ pub use when_down::WhenDown;
 
 use crate::Instant;
 use crate::cleanup::{Audit, Report};
+pub use crate::managed::CallAttempt;
 use crate::managed::{CallError, CallOptions, CheckError, Managed, OpenError};
 use crate::name::Name;
 use crate::resource::LocalResource;

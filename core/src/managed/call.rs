@@ -7,6 +7,7 @@ use core::time::Duration;
 use super::error::{CallError, CallFailure, OpenError};
 use super::open::wait_until_open;
 use super::shared::Shared;
+use crate::Instant;
 use crate::cause::Cause;
 use crate::event::EventKind;
 use crate::name::redact;
@@ -136,6 +137,67 @@ impl CallOptions {
     }
 }
 
+/// Which attempt of a call it is, and how long it has. Told to the operation by
+/// [`Request::run_attempts`](crate::connection::Request::run_attempts).
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// # block_on(async {
+/// let (connection, _runner) = Connection::builder("db:5432", Db).build_with_runner(Virtual::default())?;
+/// let number = connection
+///     .request(CallOptions::named("ask"))
+///     .run_attempts(|_session, attempt| async move { Ok(attempt.number) })
+///     .await?;
+/// assert_eq!(number, 1);
+/// # Ok::<(), BoxError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallAttempt {
+    /// The first attempt is 1.
+    pub number: u32,
+    /// When it is cut off, by its own timeout or by the deadline of the whole; never, if `None`.
+    pub ends_at: Option<Instant>,
+}
+
+/// Tells the attempts of one call apart.
+struct Attempts {
+    policy: Retry,
+    /// When the first began. Asked of the clock only if there is a limit.
+    began_at: Option<Instant>,
+    number: u32,
+}
+
+impl Attempts {
+    const fn of(policy: Retry) -> Self {
+        Self {
+            policy,
+            began_at: None,
+            number: 0,
+        }
+    }
+
+    fn next(&mut self, clock: &impl Clock) -> CallAttempt {
+        self.number = self.number.saturating_add(1);
+        let Retry {
+            deadline,
+            attempt_timeout,
+            ..
+        } = self.policy;
+        let is_limited = deadline.is_some() || attempt_timeout.is_some();
+        let now = if is_limited { clock.try_now() } else { None };
+        self.began_at = self.began_at.or(now);
+        let end =
+            |start: Option<Instant>, limit: Option<Duration>| Some(start?.saturating_add(limit?));
+        let ends = [end(self.began_at, deadline), end(now, attempt_timeout)];
+        CallAttempt {
+            number: self.number,
+            ends_at: ends.into_iter().flatten().min(),
+        }
+    }
+}
+
 /// What holders differ in when they call.
 pub(crate) struct Ways<K, W, S> {
     /// What an error of the operation deserves.
@@ -162,7 +224,7 @@ pub(crate) async fn call<R, C, O, F, U, K, W, P, S>(
 where
     R: LocalResource<Value: Clone>,
     C: Clock,
-    O: FnMut(R::Value) -> F,
+    O: FnMut(R::Value, CallAttempt) -> F,
     F: Future<Output = Result<U, R::Error>>,
     K: Fn(&R::Error) -> ErrorClass,
     W: Fn() -> P,
@@ -175,29 +237,27 @@ where
     let operation = Lock::new(Some(operation));
     // What the operation itself said last, though a later attempt may not even find a value.
     let answer = Lock::new(None);
-    let attempt = || attempt(shared, &ways, &operation);
+    let policy = options.policy(shared.config.retry);
+    let mut attempts = Attempts::of(policy);
+    let attempt = || attempt(shared, &ways, &operation, attempts.next(&shared.clock));
     let budget = options
         .budget
         .clone()
         .or_else(|| shared.config.budget.clone());
-    let retrying = Retrying::over(
-        shared.clock.clone(),
-        options.policy(shared.config.retry),
-        attempt,
-    )
-    .classify(|failed| failed.class)
-    .on_attempt(|attempt| {
-        if let Outcome::Failed(Failed {
-            failure: CallFailure::Operation(cause),
-            ..
-        }) = &attempt.outcome
-        {
-            let forgotten = answer.with(|answer| answer.replace(cause.clone()));
-            drop(forgotten);
-        }
-        report(shared, &name, attempt);
-    })
-    .named(options.operation);
+    let retrying = Retrying::over(shared.clock.clone(), policy, attempt)
+        .classify(|failed| failed.class)
+        .on_attempt(|attempt| {
+            if let Outcome::Failed(Failed {
+                failure: CallFailure::Operation(cause),
+                ..
+            }) = &attempt.outcome
+            {
+                let forgotten = answer.with(|answer| answer.replace(cause.clone()));
+                drop(forgotten);
+            }
+            report(shared, &name, attempt);
+        })
+        .named(options.operation);
     let result = match budget {
         Some(budget) => retrying.budget(budget).await,
         None => retrying.await,
@@ -218,11 +278,12 @@ async fn attempt<R, C, O, F, U, K, W, P, S>(
     shared: &Arc<Shared<R, C>>,
     ways: &Ways<K, W, S>,
     operation: &Lock<Option<O>>,
+    which: CallAttempt,
 ) -> Result<U, Failed>
 where
     R: LocalResource<Value: Clone>,
     C: Clock,
-    O: FnMut(R::Value) -> F,
+    O: FnMut(R::Value, CallAttempt) -> F,
     F: Future<Output = Result<U, R::Error>>,
     K: Fn(&R::Error) -> ErrorClass,
     W: Fn() -> P,
@@ -235,7 +296,7 @@ where
     let Some(mut begin) = operation.with(Option::take) else {
         unreachable!("one attempt runs at a time, and each puts the operation back");
     };
-    let future = begin(value);
+    let future = begin(value, which);
     operation.with(|slot| *slot = Some(begin));
     match future.await {
         Ok(answer) => {

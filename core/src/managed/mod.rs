@@ -19,8 +19,8 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 pub use builder::ManagedBuilder;
-pub use call::CallOptions;
 pub(crate) use call::Ways;
+pub use call::{CallAttempt, CallOptions};
 pub use error::{CallError, CheckError, OpenError, Unreachable};
 pub use runner::Runner;
 pub use watch::{StateChange, Watch};
@@ -221,7 +221,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     pub async fn call_with<O, F, U>(
         &self,
         options: CallOptions,
-        operation: O,
+        mut operation: O,
     ) -> Result<U, CallError>
     where
         O: FnMut(R::Value) -> F,
@@ -232,7 +232,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
             until_open: || ready(Ok(())),
             succeeded: |_| {},
         };
-        self.call_in(ways, options, operation).await
+        self.call_in(ways, options, |value, _| operation(value))
+            .await
     }
 
     /// The same for holders that call in ways of their own.
@@ -243,7 +244,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
         operation: O,
     ) -> Result<U, CallError>
     where
-        O: FnMut(R::Value) -> F,
+        O: FnMut(R::Value, CallAttempt) -> F,
         F: Future<Output = Result<U, R::Error>>,
         K: Fn(&R::Error) -> ErrorClass,
         W: Fn() -> P,

@@ -45,7 +45,7 @@ pub struct Retry {
     pub(crate) backoff: Backoff,
     max_retries: u32,
     pub(crate) attempt_timeout: Option<Duration>,
-    pub(super) deadline: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
     pub(super) multiplies: bool,
 }
 
