@@ -1,0 +1,181 @@
+//! How a channel is configured and built.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure_core::config::ConfigError;
+use tenure_core::connection::{Connection, ConnectionBuilder, WhenDown};
+use tenure_core::{EventSink, Retry, Spawn};
+use tenure_tokio::Tokio;
+
+use super::{GrpcChannel, Inner, look_when_told};
+use crate::endpoint::GrpcEndpoint;
+use crate::signals::Signals;
+
+/// Configures a [`GrpcChannel`]. Made by [`GrpcChannel::builder`].
+///
+/// By default an attempt to connect has 15 s, 3 retries follow it with a backoff from 1 s to 30 s, calls are retried in
+/// the same way, the connection is checked every 60 s, and is opened anew when it is lost.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tenure_core::Retry;
+/// use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+/// use tenure_tokio::Tokio;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let channel = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?)
+///     .name("orders")
+///     .open_timeout(Duration::from_secs(5))
+///     .retry(Retry::CRITICAL)
+///     .build(Tokio::current())?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct GrpcChannelBuilder {
+    connection: ConnectionBuilder<GrpcEndpoint>,
+    signals: tokio::sync::mpsc::Receiver<()>,
+}
+
+impl GrpcChannelBuilder {
+    pub(super) fn new(endpoint: GrpcEndpoint) -> Self {
+        let (sender, signals) = Signals::new();
+        let address = endpoint.address();
+        let connection = Connection::builder(address, endpoint.signalling(sender))
+            .name("grpc")
+            .open_timeout(Duration::from_secs(15));
+        Self {
+            connection,
+            signals,
+        }
+    }
+
+    /// The name in errors and events, to which the address is added. By default "grpc".
+    ///
+    /// ```
+    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?).name("orders");
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    pub fn name(self, name: impl AsRef<str>) -> Self {
+        self.connection(|connection| connection.name(name))
+    }
+
+    /// Where events go. By default nowhere.
+    ///
+    /// ```
+    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// use std::sync::Arc;
+    /// use tenure_core::Event;
+    /// let sink = Arc::new(|event: &Event<'_>| println!("{event}"));
+    /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?).events(sink);
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    pub fn events(self, sink: Arc<dyn EventSink>) -> Self {
+        self.connection(|connection| connection.events(sink))
+    }
+
+    /// How calls and openings are retried, and the backoff between attempts to connect. By default 3 retries, from 1 s
+    /// to 30 s.
+    ///
+    /// ```
+    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// use tenure_core::Retry;
+    /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?).retry(Retry::USER_FACING);
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    pub fn retry(self, policy: Retry) -> Self {
+        self.connection(|connection| connection.retry(policy))
+    }
+
+    /// How long each attempt to connect may take, from the look-up of the name to the first answer. Default 15 s.
+    ///
+    /// ```
+    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// use std::time::Duration;
+    /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?)
+    ///     .open_timeout(Duration::from_secs(5));
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    pub fn open_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.connection(|connection| connection.open_timeout(limit))
+    }
+
+    /// How often the connection is checked. Default 60 s; `None` for never.
+    ///
+    /// ```
+    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?).check_every(None);
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    pub fn check_every(self, interval: impl Into<Option<Duration>>) -> Self {
+        self.connection(|connection| connection.check_every(interval))
+    }
+
+    /// What calls do while there is no connection. gRPC's `wait_for_ready` is
+    /// [`WaitToDeadline`](WhenDown::WaitToDeadline), the default; the opposite is [`FailAtOnce`](WhenDown::FailAtOnce).
+    ///
+    /// ```
+    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// use tenure_core::connection::WhenDown;
+    /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?)
+    ///     .when_down(WhenDown::FailAtOnce);
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    pub fn when_down(self, when_down: WhenDown) -> Self {
+        self.connection(|connection| connection.when_down(when_down))
+    }
+
+    /// Sets what else the core's [`ConnectionBuilder`] can be set to.
+    ///
+    /// ```
+    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?)
+    ///     .connection(|connection| connection.reopen_after(1).doubt_after(3));
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    pub fn connection(
+        mut self,
+        set: impl FnOnce(ConnectionBuilder<GrpcEndpoint>) -> ConnectionBuilder<GrpcEndpoint>,
+    ) -> Self {
+        self.connection = set(self.connection);
+        self
+    }
+
+    /// Builds it, with its background work spawned on `runtime`. Nothing is connected yet.
+    ///
+    /// ```no_run
+    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tenure_tokio::Tokio;
+    /// let endpoint = GrpcEndpoint::new("http://localhost:50051")?;
+    /// let channel = GrpcChannel::builder(endpoint).build(Tokio::current())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that makes no sense.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, if `runtime` has none either.
+    pub fn build(self, runtime: Tokio) -> Result<GrpcChannel, ConfigError> {
+        let connection = self.connection.build(runtime.clone())?;
+        let inner = Arc::new(Inner {
+            connection,
+            clock: runtime.clone(),
+        });
+        runtime.spawn(look_when_told(self.signals, Arc::downgrade(&inner)));
+        Ok(GrpcChannel(inner))
+    }
+}
+
+impl fmt::Debug for GrpcChannelBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcChannelBuilder")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,208 @@
+//! A channel that reconnects.
+
+mod builder;
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+pub use builder::GrpcChannelBuilder;
+use tenure_core::connection::{Connection, ConnectionStats};
+use tenure_core::{CheckError, OpenError, Report, State, Timer};
+use tenure_tokio::Tokio;
+use tokio::sync::mpsc::Receiver;
+
+use crate::endpoint::GrpcEndpoint;
+use crate::error::ChannelError;
+use crate::health::Serving;
+
+/// A channel to one server, that all tasks share: it connects when it is first wanted, proves that requests are
+/// answered, is checked, and reconnects at the core's pace when it is lost.
+///
+/// Calls are made by [`GrpcService`](crate::GrpcService). Several services can share a channel.
+///
+/// For an address with several servers behind it, this is one connection to one of them: balance in front of it, or
+/// take a [pool](crate::GrpcPool).
+///
+/// A handle: cloning it is cheap. When the last is dropped without a [`shutdown`](GrpcChannel::shutdown), the
+/// background work closes the connection.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+/// use tenure_tokio::Tokio;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let channel = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?)
+///     .name("orders")
+///     .build(Tokio::current())?;
+/// channel.open().await?; // for a program that should not come up without it
+/// println!("{}", channel.stats());
+/// channel.shutdown(Duration::from_secs(5)).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct GrpcChannel(Arc<Inner>);
+
+struct Inner {
+    connection: Connection<GrpcEndpoint, Tokio>,
+    clock: Tokio,
+}
+
+impl GrpcChannel {
+    /// Begins to configure a channel to `endpoint`.
+    ///
+    /// ```
+    /// use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?);
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    pub fn builder(endpoint: GrpcEndpoint) -> GrpcChannelBuilder {
+        GrpcChannelBuilder::new(endpoint)
+    }
+
+    /// The core's connection, for all that it can do: it is a member of a [group](tenure_core::group), its state can be
+    /// watched, it reconnects when told to.
+    ///
+    /// A connection that is kept here keeps the channel open.
+    ///
+    /// ```no_run
+    /// # async fn example(channel: tenure_grpc::GrpcChannel) -> Result<(), Box<dyn std::error::Error>> {
+    /// println!("{}", channel.connection().connection_state());
+    /// channel.connection().reconnect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn connection(&self) -> &Connection<GrpcEndpoint, Tokio> {
+        &self.0.connection
+    }
+
+    /// Connects, and waits for it.
+    ///
+    /// ```no_run
+    /// # async fn example(channel: tenure_grpc::GrpcChannel) -> Result<(), Box<dyn std::error::Error>> {
+    /// channel.open().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`OpenError`], once the retries of an opening are exhausted, or if the channel is closed. Its cause is a
+    /// [`ChannelError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up waiting. The attempt goes on in the background, and either becomes the connection
+    /// or leaves nothing open.
+    pub async fn open(&self) -> Result<(), OpenError> {
+        self.connection().open().await
+    }
+
+    /// Checks the connection now, as [`Health`](crate::Health) has it.
+    ///
+    /// ```no_run
+    /// # async fn example(channel: tenure_grpc::GrpcChannel) -> Result<(), Box<dyn std::error::Error>> {
+    /// channel.check().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CheckError`]: it failed, or there is no connection.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the check, which then counts for nothing.
+    pub async fn check(&self) -> Result<(), CheckError> {
+        self.connection().check().await
+    }
+
+    /// Whether there is a connection that passed its last check.
+    ///
+    /// ```no_run
+    /// # fn example(channel: tenure_grpc::GrpcChannel) {
+    /// if !channel.is_healthy() { println!("{}", channel.serving()) }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.connection().state() == State::Ready
+    }
+
+    /// What the server said of its health last.
+    ///
+    /// ```no_run
+    /// # fn example(channel: tenure_grpc::GrpcChannel) {
+    /// use tenure_grpc::Serving;
+    /// if channel.serving() == Serving::Unimplemented { println!("give that server a health service") }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn serving(&self) -> Serving {
+        self.connection().resource().board().latest()
+    }
+
+    /// Attempts to connect and calls, and what became of each.
+    ///
+    /// ```no_run
+    /// # fn example(channel: tenure_grpc::GrpcChannel) {
+    /// println!("{}", channel.stats());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> ConnectionStats {
+        self.connection().stats()
+    }
+
+    /// Closes for good: waits for calls and streams under way, cuts the connection when there is no time for that, and
+    /// reports.
+    ///
+    /// ```no_run
+    /// # async fn example(channel: tenure_grpc::GrpcChannel) {
+    /// use std::time::Duration;
+    /// let report = channel.shutdown(Duration::from_secs(5)).await;
+    /// assert!(report.is_clean(), "{report}");
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the channel closing: call it again to go on.
+    pub async fn shutdown(&self, within: Duration) -> Report {
+        self.connection().shutdown(within).await
+    }
+
+    pub(crate) fn clock(&self) -> &Tokio {
+        &self.0.clock
+    }
+}
+
+impl Inner {
+    /// Has the connection checked, and given up if it is gone: so the next call finds a new one, and none has to fail
+    /// first.
+    async fn look(&self) {
+        let before = self.clock.now();
+        if let Err(CheckError::Failed { cause, .. }) = self.connection.check().await {
+            if let Some(ChannelError::Lost) = cause.downcast_ref() {
+                self.connection.lose_if_opened_before(before);
+            }
+        }
+    }
+}
+
+/// Looks whenever a connection asks for it, until the last handle is gone, or the endpoint that signals.
+async fn look_when_told(mut signals: Receiver<()>, channel: Weak<Inner>) {
+    while signals.recv().await.is_some() {
+        let Some(inner) = channel.upgrade() else {
+            return;
+        };
+        inner.look().await;
+    }
+}
+
+impl fmt::Debug for GrpcChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GrpcChannel")
+            .field(self.connection())
+            .finish()
+    }
+}

@@ -1,0 +1,299 @@
+//! One call, and how it differs from the others.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use tenure_core::connection::{CallAttempt, WhenDown};
+use tenure_core::retry::Budget;
+use tenure_core::{CallOptions, ErrorClass, Instant, Retry, Text, Timer};
+use tonic::codegen::http::HeaderMap;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+use super::GrpcService;
+use crate::error::{ChannelError, GrpcError};
+use crate::transport::{GrpcTransport, Sends};
+use crate::verdict::Verdict;
+
+/// A call that is about to be made. See [`GrpcService::request`].
+///
+/// ```no_run
+/// # use tenure_grpc::{GrpcService, GrpcTransport};
+/// # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+/// # async fn example(service: GrpcService<HealthClient<GrpcTransport>>) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// let answer = service
+///     .request("check")
+///     .timeout(Duration::from_secs(2))
+///     .max_retries(1)
+///     .idempotent()
+///     .run(|mut client| async move { client.check(HealthCheckRequest::default()).await })
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is called until `run` or `unary`"]
+pub struct GrpcRequest<'a, S> {
+    service: &'a GrpcService<S>,
+    options: CallOptions,
+    when_down: Option<WhenDown>,
+    metadata: Option<Arc<HeaderMap>>,
+    is_idempotent: bool,
+}
+
+impl<'a, S> GrpcRequest<'a, S> {
+    pub(super) fn new(service: &'a GrpcService<S>, name: Text) -> Self {
+        Self {
+            service,
+            options: CallOptions::named(name),
+            when_down: None,
+            metadata: None,
+            is_idempotent: false,
+        }
+    }
+
+    /// The deadline: how long all attempts and the delays between them may take together. Each attempt tells the server
+    /// what is left of it, as `grpc-timeout`.
+    ///
+    /// What a call streams after its first answer is not cut off here, but the server may do so.
+    ///
+    /// ```no_run
+    /// # use tenure_grpc::GrpcRequest;
+    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// let request = request.timeout(std::time::Duration::from_secs(2));
+    /// # }
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.options = self.options.deadline(limit);
+        self
+    }
+
+    /// How long each attempt may take, the wait for a connection included. One that is cut off may have run: it is
+    /// followed by another only if the call is [idempotent](GrpcRequest::idempotent).
+    ///
+    /// ```no_run
+    /// # use tenure_grpc::GrpcRequest;
+    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// let request = request.attempt_timeout(std::time::Duration::from_millis(500)).idempotent();
+    /// # }
+    /// ```
+    pub fn attempt_timeout(mut self, limit: Duration) -> Self {
+        self.options = self.options.attempt_timeout(limit);
+        self
+    }
+
+    /// Another policy than the channel's.
+    ///
+    /// ```no_run
+    /// # use tenure_grpc::GrpcRequest;
+    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// let request = request.retry(tenure_core::Retry::USER_FACING);
+    /// # }
+    /// ```
+    pub fn retry(mut self, policy: Retry) -> Self {
+        self.options = self.options.retry(policy);
+        self
+    }
+
+    /// Another number of retries, the first attempt not counted.
+    ///
+    /// ```no_run
+    /// # use tenure_grpc::GrpcRequest;
+    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// let once = request.max_retries(0);
+    /// # }
+    /// ```
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.options = self.options.max_retries(retries);
+        self
+    }
+
+    /// A budget that pays for this call's retries, shared with whoever else holds it.
+    ///
+    /// ```no_run
+    /// # use tenure_grpc::GrpcRequest;
+    /// # fn example<S>(request: GrpcRequest<'_, S>, budget: std::sync::Arc<tenure_core::retry::Budget>) {
+    /// let request = request.budget(budget.clone());
+    /// # }
+    /// ```
+    pub fn budget(mut self, budget: Arc<Budget>) -> Self {
+        self.options = self.options.budget(budget);
+        self
+    }
+
+    /// What this call does while there is no connection, if it differs from the others.
+    ///
+    /// ```no_run
+    /// # use tenure_grpc::GrpcRequest;
+    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// let request = request.when_down(tenure_core::connection::WhenDown::FailAtOnce);
+    /// # }
+    /// ```
+    pub const fn when_down(mut self, when_down: WhenDown) -> Self {
+        self.when_down = Some(when_down);
+        self
+    }
+
+    /// Metadata that every attempt sends, beside what the client itself does.
+    ///
+    /// ```no_run
+    /// # use tenure_grpc::GrpcRequest;
+    /// # fn example<S>(request: GrpcRequest<'_, S>) -> Result<(), Box<dyn std::error::Error>> {
+    /// use tonic::metadata::MetadataMap;
+    /// let mut metadata = MetadataMap::new();
+    /// metadata.insert("x-request-id", "7".parse()?);
+    /// let request = request.metadata(metadata);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn metadata(mut self, metadata: MetadataMap) -> Self {
+        self.metadata = Some(Arc::new(metadata.into_headers()));
+        self
+    }
+
+    /// Says that the call may be made twice without harm, as one that only reads. Only then is it made again when it
+    /// may have run already.
+    ///
+    /// ```no_run
+    /// # use tenure_grpc::GrpcRequest;
+    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// let request = request.idempotent();
+    /// # }
+    /// ```
+    pub const fn idempotent(mut self) -> Self {
+        self.is_idempotent = true;
+        self
+    }
+
+    /// Sends one message and gives the one that answers it. Each attempt sends a clone.
+    ///
+    /// # Errors
+    /// As [`GrpcService::call`].
+    ///
+    /// # Cancel safety
+    /// As [`GrpcService::call`].
+    pub async fn unary<M, O, F, U>(self, message: M, mut method: O) -> Result<U, GrpcError>
+    where
+        M: Clone,
+        O: FnMut(S, Request<M>) -> F,
+        F: Future<Output = Result<Response<U>, Status>>,
+    {
+        let answer = self.run(|client| method(client, Request::new(message.clone())));
+        answer.await.map(Response::into_inner)
+    }
+
+    /// Makes the call, under the policy.
+    ///
+    /// # Errors
+    /// As [`GrpcService::call`].
+    ///
+    /// # Cancel safety
+    /// As [`GrpcService::call`].
+    pub async fn run<O, F, U>(self, mut operation: O) -> Result<U, GrpcError>
+    where
+        O: FnMut(S) -> F,
+        F: Future<Output = Result<U, Status>>,
+    {
+        let Self {
+            service,
+            options,
+            when_down,
+            metadata,
+            is_idempotent,
+        } = self;
+        let calling = Calling {
+            service,
+            metadata,
+            is_idempotent,
+            seen: AtomicU32::new(0),
+            is_unanswered: AtomicBool::new(false),
+        };
+        let attempt = |transport, attempt| {
+            let began_at = calling.begin();
+            let answer = began_at.map(|_| operation(calling.client(transport, attempt)));
+            calling.attempt(began_at.flatten(), answer)
+        };
+        let mut request = service.channel.connection().request(options);
+        if let Some(when_down) = when_down {
+            request = request.when_down(when_down);
+        }
+        let classify = |error: &ChannelError| -> ErrorClass { error.class(is_idempotent) };
+        let result = request.classify(classify).run_attempts(attempt).await;
+        result.map_err(GrpcError::from_call)
+    }
+}
+
+/// A call under way: what its attempts have to know of each other.
+struct Calling<'a, S> {
+    service: &'a GrpcService<S>,
+    metadata: Option<Arc<HeaderMap>>,
+    is_idempotent: bool,
+    /// How many attempts a server may have seen.
+    seen: AtomicU32,
+    /// Whether an attempt was begun and never came to its end: it was cut off.
+    is_unanswered: AtomicBool,
+}
+
+impl<S> Calling<'_, S> {
+    /// Begins an attempt, unless one before it was cut off that must not run twice. Gives when, where that is of use.
+    fn begin(&self) -> Option<Option<Instant>> {
+        if self.is_idempotent {
+            return Some(None);
+        }
+        let is_repeat = self.is_unanswered.load(Ordering::Relaxed);
+        (!is_repeat).then(|| Some(self.service.channel.clock().now()))
+    }
+
+    fn client(&self, transport: GrpcTransport, attempt: CallAttempt) -> S {
+        let ends_at = attempt.ends_at.map(|ends_at| {
+            let left = ends_at.saturating_duration_since(self.service.channel.clock().now());
+            tokio::time::Instant::now() + left
+        });
+        (self.service.client)(transport.sending(Sends {
+            ends_at,
+            previous_attempts: self.seen.load(Ordering::Relaxed),
+            metadata: self.metadata.clone(),
+        }))
+    }
+
+    async fn attempt<F, U>(
+        &self,
+        began_at: Option<Instant>,
+        answer: Option<F>,
+    ) -> Result<U, ChannelError>
+    where
+        F: Future<Output = Result<U, Status>>,
+    {
+        let Some(answer) = answer else {
+            return Err(ChannelError::NotRepeated);
+        };
+        self.seen.fetch_add(1, Ordering::Relaxed);
+        self.is_unanswered.store(true, Ordering::Relaxed);
+        let result = answer.await;
+        self.is_unanswered.store(false, Ordering::Relaxed);
+        result.map_err(|status| {
+            let verdict = Verdict::on(&status, self.is_idempotent);
+            if verdict.is_unsent {
+                self.seen.fetch_sub(1, Ordering::Relaxed);
+            }
+            // The class of an error that is not retried can't say that the connection is no good.
+            if let (true, Some(began_at)) = (verdict.loses, began_at) {
+                let connection = self.service.channel.connection();
+                connection.lose_if_opened_before(began_at.saturating_add(Duration::from_nanos(1)));
+            }
+            ChannelError::Call(status)
+        })
+    }
+}
+
+impl<S> fmt::Debug for GrpcRequest<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcRequest")
+            .field("options", &self.options)
+            .field("is_idempotent", &self.is_idempotent)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,210 @@
+//! What a status means for the connection and for a retry.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use tenure_core::ErrorClass;
+use tonic::{Code, ConnectError, Status, TimeoutExpired};
+
+use crate::error::Lost;
+
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// Where a status comes from. tonic makes one of every error, the server's and its own, and only the sources that the
+/// own ones have tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// No server has seen the request, since there is no connection.
+    NoConnection,
+    /// The server refused the stream before it did anything with it.
+    Refused {
+        /// Whether it takes no more streams on this connection.
+        goes_away: bool,
+    },
+    /// The connection broke with the request under way: nobody knows what the server did.
+    Broken,
+    /// The time was over on our side.
+    TimedOut,
+    /// The server answered, or ended this one stream.
+    Server,
+}
+
+impl Origin {
+    pub(crate) fn of(status: &Status) -> Self {
+        let mut origin = Self::Server;
+        let mut next = status.source();
+        while let Some(error) = next {
+            if error.is::<Lost>() || error.is::<ConnectError>() {
+                return Self::NoConnection;
+            }
+            if error.is::<TimeoutExpired>() {
+                return Self::TimedOut;
+            }
+            if let Some(error) = error.downcast_ref::<h2::Error>() {
+                return Self::of_http2(error);
+            }
+            if error.is::<hyper::Error>() || error.is::<tonic::transport::Error>() {
+                origin = Self::Broken;
+            }
+            next = below(error);
+        }
+        origin
+    }
+
+    fn of_http2(error: &h2::Error) -> Self {
+        if error.is_reset() {
+            return match error.reason() {
+                Some(h2::Reason::REFUSED_STREAM) => Self::Refused { goes_away: false },
+                _ => Self::Server,
+            };
+        }
+        // The streams that a GOAWAY ends are those above the last that the server handles (RFC 9113, 6.8).
+        if error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR) {
+            return Self::Refused { goes_away: true };
+        }
+        Self::Broken
+    }
+
+    /// Whether no code of the server has run for the request.
+    pub(crate) const fn is_unsent(self) -> bool {
+        matches!(self, Self::NoConnection | Self::Refused { .. })
+    }
+}
+
+/// The source of an error. An [`io::Error`] passes over what it wraps, which this does not.
+pub(crate) fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().map(io::Error::get_ref) {
+        Some(Some(wrapped)) => Some(wrapped),
+        _ => error.source(),
+    }
+}
+
+/// What the server said of retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pushback {
+    After(Duration),
+    Never,
+}
+
+fn pushback(status: &Status) -> Option<Pushback> {
+    let value = status.metadata().get(PUSHBACK)?;
+    // What is no number counts as a negative one (gRFC A6).
+    let number = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<i64>().ok());
+    Some(match number.and_then(|millis| u64::try_from(millis).ok()) {
+        Some(millis) => Pushback::After(Duration::from_millis(millis)),
+        None => Pushback::Never,
+    })
+}
+
+/// What a call deserves that failed so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) class: ErrorClass,
+    /// The connection is to be given up, though this call is not made again.
+    pub(crate) loses: bool,
+    /// The server has not seen the request.
+    pub(crate) is_unsent: bool,
+}
+
+impl Verdict {
+    /// `is_idempotent`: the call may be made twice.
+    pub(crate) fn on(status: &Status, is_idempotent: bool) -> Self {
+        let origin = Origin::of(status);
+        let may_have_run = |class| {
+            if is_idempotent {
+                class
+            } else {
+                ErrorClass::GiveUp
+            }
+        };
+        let (wanted, class) = match origin {
+            Origin::NoConnection | Origin::Refused { goes_away: true } => {
+                (ErrorClass::Reconnect, ErrorClass::Reconnect)
+            }
+            Origin::Refused { goes_away: false } => (ErrorClass::Retry, ErrorClass::Retry),
+            Origin::Broken => (ErrorClass::Reconnect, may_have_run(ErrorClass::Reconnect)),
+            // If there is no time left for it, there is no retry either.
+            Origin::TimedOut => (ErrorClass::Retry, may_have_run(ErrorClass::Retry)),
+            Origin::Server => match (status.code(), pushback(status)) {
+                (Code::Unavailable | Code::ResourceExhausted, Some(Pushback::Never)) => {
+                    (ErrorClass::GiveUp, ErrorClass::GiveUp)
+                }
+                // It asks for the call to be made again: it knows whether it has run.
+                (Code::Unavailable | Code::ResourceExhausted, Some(Pushback::After(time))) => {
+                    (ErrorClass::RetryAfter(time), ErrorClass::RetryAfter(time))
+                }
+                (Code::Unavailable, None) => {
+                    (ErrorClass::Reconnect, may_have_run(ErrorClass::Reconnect))
+                }
+                (Code::ResourceExhausted, None) => {
+                    (ErrorClass::Retry, may_have_run(ErrorClass::Retry))
+                }
+                _ => (ErrorClass::GiveUp, ErrorClass::GiveUp),
+            },
+        };
+        Self {
+            class,
+            loses: wanted == ErrorClass::Reconnect && class != wanted,
+            is_unsent: origin.is_unsent(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pushed(code: Code, millis: &'static str) -> Status {
+        let mut status = Status::new(code, "no");
+        status
+            .metadata_mut()
+            .insert(PUSHBACK, millis.parse().expect("a value"));
+        status
+    }
+
+    #[test]
+    fn s15_what_may_have_run_is_retried_only_if_that_does_no_harm() {
+        let status = Status::unavailable("overloaded");
+        let careful = Verdict::on(&status, false);
+        assert_eq!(careful.class, ErrorClass::GiveUp);
+        assert!(careful.loses && !careful.is_unsent);
+        let idempotent = Verdict::on(&status, true);
+        assert_eq!(idempotent.class, ErrorClass::Reconnect);
+        assert!(!idempotent.loses, "the class says so");
+        let unsent = Verdict::on(&Lost.into_status(), false);
+        assert_eq!(unsent.class, ErrorClass::Reconnect);
+        assert!(unsent.is_unsent);
+    }
+
+    #[test]
+    fn s15_pushback_is_honoured() {
+        let class = |status: &Status| Verdict::on(status, false).class;
+        let after = ErrorClass::RetryAfter(Duration::from_millis(250));
+        assert_eq!(class(&pushed(Code::ResourceExhausted, "250")), after);
+        assert_eq!(class(&pushed(Code::Unavailable, "250")), after);
+        for never in ["-1", "later"] {
+            let status = pushed(Code::Unavailable, never);
+            let verdict = Verdict::on(&status, true);
+            assert_eq!(verdict.class, ErrorClass::GiveUp);
+            assert!(!verdict.loses, "the server is there, and said so");
+        }
+    }
+
+    #[test]
+    fn s15_others_surface_as_they_are() {
+        for code in [
+            Code::NotFound,
+            Code::Aborted,
+            Code::Internal,
+            Code::DeadlineExceeded,
+        ] {
+            let verdict = Verdict::on(&Status::new(code, "no"), true);
+            assert_eq!(verdict.class, ErrorClass::GiveUp, "{code:?}");
+            assert!(!verdict.loses, "{code:?}");
+        }
+    }
+}
