@@ -12,6 +12,7 @@ use crate::error::ChannelError;
 use crate::health::{Health, HealthBoard};
 use crate::messages::Messages;
 use crate::signals::Signals;
+use crate::ties::Ties;
 use crate::transport::GrpcTransport;
 use crate::wire::{CutOnDrop, Wire};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 ///
 /// Opening one connects, and then has a request answered: a peer that accepts and never answers is a failed opening.
 /// Closing one waits for the requests and streams under way on it, and cuts the connection if there is no time for
-/// that.
+/// that. A stream counts until it is dropped.
 ///
 /// ```no_run
 /// use tenure_grpc::GrpcEndpoint;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let endpoint = GrpcEndpoint::new("http://localhost:50051")?;
-/// let answer = scope(Tokio::current(), async move |scope| {
+/// let answer = scope(&Tokio::current(), async move |scope| {
 ///     let transport = scope.open(endpoint).await?;
 ///     let mut client = HealthClient::new((*transport).clone());
 ///     let answer = client.check(HealthCheckRequest::default()).await?;
@@ -49,6 +50,8 @@ pub struct GrpcEndpoint {
     endpoint: Endpoint,
     messages: Messages,
     health: HealthBoard,
+    /// Of a channel, whose resource it is.
+    ties: Option<Arc<Ties>>,
 }
 
 impl GrpcEndpoint {
@@ -80,6 +83,7 @@ impl GrpcEndpoint {
             endpoint,
             messages: Messages::default(),
             health: HealthBoard::default(),
+            ties: None,
         })
     }
 
@@ -214,10 +218,15 @@ impl GrpcEndpoint {
         self
     }
 
-    /// Whose holder wants to be told when a connection is worth a look.
-    pub(crate) fn signalling(mut self, signals: Signals) -> Self {
+    /// For a channel, which wants to be told when a connection is worth a look.
+    pub(crate) fn of_channel(mut self, signals: Signals) -> Self {
         self.health.signals = Some(signals);
+        self.ties = Some(Arc::default());
         self
+    }
+
+    pub(crate) fn ties(&self) -> Option<&Ties> {
+        self.ties.as_deref()
     }
 
     pub(crate) const fn board(&self) -> &HealthBoard {
@@ -269,6 +278,11 @@ impl Resource for GrpcEndpoint {
     }
 
     async fn close(&self, transport: GrpcTransport) -> Result<(), ChannelError> {
+        if let Some(ties) = self.ties().filter(|ties| ties.goes_on()) {
+            // The next connection is not opened before this returns.
+            ties.let_linger(transport.wire().clone());
+            return Ok(());
+        }
         disconnect(transport).await;
         Ok(())
     }

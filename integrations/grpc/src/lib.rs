@@ -25,6 +25,7 @@ mod messages;
 mod pool;
 mod service;
 mod signals;
+mod ties;
 mod transport;
 mod verdict;
 mod wire;
@@ -37,3 +38,8 @@ pub use messages::Messages;
 pub use pool::{GrpcClient, GrpcClients, GrpcPool};
 pub use service::{GrpcRequest, GrpcService};
 pub use transport::{GrpcResponse, GrpcTransport};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -44,7 +44,14 @@ impl Origin {
             if let Some(error) = error.downcast_ref::<h2::Error>() {
                 return Self::of_http2(error);
             }
-            if error.is::<hyper::Error>() || error.is::<tonic::transport::Error>() {
+            if let Some(error) = error.downcast_ref::<hyper::Error>() {
+                // With HTTP/2, hyper cancels what it still holds whole and in hand.
+                if error.is_canceled() {
+                    return Self::NoConnection;
+                }
+                origin = Self::Broken;
+            }
+            if error.is::<tonic::transport::Error>() {
                 origin = Self::Broken;
             }
             next = below(error);

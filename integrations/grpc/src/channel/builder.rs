@@ -43,7 +43,7 @@ impl GrpcChannelBuilder {
     pub(super) fn new(endpoint: GrpcEndpoint) -> Self {
         let (sender, signals) = Signals::new();
         let address = endpoint.address();
-        let connection = Connection::builder(address, endpoint.signalling(sender))
+        let connection = Connection::builder(address, endpoint.of_channel(sender))
             .name("grpc")
             .open_timeout(Duration::from_secs(15));
         Self {
@@ -167,6 +167,9 @@ impl GrpcChannelBuilder {
             connection,
             clock: runtime.clone(),
         });
+        if let Some(ties) = inner.connection.resource().ties() {
+            ties.to(Arc::downgrade(&inner));
+        }
         runtime.spawn(look_when_told(self.signals, Arc::downgrade(&inner)));
         Ok(GrpcChannel(inner))
     }

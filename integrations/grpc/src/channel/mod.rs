@@ -45,8 +45,8 @@ use crate::health::Serving;
 #[derive(Clone)]
 pub struct GrpcChannel(Arc<Inner>);
 
-struct Inner {
-    connection: Connection<GrpcEndpoint, Tokio>,
+pub(crate) struct Inner {
+    pub(crate) connection: Connection<GrpcEndpoint, Tokio>,
     clock: Tokio,
 }
 
@@ -155,7 +155,7 @@ impl GrpcChannel {
     }
 
     /// Closes for good: waits for calls and streams under way, cuts the connection when there is no time for that, and
-    /// reports.
+    /// reports. Streams on connections that were replaced are cut then.
     ///
     /// ```no_run
     /// # async fn example(channel: tenure_grpc::GrpcChannel) {
@@ -168,7 +168,9 @@ impl GrpcChannel {
     /// # Cancel safety
     /// Dropping the future leaves the channel closing: call it again to go on.
     pub async fn shutdown(&self, within: Duration) -> Report {
-        self.connection().shutdown(within).await
+        let report = self.connection().shutdown(within).await;
+        self.0.cut_lingering();
+        report
     }
 
     pub(crate) fn clock(&self) -> &Tokio {
@@ -177,6 +179,12 @@ impl GrpcChannel {
 }
 
 impl Inner {
+    fn cut_lingering(&self) {
+        if let Some(ties) = self.connection.resource().ties() {
+            ties.cut();
+        }
+    }
+
     /// Has the connection checked, and given up if it is gone: so the next call finds a new one, and none has to fail
     /// first.
     async fn look(&self) {
@@ -186,6 +194,12 @@ impl Inner {
                 self.connection.lose_if_opened_before(before);
             }
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.cut_lingering();
     }
 }
 

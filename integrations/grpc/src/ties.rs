@@ -1,0 +1,56 @@
+//! What an endpoint knows of the channel that it is the resource of.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use tenure_core::State;
+
+use crate::channel::Inner;
+use crate::wire::Wire;
+
+/// A channel, as its endpoint sees it: whether a connection that is to be closed is replaced or the last, and which of
+/// the replaced ones still carry streams.
+#[derive(Default)]
+pub(crate) struct Ties {
+    channel: OnceLock<Weak<Inner>>,
+    /// Replaced connections. Whoever reads a stream on one may finish, so nobody waits for their end.
+    lingering: Mutex<Vec<Arc<Wire>>>,
+}
+
+impl Ties {
+    pub(crate) fn to(&self, channel: Weak<Inner>) {
+        let _ = self.channel.set(channel);
+    }
+
+    /// Whether the channel goes on, so that a connection that is closed now is one that it lost.
+    pub(crate) fn goes_on(&self) -> bool {
+        let channel = self.channel.get().and_then(Weak::upgrade);
+        let state = channel.map(|channel| channel.connection.state());
+        state.is_some_and(|state| !matches!(state, State::Closing | State::Closed))
+    }
+
+    pub(crate) fn let_linger(&self, wire: Arc<Wire>) {
+        let mut lingering = self.lock();
+        lingering.retain(|wire| !wire.is_gone());
+        lingering.push(wire);
+    }
+
+    /// The channel is over, and so are they.
+    pub(crate) fn cut(&self) {
+        let lingering = std::mem::take(&mut *self.lock());
+        for wire in lingering {
+            wire.cut();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Wire>>> {
+        self.lingering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Ties {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ties").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,146 @@
+//! Health by `grpc.health.v1`.
+
+use std::time::Duration;
+
+use tenure_core::CheckError;
+use tenure_grpc::{ChannelError, Health, Serving};
+use tonic_health::ServingStatus;
+
+use crate::rig::*;
+
+#[tokio::test]
+async fn s16_a_server_without_the_health_service_is_healthy() {
+    let server = Server::start().await;
+    for how in [Health::Off, Health::Check, Health::Watch] {
+        let channel = build(channel_to(endpoint(&server.address()).health(how)));
+        channel.open().await.expect("it opens");
+        channel.check().await.expect("it is healthy");
+        assert!(channel.is_healthy());
+        assert_eq!(
+            channel.serving(),
+            Serving::Unimplemented,
+            "and it can be told"
+        );
+        ends_well(&channel).await;
+    }
+}
+
+#[tokio::test]
+async fn s16_a_check_asks_the_server_and_recovers() {
+    let server = Server::builder().health().start().await;
+    let channel = build(channel_to(endpoint(&server.address())));
+    channel.open().await.expect("it opens");
+    assert_eq!(channel.serving(), Serving::Serving);
+    server
+        .reporter
+        .set_service_status("", ServingStatus::NotServing)
+        .await;
+    let error = channel.check().await.expect_err("it says so");
+    let CheckError::Failed { cause, .. } = &error else {
+        panic!("{error}");
+    };
+    let cause = cause.downcast_ref::<ChannelError>().expect("ours");
+    assert!(matches!(
+        cause,
+        ChannelError::Unhealthy(Serving::NotServing)
+    ));
+    assert!(!channel.is_healthy() && channel.connection().is_usable());
+    server
+        .reporter
+        .set_service_status("", ServingStatus::Serving)
+        .await;
+    channel.check().await.expect("it is back");
+    assert!(channel.is_healthy());
+    ends_well(&channel).await;
+}
+
+#[tokio::test]
+async fn s16_what_is_pushed_degrades_and_recovers_without_a_check() {
+    let server = Server::builder().health().start().await;
+    let watched = endpoint(&server.address()).health(Health::Watch);
+    let channel = build(channel_to(watched).check_every(Duration::from_secs(3600)));
+    channel.open().await.expect("it opens");
+    for _ in 0..3 {
+        server
+            .reporter
+            .set_service_status("", ServingStatus::NotServing)
+            .await;
+        until("it is degraded", || !channel.is_healthy()).await;
+        assert!(channel.connection().is_usable(), "calls may still work");
+        server
+            .reporter
+            .set_service_status("", ServingStatus::Serving)
+            .await;
+        until("it is healthy", || channel.is_healthy()).await;
+    }
+    assert_eq!(channel.stats().connects.begun, 1);
+    ends_well(&channel).await;
+}
+
+#[tokio::test]
+async fn s16_a_watch_goes_on_after_a_reconnect() {
+    let mut server = Server::builder().health().start().await;
+    let watched = endpoint(&server.address()).health(Health::Watch);
+    let channel = build(channel_to(watched).check_every(Duration::from_secs(3600)));
+    channel.open().await.expect("it opens");
+    server.restart().await;
+    until("the loss is seen", || {
+        channel.stats().last_failure.is_some()
+    })
+    .await;
+    within(channel.open()).await.expect("it opens again");
+    server
+        .reporter
+        .set_service_status("", ServingStatus::NotServing)
+        .await;
+    until("it is degraded", || !channel.is_healthy()).await;
+    server
+        .reporter
+        .set_service_status("", ServingStatus::Serving)
+        .await;
+    until("it is healthy", || channel.is_healthy()).await;
+    ends_well(&channel).await;
+}
+
+#[tokio::test]
+async fn s16_the_health_of_one_service_is_asked_for_by_its_name() {
+    let server = Server::builder().health().start().await;
+    let one = || endpoint(&server.address()).health_service("tenure.greeter.Greeter");
+    let once = soon_again().max_retries(0);
+    let channel = build(channel_to(one()).retry(once));
+    channel
+        .open()
+        .await
+        .expect_err("it does not know the service");
+    assert_eq!(channel.serving(), Serving::ServiceUnknown);
+    ends_well(&channel).await;
+    let reporter = &server.reporter;
+    reporter
+        .set_service_status("tenure.greeter.Greeter", ServingStatus::Serving)
+        .await;
+    let channel = build(channel_to(one()).retry(once));
+    channel.open().await.expect("it serves now");
+    ends_well(&channel).await;
+}
+
+#[tokio::test]
+async fn s16_a_server_that_does_not_serve_yet_is_waited_for() {
+    let server = Server::builder().health().start().await;
+    server
+        .reporter
+        .set_service_status("", ServingStatus::NotServing)
+        .await;
+    let greeter = greeter(&server.address());
+    let greeting = tokio::spawn({
+        let greeter = greeter.clone();
+        async move { greet(&greeter).await }
+    });
+    let stats = || greeter.channel().stats();
+    until("it is refused", || stats().connects.refused > 0).await;
+    server
+        .reporter
+        .set_service_status("", ServingStatus::Serving)
+        .await;
+    assert_eq!(within(greeting).await.expect("it ends"), "Hello you");
+    ends_well(greeter.channel()).await;
+}

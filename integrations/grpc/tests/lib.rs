@@ -1,0 +1,26 @@
+//! The channel and its calls against servers of tonic's on real sockets.
+
+/// What `tests/proto/greeter.proto` becomes. Made anew, where there is a `protoc`, by a program of one line:
+/// `tonic_prost_build::configure().out_dir("tests/proto").compile_protos(&["tests/proto/greeter.proto"], &["tests/proto"])`
+/// with tonic-prost-build 0.14.
+mod greeter {
+    #![allow(
+        clippy::all,
+        unreachable_pub,
+        reason = "it is written by tonic-prost-build"
+    )]
+    include!("proto/tenure.greeter.rs");
+}
+
+mod calls;
+mod closing;
+mod deadlines;
+mod faults;
+mod health;
+mod network;
+mod openings;
+mod retries;
+mod rig;
+mod streams;
+#[cfg(feature = "tls")]
+mod tls;
