@@ -18,11 +18,12 @@ pub use stats::{CallCounts, ConnectCounts, ConnectionStats};
 pub use when_down::WhenDown;
 
 use crate::Instant;
+use crate::cause::Cause;
 use crate::cleanup::{Audit, Report};
 pub use crate::managed::CallAttempt;
 use crate::managed::{CallError, CallOptions, CheckError, Managed, OpenError};
 use crate::name::Name;
-use crate::resource::LocalResource;
+use crate::resource::{BoxError, LocalResource};
 use crate::runtime::{Clock, NoTimer, Timer};
 use crate::state::State;
 use crate::sync::{Arc, Text};
@@ -265,6 +266,19 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
     /// As [`shutdown`](Connection::shutdown).
     pub async fn close(&self) -> Report {
         self.managed.close().await
+    }
+
+    /// Tells the event sink of an error that has no caller to return to, as
+    /// [`Swallowed`](crate::EventKind::Swallowed): for the resource and what works beside it. `phase` says where it came up.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let (connection, _runner) = Connection::builder("db:5432", Db).build_with_runner(NoTimer)?;
+    /// connection.tell("handshake", "the server is older than this program");
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn tell(&self, phase: &'static str, error: impl Into<BoxError>) {
+        self.managed.swallow(phase, &Cause::new(error));
     }
 
     /// What it has done so far.

@@ -3,6 +3,8 @@
 use super::Managed;
 use super::error::{OpenError, Unreachable};
 use crate::Instant;
+use crate::cause::Cause;
+use crate::event::EventKind;
 use crate::failure::OpenFailure;
 use crate::resource::LocalResource;
 use crate::retry::Retry;
@@ -84,6 +86,13 @@ impl<R: LocalResource, C: Clock> Managed<R, C> {
     /// The policy of calls that say nothing else.
     pub(crate) fn policy(&self) -> Retry {
         self.shared.config.retry
+    }
+
+    /// Tells the event sink of an error that has no caller.
+    pub(crate) fn swallow(&self, phase: &'static str, error: &Cause) {
+        let shared = &self.shared;
+        let swallowed = EventKind::Swallowed { phase, error };
+        shared.reporter.send(&shared.clock, swallowed);
     }
 
     pub(crate) fn clock(&self) -> &C {
