@@ -50,8 +50,6 @@ pub struct GrpcEndpoint {
     endpoint: Endpoint,
     messages: Messages,
     health: HealthBoard,
-    /// Of a channel, whose resource it is.
-    ties: Option<Arc<Ties>>,
 }
 
 impl GrpcEndpoint {
@@ -83,7 +81,6 @@ impl GrpcEndpoint {
             endpoint,
             messages: Messages::default(),
             health: HealthBoard::default(),
-            ties: None,
         })
     }
 
@@ -221,12 +218,12 @@ impl GrpcEndpoint {
     /// For a channel, which wants to be told when a connection is worth a look.
     pub(crate) fn of_channel(mut self, signals: Signals) -> Self {
         self.health.signals = Some(signals);
-        self.ties = Some(Arc::default());
+        self.health.ties = Some(Arc::default());
         self
     }
 
     pub(crate) fn ties(&self) -> Option<&Ties> {
-        self.ties.as_deref()
+        self.health.ties.as_deref()
     }
 
     pub(crate) const fn board(&self) -> &HealthBoard {

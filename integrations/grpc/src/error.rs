@@ -123,12 +123,17 @@ impl Error for ChannelError {
     }
 }
 
-/// A status as one reads it: its own form repeats the description of its code.
+/// A status as one reads it, with what lies at the bottom of it: its own form repeats the description of its code.
 struct Told<'a>(&'a Status);
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.0.code(), self.0.message())
+        write!(f, "{:?}: {}", self.0.code(), self.0.message())?;
+        let root = self.0.source().map(|source| root(source).to_string());
+        match root.filter(|root| !self.0.message().contains(root)) {
+            Some(root) => write!(f, ": {root}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::error::ChannelError;
 use crate::signals::Signals;
+use crate::ties::Ties;
 use crate::transport::GrpcTransport;
 use crate::wire::Wire;
 
@@ -26,9 +27,11 @@ use crate::wire::Wire;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Health {
-    /// Not at all: a connection that is there is healthy. For a server whose health service wants credentials.
+    /// Not at all: a connection that is there is healthy. For a server whose health service wants credentials. Only a
+    /// keepalive finds a peer that is gone without a word then.
     Off,
-    /// By `Check`, whenever the connection is checked. A server without the service is healthy.
+    /// By `Check`, when a connection is opened and whenever it is checked. A server that says that it does not serve is
+    /// no opened connection; one without the service is healthy, which the event sink is told once.
     #[default]
     Check,
     /// By `Check`, and by `Watch` too: what the server pushes counts at once. Where it has no `Watch`, as `Check`.
@@ -114,6 +117,8 @@ pub(crate) struct HealthBoard {
     /// Of whichever connection heard it last.
     latest: Arc<AtomicU8>,
     pub(crate) signals: Option<Signals>,
+    /// Of the channel, if it is for one.
+    pub(crate) ties: Option<Arc<Ties>>,
 }
 
 impl HealthBoard {
@@ -178,6 +183,11 @@ impl HealthBoard {
             }
             Err(status) => return Err(status),
         };
+        if let (Health::Check | Health::Watch, Serving::Unimplemented, Some(ties)) =
+            (self.how, serving, &self.ties)
+        {
+            ties.tell_unimplemented();
+        }
         // Only what is pushed may be kept where pushes are: an answer may be older than a push.
         if self.how != Health::Watch || transport.serving() == Serving::Unknown {
             self.note(transport.serving_cell(), serving);

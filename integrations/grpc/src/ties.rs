@@ -1,5 +1,6 @@
 //! What an endpoint knows of the channel that it is the resource of.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tenure_core::State;
@@ -14,6 +15,7 @@ pub(crate) struct Ties {
     channel: OnceLock<Weak<Inner>>,
     /// Replaced connections. Whoever reads a stream on one may finish, so nobody waits for their end.
     lingering: Mutex<Vec<Arc<Wire>>>,
+    has_told: AtomicBool,
 }
 
 impl Ties {
@@ -28,7 +30,20 @@ impl Ties {
         state.is_some_and(|state| !matches!(state, State::Closing | State::Closed))
     }
 
+    /// Tells the channel's event sink, once, that the server's health can't be known.
+    pub(crate) fn tell_unimplemented(&self) {
+        if self.has_told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Some(channel) = self.channel.get().and_then(Weak::upgrade) {
+            let told =
+                "the server has no grpc.health.v1: it counts as healthy for as long as it answers";
+            channel.connection.tell("health", told);
+        }
+    }
+
     pub(crate) fn let_linger(&self, wire: Arc<Wire>) {
+        wire.begin_closing();
         let mut lingering = self.lock();
         lingering.retain(|wire| !wire.is_gone());
         lingering.push(wire);

@@ -1,8 +1,10 @@
 //! Health by `grpc.health.v1`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tenure_core::CheckError;
+use tenure_core::{CheckError, Event, EventKind};
 use tenure_grpc::{ChannelError, Health, Serving};
 use tonic_health::ServingStatus;
 
@@ -12,7 +14,16 @@ use crate::rig::*;
 async fn s16_a_server_without_the_health_service_is_healthy() {
     let server = Server::start().await;
     for how in [Health::Off, Health::Check, Health::Watch] {
-        let channel = build(channel_to(endpoint(&server.address()).health(how)));
+        let told = Arc::new(AtomicUsize::new(0));
+        let telling = told.clone();
+        let sink = move |event: &Event<'_>| {
+            if let EventKind::Swallowed { error, .. } = &event.kind {
+                assert!(error.to_string().contains("grpc.health.v1"), "{error}");
+                telling.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let builder = channel_to(endpoint(&server.address()).health(how));
+        let channel = build(builder.events(Arc::new(sink)));
         channel.open().await.expect("it opens");
         channel.check().await.expect("it is healthy");
         assert!(channel.is_healthy());

@@ -16,7 +16,8 @@ use crate::signals::Signals;
 /// Configures a [`GrpcChannel`]. Made by [`GrpcChannel::builder`].
 ///
 /// By default an attempt to connect has 15 s, 3 retries follow it with a backoff from 1 s to 30 s, calls are retried in
-/// the same way, the connection is checked every 60 s, and is opened anew when it is lost.
+/// the same way, the connection is checked every 60 s, and is opened anew when it is lost. Calls that end with a status
+/// do not degrade it.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -45,7 +46,9 @@ impl GrpcChannelBuilder {
         let address = endpoint.address();
         let connection = Connection::builder(address, endpoint.of_channel(sender))
             .name("grpc")
-            .open_timeout(Duration::from_secs(15));
+            .open_timeout(Duration::from_secs(15))
+            // NOT_FOUND and its like are answers. Health is asked for.
+            .doubt_after(None);
         Self {
             connection,
             signals,

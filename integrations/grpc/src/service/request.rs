@@ -170,6 +170,16 @@ impl<'a, S> GrpcRequest<'a, S> {
 
     /// Sends one message and gives the one that answers it. Each attempt sends a clone.
     ///
+    /// ```no_run
+    /// # use tenure_grpc::{GrpcRequest, GrpcTransport};
+    /// # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    /// # async fn example(request: GrpcRequest<'_, HealthClient<GrpcTransport>>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let message = HealthCheckRequest::default();
+    /// let answer = request.unary(message, |mut client, request| async move { client.check(request).await }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`GrpcService::call`].
     ///
@@ -186,6 +196,16 @@ impl<'a, S> GrpcRequest<'a, S> {
     }
 
     /// Makes the call, under the policy.
+    ///
+    /// ```no_run
+    /// # use tenure_grpc::{GrpcRequest, GrpcTransport};
+    /// # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    /// # async fn example(request: GrpcRequest<'_, HealthClient<GrpcTransport>>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let watch = |mut client: HealthClient<_>| async move { client.watch(HealthCheckRequest::default()).await };
+    /// let pushes = request.run(watch).await?.into_inner();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`GrpcService::call`].

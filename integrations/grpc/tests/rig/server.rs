@@ -114,6 +114,7 @@ impl Greeter for Script {
 #[derive(Default)]
 pub(crate) struct ServerBuilder {
     health: bool,
+    #[cfg(feature = "gzip")]
     gzip: bool,
     #[cfg(feature = "tls")]
     tls: Option<tonic::transport::ServerTlsConfig>,
