@@ -108,3 +108,28 @@ async fn s15_waiting_for_a_connection_takes_of_the_same_time() {
     assert!(begun.elapsed() >= limit);
     ends_well(greeter.channel()).await;
 }
+
+#[tokio::test]
+async fn s15_an_operation_that_never_ends_is_not_begun_again_unless_idempotent() {
+    let server = Server::start().await;
+    let greeter = greeter(&server.address());
+    greeter.channel().open().await.expect("it opens");
+    for (is_idempotent, expected) in [(false, 1), (true, 3)] {
+        let begun = std::cell::Cell::new(0);
+        let mut request = greeter
+            .request("think")
+            .attempt_timeout(Duration::from_millis(20))
+            .max_retries(2);
+        if is_idempotent {
+            request = request.idempotent();
+        }
+        let think = |_client| {
+            begun.set(begun.get() + 1);
+            std::future::pending::<Result<(), tonic::Status>>()
+        };
+        let error = within(request.run(think)).await.expect_err("cut off");
+        assert!(matches!(error, GrpcError::DeadlineExceeded(_)), "{error:?}");
+        assert_eq!(begun.get(), expected);
+    }
+    ends_well(greeter.channel()).await;
+}
