@@ -157,7 +157,7 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
         let policy = options.policy(managed.policy());
         let patience = match when_down {
             WhenDown::FailAtOnce => Patience::Attempt,
-            WhenDown::WaitToDeadline if !policy.has_deadline() => Patience::Opening,
+            WhenDown::WaitToDeadline if policy.deadline.is_none() => Patience::Opening,
             WhenDown::WaitToDeadline | WhenDown::Wait => Patience::Openings,
         };
         if when_down == WhenDown::Wait {

@@ -277,10 +277,6 @@ impl Retry {
     }
 
     /// At the deadline itself there is no time left either.
-    pub(crate) const fn has_deadline(&self) -> bool {
-        self.deadline.is_some()
-    }
-
     pub(super) fn is_past_deadline(&self, elapsed: Duration) -> bool {
         self.deadline.is_some_and(|deadline| elapsed >= deadline)
     }
