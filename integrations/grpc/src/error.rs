@@ -195,7 +195,8 @@ pub enum GrpcError {
 
 impl GrpcError {
     pub(crate) fn from_call(error: CallError) -> Self {
-        if error.open_error().is_some() {
+        // One that waited for a connection until its time was over says which, and was late all the same.
+        if error.open_error().is_some() && !error.is_timeout() {
             return Self::NotConnected(error);
         }
         let last = error.downcast_ref::<ChannelError>();
