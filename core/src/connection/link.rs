@@ -174,10 +174,7 @@ impl Link {
             }
             facts.latest_change = number;
             if to.is_usable() && facts.up_since.is_none() {
-                let down_for = at
-                    .zip(facts.down_since.take())
-                    .map(|(at, since)| at - since);
-                facts.downtime += down_for.unwrap_or_default();
+                facts.end_downtime(at);
                 facts.up_since = at;
             }
             let is_lost = from.is_usable() && !to.is_usable();
@@ -188,16 +185,21 @@ impl Link {
             if matches!(to, State::Initializing | State::Error) {
                 facts.down_since = facts.down_since.or(at);
             } else if !to.is_usable() {
-                let down_for = at
-                    .zip(facts.down_since.take())
-                    .map(|(at, since)| at - since);
-                facts.downtime += down_for.unwrap_or_default();
+                facts.end_downtime(at);
             }
             is_lost
         });
         if is_lost {
             self.pacing.lost(at);
         }
+    }
+}
+
+impl Facts {
+    /// It is not down any more, if it was.
+    fn end_downtime(&mut self, at: Option<Instant>) {
+        let down_for = at.zip(self.down_since.take()).map(|(at, since)| at - since);
+        self.downtime += down_for.unwrap_or_default();
     }
 }
 

@@ -8,7 +8,7 @@ use crate::cleanup::Why;
 use crate::group::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
-use crate::state::{Event, State};
+use crate::state::State;
 
 impl<R, C> LocalLifecycle for Managed<R, C>
 where
@@ -27,12 +27,7 @@ where
 
     /// Its value is lost, and opened anew.
     async fn restart(&self) -> Result<(), BoxError> {
-        let now = self.shared.now();
-        self.shared.with(|cell, effects| {
-            if let Some(generation) = cell.current.as_ref().map(|held| held.generation) {
-                cell.step(Event::ValueLost { generation }, now, effects);
-            }
-        });
+        self.lose();
         self.open().await.map_err(Into::into)
     }
 
