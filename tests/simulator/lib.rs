@@ -17,6 +17,7 @@ mod regressions;
 mod retry;
 mod scope;
 mod shared;
+mod staged;
 mod tell;
 mod trouble;
 mod unlocked;

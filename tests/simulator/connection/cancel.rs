@@ -4,62 +4,20 @@ use std::time::Duration;
 
 use tenure_core::connection::{ConnectionState, WhenDown};
 use tenure_core::{Backoff, CallOptions, Connection, Instant, Retry};
-use tenure_sim::{Backend, SharedFaultyResource, Sim, cancel_everywhere, cancel_pairs};
+use tenure_sim::{Backend, SharedFaultyResource, Sim};
 
 use crate::drawn::heal;
-use crate::tell::{Drops, tell};
-use crate::trouble::{HOOK_TIME, Polls, TIMEOUT, Trouble};
+use crate::staged::{Staged, drop_everywhere, drop_in_pairs};
+use crate::trouble::{HOOK_TIME, TIMEOUT, Trouble};
 
 #[test]
 fn every_operation_dropped_everywhere_loses_nothing() {
-    let mut all = Drops::default();
-    for operation in Operation::ALL {
-        let mut drops = Drops::default();
-        for setting in Setting::ALL {
-            for trouble in Trouble::ALL {
-                for runner in [true, false] {
-                    for polls in Polls::ALL {
-                        drops += cancel_everywhere(
-                            0..1,
-                            async |sim| {
-                                polls.set(&sim);
-                                Scene::set(sim, setting, runner, trouble).await
-                            },
-                            async |scene: &Scene| operation.perform(scene).await,
-                            async |scene: Scene| scene.prove_whole().await,
-                        );
-                    }
-                }
-            }
-        }
-        tell(format_args!("connection: {operation:?} {drops}"));
-        all += drops;
-    }
-    tell(format_args!("connection: every operation {all}"));
+    drop_everywhere::<Scene>();
 }
 
 #[test]
 fn every_pair_of_operations_loses_nothing() {
-    let mut all = Drops::default();
-    for first in Operation::ALL {
-        for second in Operation::ALL {
-            for setting in Setting::ALL {
-                for trouble in Trouble::SHARED {
-                    all += cancel_pairs(
-                        0..1,
-                        async |sim| Scene::set(sim, setting, true, trouble).await,
-                        async |scene: &Scene| first.perform(scene).await,
-                        async |scene: &Scene| second.perform(scene).await,
-                        async |scene: Scene| scene.prove_whole().await,
-                    );
-                }
-            }
-        }
-    }
-    let pairs = Operation::ALL.len() * Operation::ALL.len();
-    tell(format_args!(
-        "connection: {pairs} pairs of operations {all}"
-    ));
+    drop_in_pairs::<Scene>();
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +98,28 @@ struct Scene {
 }
 
 impl Scene {
+    async fn call(&self, when_down: WhenDown) -> Result<(), tenure_core::CallError> {
+        let options = CallOptions::named("ask").deadline(TIMEOUT * 4);
+        let request = self.connection.request(options).when_down(when_down);
+        let sim = &self.sim;
+        request
+            .run(|value| async move {
+                sim.sleep(HOOK_TIME).await;
+                value.ask()
+            })
+            .await
+    }
+}
+
+impl Staged for Scene {
+    const NAME: &'static str = "connection";
+
+    type Operation = Operation;
+    type Setting = Setting;
+
+    const OPERATIONS: &'static [Operation] = &Operation::ALL;
+    const SETTINGS: &'static [Setting] = &Setting::ALL;
+
     async fn set(sim: Sim, setting: Setting, runner: bool, trouble: Trouble) -> Self {
         let backend = Backend::new(&sim);
         let builder = Connection::builder("peer:1", SharedFaultyResource::new(&backend))
@@ -170,16 +150,8 @@ impl Scene {
         }
     }
 
-    async fn call(&self, when_down: WhenDown) -> Result<(), tenure_core::CallError> {
-        let options = CallOptions::named("ask").deadline(TIMEOUT * 4);
-        let request = self.connection.request(options).when_down(when_down);
-        let sim = &self.sim;
-        request
-            .run(|value| async move {
-                sim.sleep(HOOK_TIME).await;
-                value.ask()
-            })
-            .await
+    async fn perform(&self, operation: Operation) {
+        operation.perform(self).await;
     }
 
     /// Once the backend is well it answers, unless it was closed; what was counted balances; and all ends.

@@ -3,60 +3,20 @@
 use std::time::Duration;
 
 use tenure_core::{Backoff, Group, Managed, Retry, State};
-use tenure_sim::{Backend, SharedFaultyResource, Sim, cancel_everywhere, cancel_pairs};
+use tenure_sim::{Backend, SharedFaultyResource, Sim};
 
 use crate::drawn::heal;
-use crate::tell::{Drops, tell};
-use crate::trouble::{HOOK_TIME, Polls, TIMEOUT, Trouble};
+use crate::staged::{Staged, drop_everywhere, drop_in_pairs};
+use crate::trouble::{HOOK_TIME, TIMEOUT, Trouble};
 
 #[test]
 fn every_operation_dropped_everywhere_loses_nothing() {
-    let mut all = Drops::default();
-    for operation in Operation::ALL {
-        let mut drops = Drops::default();
-        for setting in Setting::ALL {
-            for trouble in Trouble::ALL {
-                for runners in [true, false] {
-                    for polls in Polls::ALL {
-                        drops += cancel_everywhere(
-                            0..1,
-                            async |sim| {
-                                polls.set(&sim);
-                                Scene::set(sim, setting, runners, trouble).await
-                            },
-                            async |scene: &Scene| operation.perform(scene).await,
-                            async |scene: Scene| scene.prove_whole().await,
-                        );
-                    }
-                }
-            }
-        }
-        tell(format_args!("group: {operation:?} {drops}"));
-        all += drops;
-    }
-    tell(format_args!("group: every operation {all}"));
+    drop_everywhere::<Scene>();
 }
 
 #[test]
 fn every_pair_of_operations_loses_nothing() {
-    let mut all = Drops::default();
-    for first in Operation::ALL {
-        for second in Operation::ALL {
-            for setting in Setting::ALL {
-                for trouble in Trouble::SHARED {
-                    all += cancel_pairs(
-                        0..1,
-                        async |sim| Scene::set(sim, setting, true, trouble).await,
-                        async |scene: &Scene| first.perform(scene).await,
-                        async |scene: &Scene| second.perform(scene).await,
-                        async |scene: Scene| scene.prove_whole().await,
-                    );
-                }
-            }
-        }
-    }
-    let pairs = Operation::ALL.len() * Operation::ALL.len();
-    tell(format_args!("group: {pairs} pairs of operations {all}"));
+    drop_in_pairs::<Scene>();
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +62,15 @@ struct Scene {
     members: Vec<Managed<SharedFaultyResource, Sim>>,
 }
 
-impl Scene {
+impl Staged for Scene {
+    const NAME: &'static str = "group";
+
+    type Operation = Operation;
+    type Setting = Setting;
+
+    const OPERATIONS: &'static [Operation] = &Operation::ALL;
+    const SETTINGS: &'static [Setting] = &Setting::ALL;
+
     async fn set(sim: Sim, setting: Setting, runners: bool, trouble: Trouble) -> Self {
         let backend = Backend::new(&sim);
         let members: Vec<_> = (0..3).map(|_| member(&sim, &backend, runners)).collect();
@@ -134,6 +102,10 @@ impl Scene {
         }
         trouble.begin(&scene.backend);
         scene
+    }
+
+    async fn perform(&self, operation: Operation) {
+        operation.perform(self).await;
     }
 
     /// Once the backend is well the group starts, unless it was to stop; and all ends.

@@ -4,60 +4,20 @@ use std::time::Duration;
 
 use tenure_core::shared::Share;
 use tenure_core::{Backoff, Retry, Shared, State};
-use tenure_sim::{Backend, SharedFaultyResource, Sim, cancel_everywhere, cancel_pairs};
+use tenure_sim::{Backend, SharedFaultyResource, Sim};
 
 use crate::drawn::heal;
-use crate::tell::{Drops, tell};
-use crate::trouble::{HOOK_TIME, Polls, TIMEOUT, Trouble};
+use crate::staged::{Staged, drop_everywhere, drop_in_pairs};
+use crate::trouble::{HOOK_TIME, TIMEOUT, Trouble};
 
 #[test]
 fn every_operation_dropped_everywhere_loses_nothing() {
-    let mut all = Drops::default();
-    for operation in Operation::ALL {
-        let mut drops = Drops::default();
-        for setting in Setting::ALL {
-            for trouble in Trouble::ALL {
-                for runners in [true, false] {
-                    for polls in Polls::ALL {
-                        drops += cancel_everywhere(
-                            0..1,
-                            async |sim| {
-                                polls.set(&sim);
-                                Scene::set(sim, setting, runners, trouble).await
-                            },
-                            async |scene: &Scene| operation.perform(scene).await,
-                            async |scene: Scene| scene.prove_whole().await,
-                        );
-                    }
-                }
-            }
-        }
-        tell(format_args!("shared: {operation:?} {drops}"));
-        all += drops;
-    }
-    tell(format_args!("shared: every operation {all}"));
+    drop_everywhere::<Scene>();
 }
 
 #[test]
 fn every_pair_of_operations_loses_nothing() {
-    let mut all = Drops::default();
-    for first in Operation::ALL {
-        for second in Operation::ALL {
-            for setting in Setting::ALL {
-                for trouble in Trouble::SHARED {
-                    all += cancel_pairs(
-                        0..1,
-                        async |sim| Scene::set(sim, setting, true, trouble).await,
-                        async |scene: &Scene| first.perform(scene).await,
-                        async |scene: &Scene| second.perform(scene).await,
-                        async |scene: Scene| scene.prove_whole().await,
-                    );
-                }
-            }
-        }
-    }
-    let pairs = Operation::ALL.len() * Operation::ALL.len();
-    tell(format_args!("shared: {pairs} pairs of operations {all}"));
+    drop_in_pairs::<Scene>();
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +87,15 @@ struct Scene {
     held: Option<Share<SharedFaultyResource, Sim>>,
 }
 
-impl Scene {
+impl Staged for Scene {
+    const NAME: &'static str = "shared";
+
+    type Operation = Operation;
+    type Setting = Setting;
+
+    const OPERATIONS: &'static [Operation] = &Operation::ALL;
+    const SETTINGS: &'static [Setting] = &Setting::ALL;
+
     async fn set(sim: Sim, setting: Setting, runner: bool, trouble: Trouble) -> Self {
         let backend = Backend::new(&sim);
         let builder = Shared::builder(SharedFaultyResource::new(&backend))
@@ -161,6 +129,10 @@ impl Scene {
             shared,
             held,
         }
+    }
+
+    async fn perform(&self, operation: Operation) {
+        operation.perform(self).await;
     }
 
     /// Once the backend is well a value can be had, unless all was closed; and all ends.
