@@ -7,7 +7,9 @@ mod stats;
 mod when_down;
 
 use tenure_core::connection::{ConnectionBuilder, ConnectionState};
-use tenure_core::{Backoff, CallError, CallOptions, Connection, ErrorClass, Retry, State};
+use tenure_core::{
+    Backoff, CallError, CallOptions, Connection, ErrorClass, Instant, Retry, State, Timer,
+};
 
 use crate::managed::probe::{Gate, Hook, Probe, Refused, Step};
 use crate::managed::{ManagedWorld, soon, until, wait};
@@ -48,6 +50,7 @@ struct Rig<W: ConnectionWorld> {
     world: W,
     probe: Probe,
     connection: Handle<W>,
+    made_at: Instant,
 }
 
 impl<W: ConnectionWorld> Rig<W> {
@@ -63,6 +66,7 @@ impl<W: ConnectionWorld> Rig<W> {
             .check_every(None)
             .retry(Retry::new(Backoff::constant(pause).cap(pause)));
         Self {
+            made_at: world.runtime().now(),
             connection: world.connect(configure(builder)),
             world: world.clone(),
             probe,

@@ -63,8 +63,9 @@ async fn b11_kept_for_a_time_after_the_last_user<W: SharedWorld>(world: W) {
         let share = soon(&world, rig.shared.acquire()).await.expect("it opens");
         wait(&world, 8).await;
         assert!(closes(&rig.probe).is_empty(), "it is in use");
+        let left_at = world.runtime().now();
         drop(share);
-        world.runtime().now()
+        left_at
     };
     if !W::BACKGROUND {
         wait(&world, 4).await;
