@@ -5,13 +5,14 @@ use std::cell::Cell;
 use futures::future::{join, join_all};
 use futures::poll;
 use tenure_core::group::LocalLifecycle;
-use tenure_core::{Group, Timer};
+use tenure_core::{Group, StopReason, Timer};
 
 use super::*;
 
 on_every_backend! {
     s07_a_connection_error_reconnects_once_however_many_calls_fail_on_it,
     s07_calls_in_flight_on_the_old_connection_finish_and_then_it_is_closed,
+    s07_what_must_not_be_done_twice_reconnects_and_is_not_repeated,
     s07_errors_of_the_application_never_reconnect,
     b04_so_many_failed_calls_in_a_row_degrade_and_one_success_recovers,
     s07_one_call_may_say_by_itself_what_is_a_connection_error,
@@ -99,6 +100,27 @@ async fn s07_calls_in_flight_on_the_old_connection_finish_and_then_it_is_closed<
         })
         .await;
     }
+    rig.ends_well().await;
+}
+
+async fn s07_what_must_not_be_done_twice_reconnects_and_is_not_repeated<W: ConnectionWorld>(
+    world: W,
+) {
+    let rig = Rig::plain(&world);
+    rig.open().await;
+    let asked = Cell::new(0);
+    let call = rig.connection.call("add", |_| {
+        asked.set(asked.get() + 1);
+        async { Err::<(), _>(Refused(ErrorClass::ReconnectOnly)) }
+    });
+    let error = soon(&world, call).await.expect_err("it is refused");
+    assert_eq!(error.reason(), StopReason::GivenUp);
+    assert_eq!(asked.get(), 1);
+    // Who comes next has another connection.
+    assert_eq!(rig.ask().await.expect("it answers"), 2);
+    let stats = rig.connection.stats();
+    assert_eq!(stats.connects.reconnects, 1, "{stats}");
+    assert_eq!(stats.calls.retries, 0, "{stats}");
     rig.ends_well().await;
 }
 

@@ -6,14 +6,16 @@ use core::pin::pin;
 use core::task::Poll;
 
 use super::Connection;
+use super::attempts::{Attempts, CallAttempt};
 use super::link::{CallEnding, Link};
 use super::state::ConnectionState;
 use super::when_down::WhenDown;
 use crate::cause::Cause;
-use crate::managed::{CallAttempt, CallError, CallOptions, OpenError, Ways};
+use crate::managed::{CallError, CallOptions, OpenError, Ways};
 use crate::resource::LocalResource;
 use crate::retry::{ErrorClass, StopReason};
 use crate::runtime::Clock;
+use crate::sync::Lock;
 use crate::work::{Round, go_round};
 
 /// A call that is about to be made. See [`Connection::request`].
@@ -164,24 +166,31 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
             // Whatever keeps it from that is told by the call itself.
             let _ = connection.until_connected(patience).await;
         }
-        let mut is_retry = false;
+        let attempts = Lock::new(Attempts::under(&policy, managed.clock()));
         let ways = Ways {
             classify: |error: &R::Error| {
                 let class = classify(error);
                 connection.note_failure(class);
                 class
             },
-            until_open: || connection.until_connected(patience),
-            succeeded: |generation| {
-                link.operation_succeeded(generation, managed.clock().try_now());
+            until_open: || {
+                let now = policy
+                    .attempt_timeout
+                    .and_then(|_| managed.clock().try_now());
+                attempts.with(|attempts| attempts.begin(now));
+                connection.until_connected(patience)
+            },
+            succeeded: |generation, now| {
+                link.operation_succeeded(generation, now);
                 managed.trust(generation);
             },
         };
-        let noted = |value, attempt| {
-            if core::mem::replace(&mut is_retry, true) {
+        let noted = |value| {
+            let attempts = attempts.with(|attempts| *attempts);
+            if attempts.is_retry() {
                 link.call_retried();
             }
-            operation(value, attempt)
+            operation(value, attempts.current())
         };
         let result = managed.call_in(ways, options, noted).await;
         if let Err(error) = &result {
@@ -195,7 +204,7 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
 impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
     fn note_failure(&self, class: ErrorClass) {
         let now = self.managed.clock().try_now();
-        if class == ErrorClass::Reconnect {
+        if class.is_of_broken_value() {
             self.link.connection_failed(now);
         } else if self.link.operation_failed(now) {
             self.managed.doubt();

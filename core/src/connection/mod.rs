@@ -1,5 +1,6 @@
 //! A connection that reconnects.
 
+mod attempts;
 mod builder;
 mod call;
 mod link;
@@ -11,6 +12,7 @@ mod when_down;
 use core::future::Future;
 use core::time::Duration;
 
+pub use attempts::CallAttempt;
 pub use builder::ConnectionBuilder;
 pub use call::Request;
 pub use state::{ConnectionState, ConnectionWatch};
@@ -20,7 +22,6 @@ pub use when_down::WhenDown;
 use crate::Instant;
 use crate::cause::Cause;
 use crate::cleanup::{Audit, Report};
-pub use crate::managed::CallAttempt;
 use crate::managed::{CallError, CallOptions, CheckError, Managed, OpenError};
 use crate::name::Name;
 use crate::resource::{BoxError, LocalResource};

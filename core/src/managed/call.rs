@@ -12,7 +12,9 @@ use crate::cause::Cause;
 use crate::event::EventKind;
 use crate::name::redact;
 use crate::resource::LocalResource;
-use crate::retry::{Attempt, Budget, Decision, ErrorClass, Outcome, Retry, Retrying};
+use crate::retry::{
+    AnyValue, Attempt, Budget, Decision, ErrorClass, Hooks, Outcome, Retry, Retrying,
+};
 use crate::runtime::Clock;
 use crate::state::Event;
 use crate::sync::{Arc, Lock, Text};
@@ -137,74 +139,13 @@ impl CallOptions {
     }
 }
 
-/// Which attempt of a call it is, and how long it has. Told to the operation by
-/// [`Request::run_attempts`](crate::connection::Request::run_attempts).
-///
-/// ```
-#[doc = include_str!("../doc_setting.txt")]
-/// # block_on(async {
-/// let (connection, _runner) = Connection::builder("db:5432", Db).build_with_runner(Virtual::default())?;
-/// let number = connection
-///     .request(CallOptions::named("ask"))
-///     .run_attempts(|_session, attempt| async move { Ok(attempt.number) })
-///     .await?;
-/// assert_eq!(number, 1);
-/// # Ok::<(), BoxError>(())
-/// # }).unwrap();
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CallAttempt {
-    /// The first attempt is 1.
-    pub number: u32,
-    /// When it is cut off, by its own timeout or by the deadline of the whole; never, if `None`.
-    pub ends_at: Option<Instant>,
-}
-
-/// Tells the attempts of one call apart.
-struct Attempts {
-    policy: Retry,
-    /// When the first began. Asked of the clock only if there is a limit.
-    began_at: Option<Instant>,
-    number: u32,
-}
-
-impl Attempts {
-    const fn of(policy: Retry) -> Self {
-        Self {
-            policy,
-            began_at: None,
-            number: 0,
-        }
-    }
-
-    fn next(&mut self, clock: &impl Clock) -> CallAttempt {
-        self.number = self.number.saturating_add(1);
-        let Retry {
-            deadline,
-            attempt_timeout,
-            ..
-        } = self.policy;
-        let is_limited = deadline.is_some() || attempt_timeout.is_some();
-        let now = if is_limited { clock.try_now() } else { None };
-        self.began_at = self.began_at.or(now);
-        let end =
-            |start: Option<Instant>, limit: Option<Duration>| Some(start?.saturating_add(limit?));
-        let ends = [end(self.began_at, deadline), end(now, attempt_timeout)];
-        CallAttempt {
-            number: self.number,
-            ends_at: ends.into_iter().flatten().min(),
-        }
-    }
-}
-
 /// What holders differ in when they call.
 pub(crate) struct Ways<K, W, S> {
     /// What an error of the operation deserves.
     pub(crate) classify: K,
     /// Waits for the value, before an attempt, in the way that is theirs. Without it, an attempt waits for the opening.
     pub(crate) until_open: W,
-    /// Told that an attempt has succeeded, and which opening gave the value for it.
+    /// Told that an attempt has succeeded: which opening gave the value for it, and when it ended.
     pub(crate) succeeded: S,
 }
 
@@ -224,12 +165,12 @@ pub(crate) async fn call<R, C, O, F, U, K, W, P, S>(
 where
     R: LocalResource<Value: Clone>,
     C: Clock,
-    O: FnMut(R::Value, CallAttempt) -> F,
+    O: FnMut(R::Value) -> F,
     F: Future<Output = Result<U, R::Error>>,
     K: Fn(&R::Error) -> ErrorClass,
     W: Fn() -> P,
     P: Future<Output = Result<(), OpenError>>,
-    S: Fn(u64),
+    S: Fn(u64, Option<Instant>),
 {
     let name = options.operation.clone();
     // Each attempt takes the operation out, calls it, and puts it back, so that no lock is held over
@@ -238,15 +179,11 @@ where
     // What the operation itself said last, though a later attempt may not even find a value.
     let answer = Lock::new(None);
     let policy = options.policy(shared.config.retry);
-    let mut attempts = Attempts::of(policy);
-    let attempt = || attempt(shared, &ways, &operation, attempts.next(&shared.clock));
-    let budget = options
-        .budget
-        .clone()
-        .or_else(|| shared.config.budget.clone());
-    let retrying = Retrying::over(shared.clock.clone(), policy, attempt)
-        .classify(|failed| failed.class)
-        .on_attempt(|attempt| {
+    let attempt = || attempt(shared, &ways, &operation);
+    let hooks = Hooks {
+        classify: |failed: &Failed| failed.class,
+        until: AnyValue,
+        on_attempt: Some(|attempt: &Attempt<'_, U, Failed>| {
             if let Outcome::Failed(Failed {
                 failure: CallFailure::Operation(cause),
                 ..
@@ -256,12 +193,12 @@ where
                 drop(forgotten);
             }
             report(shared, &name, attempt);
-        })
-        .named(options.operation);
-    let result = match budget {
-        Some(budget) => retrying.budget(budget).await,
-        None => retrying.await,
+        }),
+        tells_success: false,
+        budget: options.budget.or_else(|| shared.config.budget.clone()),
     };
+    let clock = shared.clock.clone();
+    let result = Retrying::with(clock, policy, Some(options.operation), hooks, attempt).await;
     result.map_err(|error| {
         let resource = shared.reporter.name.clone();
         let answer = answer.with(Option::take);
@@ -278,17 +215,16 @@ async fn attempt<R, C, O, F, U, K, W, P, S>(
     shared: &Arc<Shared<R, C>>,
     ways: &Ways<K, W, S>,
     operation: &Lock<Option<O>>,
-    which: CallAttempt,
 ) -> Result<U, Failed>
 where
     R: LocalResource<Value: Clone>,
     C: Clock,
-    O: FnMut(R::Value, CallAttempt) -> F,
+    O: FnMut(R::Value) -> F,
     F: Future<Output = Result<U, R::Error>>,
     K: Fn(&R::Error) -> ErrorClass,
     W: Fn() -> P,
     P: Future<Output = Result<(), OpenError>>,
-    S: Fn(u64),
+    S: Fn(u64, Option<Instant>),
 {
     (ways.until_open)().await.map_err(Failed::to_open)?;
     let mut call = Call::begin(shared).await.map_err(Failed::to_open)?;
@@ -296,19 +232,17 @@ where
     let Some(mut begin) = operation.with(Option::take) else {
         unreachable!("one attempt runs at a time, and each puts the operation back");
     };
-    let future = begin(value, which);
+    let future = begin(value);
     operation.with(|slot| *slot = Some(begin));
     match future.await {
         Ok(answer) => {
-            call.succeeded();
-            (ways.succeeded)(call.generation);
+            let now = call.succeeded();
+            (ways.succeeded)(call.generation, now);
             Ok(answer)
         }
         Err(error) => {
             let class = (ways.classify)(&error);
-            if class == ErrorClass::Reconnect {
-                call.found_broken = true;
-            }
+            call.found_broken = class.is_of_broken_value();
             Err(Failed {
                 class,
                 failure: CallFailure::Operation(Cause::new(error)),
@@ -329,39 +263,40 @@ struct Call<'a, R: LocalResource, C: Clock> {
 impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
     async fn begin(shared: &'a Arc<Shared<R, C>>) -> Result<Self, OpenError> {
         loop {
-            let opened = wait_until_open(shared, None).await?;
-            let generation = opened.generation;
-            let counted = shared.cell.with(|cell| {
-                let held = cell
-                    .current
-                    .as_mut()
-                    .filter(|held| held.generation == generation);
-                held.map(|held| held.calls += 1).is_some()
+            let begun = shared.cell.with(|cell| {
+                let held = cell.current.as_mut()?;
+                held.calls += 1;
+                Some((held.value.clone(), held.generation))
             });
-            // Between the two locks the value may have gone: then the next one is waited for.
-            if counted {
+            if let Some((value, generation)) = begun {
                 return Ok(Call {
                     found_broken: false,
                     shared,
-                    value: opened.value,
+                    value,
                     generation,
                 });
             }
+            // By the time that this is known the value may have gone again: then the next one is waited for.
+            wait_until_open(shared, None).await?;
         }
     }
 
-    fn succeeded(&self) {
+    fn succeeded(&self) -> Option<Instant> {
         let now = self.shared.now();
         self.shared.cell.with(|cell| {
             if let Some(held) = cell.held(self.generation) {
                 held.used_at = now;
             }
         });
+        now
     }
 }
 
 impl<R: LocalResource, C: Clock> Drop for Call<'_, R, C> {
     fn drop(&mut self) {
+        if self.ended_alone() {
+            return;
+        }
         let now = self.shared.now();
         self.shared.with(|cell, effects| {
             if let Some(held) = cell.held(self.generation) {
@@ -378,6 +313,20 @@ impl<R: LocalResource, C: Clock> Drop for Call<'_, R, C> {
                 cell.finish_if_drained(now, effects);
             }
         });
+    }
+}
+
+impl<R: LocalResource, C: Clock> Call<'_, R, C> {
+    /// Ends it, if nothing follows from that: what follows needs the time, and somebody to be told.
+    fn ended_alone(&self) -> bool {
+        !self.found_broken
+            && self.shared.cell.with(|cell| {
+                let is_alone = cell.retired.is_empty();
+                if let (true, Some(held)) = (is_alone, cell.held(self.generation)) {
+                    held.calls -= 1;
+                }
+                is_alone
+            })
     }
 }
 

@@ -19,12 +19,13 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 pub use builder::ManagedBuilder;
+pub use call::CallOptions;
 pub(crate) use call::Ways;
-pub use call::{CallAttempt, CallOptions};
 pub use error::{CallError, CheckError, OpenError, Unreachable};
 pub use runner::Runner;
 pub use watch::{StateChange, Watch};
 
+use crate::Instant;
 use crate::cleanup::{Report, Why};
 use crate::resource::LocalResource;
 use crate::retry::ErrorClass;
@@ -141,7 +142,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     pub async fn get(&self) -> Result<R::Value, OpenError> {
         wait_until_open(&self.shared, None)
             .await
-            .map(|opened| (*opened.value).clone())
+            .map(|value| (*value).clone())
     }
 
     /// A clone of the value, if it is open now.
@@ -221,7 +222,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     pub async fn call_with<O, F, U>(
         &self,
         options: CallOptions,
-        mut operation: O,
+        operation: O,
     ) -> Result<U, CallError>
     where
         O: FnMut(R::Value) -> F,
@@ -230,28 +231,27 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
         let ways = Ways {
             classify: |error: &R::Error| self.shared.resource.classify(error),
             until_open: || ready(Ok(())),
-            succeeded: |_| {},
+            succeeded: |_, _| {},
         };
-        self.call_in(ways, options, |value, _| operation(value))
-            .await
+        self.call_in(ways, options, operation).await
     }
 
     /// The same for holders that call in ways of their own.
-    pub(crate) async fn call_in<O, F, U, K, W, P, S>(
+    pub(crate) fn call_in<O, F, U, K, W, P, S>(
         &self,
         ways: Ways<K, W, S>,
         options: CallOptions,
         operation: O,
-    ) -> Result<U, CallError>
+    ) -> impl Future<Output = Result<U, CallError>>
     where
-        O: FnMut(R::Value, CallAttempt) -> F,
+        O: FnMut(R::Value) -> F,
         F: Future<Output = Result<U, R::Error>>,
         K: Fn(&R::Error) -> ErrorClass,
         W: Fn() -> P,
         P: Future<Output = Result<(), OpenError>>,
-        S: Fn(u64),
+        S: Fn(u64, Option<Instant>),
     {
-        call::call(&self.shared, options, ways, operation).await
+        call::call(&self.shared, options, ways, operation)
     }
 
     /// Checks the value now, and counts the verdict as a background check does.
@@ -369,8 +369,8 @@ impl<R: LocalResource<Value: Clone>, T: Timer> Managed<R, T> {
     /// # Cancel safety
     /// As [`open`](Managed::open).
     pub async fn get_timeout(&self, timeout: Duration) -> Result<R::Value, OpenError> {
-        let opened = wait_until_open(&self.shared, Some(timeout)).await?;
-        Ok((*opened.value).clone())
+        let value = wait_until_open(&self.shared, Some(timeout)).await?;
+        Ok((*value).clone())
     }
 
     /// Shuts the resource down: calls off an opening under way, wakes all who wait with

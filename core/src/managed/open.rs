@@ -12,19 +12,13 @@ use crate::state::{Event, State};
 use crate::sync::Arc;
 use crate::work::{OneJob, Round, go_round};
 
-/// The value, and which opening gave it.
-pub(crate) struct Opened<V> {
-    pub(crate) value: Arc<V>,
-    pub(crate) generation: u64,
-}
-
 /// Waits until the value is open, for at most `timeout`; opens it where no Runner does.
 pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
     shared: &Arc<Shared<R, C>>,
     timeout: Option<Duration>,
-) -> Result<Opened<R::Value>, OpenError> {
-    if let Some(opened) = shared.cell.with(|cell| opened(cell)) {
-        return Ok(opened);
+) -> Result<Arc<R::Value>, OpenError> {
+    if let Some(value) = shared.cell.with(|cell| opened(cell)) {
+        return Ok(value);
     }
     let deadline = shared
         .now()
@@ -77,13 +71,13 @@ struct Demand<'a, R: LocalResource, C: Clock> {
 }
 
 impl<R: LocalResource, C: Clock> Demand<'_, R, C> {
-    fn look(&mut self) -> Poll<Result<Opened<R::Value>, OpenError>> {
+    fn look(&mut self) -> Poll<Result<Arc<R::Value>, OpenError>> {
         let now = self.shared.now();
         let joined = &mut self.joined;
         let name = &self.shared.reporter.name;
         self.shared.with(|cell, effects| {
-            if let Some(opened) = opened(cell) {
-                return Poll::Ready(Ok(opened));
+            if let Some(value) = opened(cell) {
+                return Poll::Ready(Ok(value));
             }
             if cell.is_closing() {
                 return Poll::Ready(Err(OpenError::Closed { name: name.clone() }));
@@ -121,12 +115,8 @@ impl<R: LocalResource, C: Clock> Drop for Demand<'_, R, C> {
     }
 }
 
-fn opened<V>(cell: &Cell<V>) -> Option<Opened<V>> {
-    let held = cell.current.as_ref()?;
-    Some(Opened {
-        value: held.value.clone(),
-        generation: held.generation,
-    })
+fn opened<V>(cell: &Cell<V>) -> Option<Arc<V>> {
+    cell.current.as_ref().map(|held| held.value.clone())
 }
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {

@@ -35,6 +35,11 @@ pub enum ErrorClass {
     ///
     /// Where no value is held, as in [`retry`](crate::retry()), it means [`Retry`](ErrorClass::Retry).
     Reconnect,
+    /// The value is broken: open a new one, but no retry. For what may have been done already and must not be done
+    /// twice.
+    ///
+    /// Where no value is held, as in [`retry`](crate::retry()), it means [`GiveUp`](ErrorClass::GiveUp).
+    ReconnectOnly,
     /// The server said when to come back.
     ///
     /// The delay is then the longer of this one and the backoff's own, as HTTP's `Retry-After` means a
@@ -42,4 +47,12 @@ pub enum ErrorClass {
     /// neither hurry the caller nor park it for an hour. If it would end past the policy's deadline,
     /// there is no retry at all.
     RetryAfter(Duration),
+}
+
+#[cfg(feature = "alloc")]
+impl ErrorClass {
+    /// Whether the value that an operation failed on is broken.
+    pub(crate) const fn is_of_broken_value(self) -> bool {
+        matches!(self, Self::Reconnect | Self::ReconnectOnly)
+    }
 }

@@ -16,11 +16,13 @@ use crate::sync::Text;
 use crate::{Clock, Instant};
 
 /// What the user gave beside the operation.
-pub(super) struct Hooks<K, U, H, B> {
-    pub(super) classify: K,
-    pub(super) until: U,
-    pub(super) on_attempt: Option<H>,
-    pub(super) budget: Option<B>,
+pub(crate) struct Hooks<K, U, H, B> {
+    pub(crate) classify: K,
+    pub(crate) until: U,
+    pub(crate) on_attempt: Option<H>,
+    /// Whether `on_attempt` wants to hear of success as well, which costs a look at the clock.
+    pub(crate) tells_success: bool,
+    pub(crate) budget: Option<B>,
 }
 
 /// Counts attempts, reads the clock, asks the policy, tells the hooks, and keeps what is to be told at
@@ -161,9 +163,12 @@ where
     where
         H: FnMut(&Attempt<'_, T, E>),
     {
-        let Some(on_attempt) = &mut self.hooks.on_attempt else {
+        let Some(on_attempt) = self.hooks.on_attempt.as_mut() else {
             return;
         };
+        if !self.hooks.tells_success {
+            return;
+        }
         let now = self.clock.try_now();
         on_attempt(&Attempt {
             name: self.name.as_ref().map(AsRef::as_ref),

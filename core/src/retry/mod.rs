@@ -44,6 +44,8 @@ pub use accept::{Accept, AnyValue, Until};
 pub use attempt::{Attempt, AttemptRecord, Ended, Outcome};
 pub use budget::Budget;
 pub use class::ErrorClass;
+#[cfg(feature = "alloc")]
+pub(crate) use course::Hooks;
 pub use error::RetryError;
 pub use policy::{Decision, Retry, StopReason};
 pub use run::{Retrying, retry};

@@ -222,7 +222,9 @@ impl Retry {
         is_spent: bool,
     ) -> Decision {
         let delay = match class {
-            ErrorClass::GiveUp => return Decision::Stop(StopReason::GivenUp),
+            ErrorClass::GiveUp | ErrorClass::ReconnectOnly => {
+                return Decision::Stop(StopReason::GivenUp);
+            }
             ErrorClass::RetryAfter(least) => delay.max(least),
             ErrorClass::Retry | ErrorClass::Reconnect => delay,
         };

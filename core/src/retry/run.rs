@@ -177,18 +177,15 @@ where
     Fut: TryFuture,
 {
     /// With a clock that may be none: then there is one attempt, and no limit to its time.
-    pub(crate) fn over(clock: C, policy: Retry, op: Op) -> Self {
+    pub(crate) const fn over(clock: C, policy: Retry, op: Op) -> Self {
         let hooks = Hooks {
             classify: retry_any::<Fut::Error> as fn(&_) -> _,
             until: AnyValue,
             on_attempt: None,
+            tells_success: true,
             budget: None,
         };
-        Self {
-            op,
-            course: Course::new(clock, policy, None, hooks),
-            step: Step::Begin,
-        }
+        Self::with(clock, policy, None, hooks, op)
     }
 }
 
@@ -198,6 +195,21 @@ where
     Fut: TryFuture,
     U: Accept<Fut::Ok>,
 {
+    /// All at once: each setting by itself moves the attempt's future with it, which may be large.
+    pub(crate) const fn with(
+        clock: C,
+        policy: Retry,
+        name: Option<Text>,
+        hooks: Hooks<K, U, H, B>,
+        op: Op,
+    ) -> Self {
+        Self {
+            op,
+            course: Course::new(clock, policy, name, hooks),
+            step: Step::Begin,
+        }
+    }
+
     /// Says what each error deserves. Without it, every error is worth a retry.
     ///
     /// ```
@@ -222,6 +234,7 @@ where
             classify,
             until: hooks.until,
             on_attempt: hooks.on_attempt,
+            tells_success: true,
             budget: hooks.budget,
         })
     }
@@ -248,6 +261,7 @@ where
             classify: hooks.classify,
             until: Until(accepts),
             on_attempt: hooks.on_attempt,
+            tells_success: true,
             budget: hooks.budget,
         })
     }
@@ -274,6 +288,7 @@ where
             classify: hooks.classify,
             until: hooks.until,
             on_attempt: Some(watch),
+            tells_success: true,
             budget: hooks.budget,
         })
     }
@@ -299,6 +314,7 @@ where
             classify: hooks.classify,
             until: hooks.until,
             on_attempt: hooks.on_attempt,
+            tells_success: true,
             budget: Some(budget),
         })
     }
@@ -336,11 +352,7 @@ where
             hooks,
             ..
         } = self.course;
-        Retrying {
-            op: self.op,
-            course: Course::new(clock, policy, name, change(hooks)),
-            step: Step::Begin,
-        }
+        Retrying::with(clock, policy, name, change(hooks), self.op)
     }
 }
 

@@ -16,7 +16,7 @@ use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::transport::Channel;
 use tonic::transport::channel::ResponseFuture;
 
-use crate::deadline;
+use crate::deadline::Deadlines;
 use crate::error::Lost;
 use crate::health::Serving;
 use crate::messages::Messages;
@@ -67,6 +67,7 @@ struct Hold {
     wire: Arc<Wire>,
     messages: Messages,
     serving: Arc<AtomicU8>,
+    deadlines: Deadlines,
 }
 
 impl Drop for Hold {
@@ -81,6 +82,7 @@ impl GrpcTransport {
             wire,
             messages,
             serving: Arc::default(),
+            deadlines: Deadlines::default(),
         };
         Self {
             channel,
@@ -170,7 +172,7 @@ impl Service<Request<Body>> for GrpcTransport {
         }
         if let Some(ends_at) = self.sends.ends_at {
             let left = ends_at.saturating_duration_since(Instant::now());
-            deadline::send(headers, left);
+            self.hold.deadlines.send(headers, left);
         }
         if self.sends.previous_attempts > 0 {
             let previous = HeaderValue::from(self.sends.previous_attempts);

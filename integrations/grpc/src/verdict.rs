@@ -111,8 +111,6 @@ fn pushback(status: &Status) -> Option<Pushback> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) class: ErrorClass,
-    /// The connection is to be given up, though this call is not made again.
-    pub(crate) loses: bool,
     /// The server has not seen the request.
     pub(crate) is_unsent: bool,
 }
@@ -121,41 +119,33 @@ impl Verdict {
     /// `is_idempotent`: the call may be made twice.
     pub(crate) fn on(status: &Status, is_idempotent: bool) -> Self {
         let origin = Origin::of(status);
-        let may_have_run = |class| {
-            if is_idempotent {
-                class
-            } else {
-                ErrorClass::GiveUp
-            }
+        // What may have run already.
+        let (reconnect, retry) = if is_idempotent {
+            (ErrorClass::Reconnect, ErrorClass::Retry)
+        } else {
+            (ErrorClass::ReconnectOnly, ErrorClass::GiveUp)
         };
-        let (wanted, class) = match origin {
-            Origin::NoConnection | Origin::Refused { goes_away: true } => {
-                (ErrorClass::Reconnect, ErrorClass::Reconnect)
-            }
-            Origin::Refused { goes_away: false } => (ErrorClass::Retry, ErrorClass::Retry),
-            Origin::Broken => (ErrorClass::Reconnect, may_have_run(ErrorClass::Reconnect)),
+        let class = match origin {
+            Origin::NoConnection | Origin::Refused { goes_away: true } => ErrorClass::Reconnect,
+            Origin::Refused { goes_away: false } => ErrorClass::Retry,
+            Origin::Broken => reconnect,
             // If there is no time left for it, there is no retry either.
-            Origin::TimedOut => (ErrorClass::Retry, may_have_run(ErrorClass::Retry)),
+            Origin::TimedOut => retry,
             Origin::Server => match (status.code(), pushback(status)) {
                 (Code::Unavailable | Code::ResourceExhausted, Some(Pushback::Never)) => {
-                    (ErrorClass::GiveUp, ErrorClass::GiveUp)
+                    ErrorClass::GiveUp
                 }
                 // It asks for the call to be made again: it knows whether it has run.
                 (Code::Unavailable | Code::ResourceExhausted, Some(Pushback::After(time))) => {
-                    (ErrorClass::RetryAfter(time), ErrorClass::RetryAfter(time))
+                    ErrorClass::RetryAfter(time)
                 }
-                (Code::Unavailable, None) => {
-                    (ErrorClass::Reconnect, may_have_run(ErrorClass::Reconnect))
-                }
-                (Code::ResourceExhausted, None) => {
-                    (ErrorClass::Retry, may_have_run(ErrorClass::Retry))
-                }
-                _ => (ErrorClass::GiveUp, ErrorClass::GiveUp),
+                (Code::Unavailable, None) => reconnect,
+                (Code::ResourceExhausted, None) => retry,
+                _ => ErrorClass::GiveUp,
             },
         };
         Self {
             class,
-            loses: wanted == ErrorClass::Reconnect && class != wanted,
             is_unsent: origin.is_unsent(),
         }
     }
@@ -177,11 +167,10 @@ mod tests {
     fn s15_what_may_have_run_is_retried_only_if_that_does_no_harm() {
         let status = Status::unavailable("overloaded");
         let careful = Verdict::on(&status, false);
-        assert_eq!(careful.class, ErrorClass::GiveUp);
-        assert!(careful.loses && !careful.is_unsent);
+        assert_eq!(careful.class, ErrorClass::ReconnectOnly);
+        assert!(!careful.is_unsent);
         let idempotent = Verdict::on(&status, true);
         assert_eq!(idempotent.class, ErrorClass::Reconnect);
-        assert!(!idempotent.loses, "the class says so");
         let unsent = Verdict::on(&Lost.into_status(), false);
         assert_eq!(unsent.class, ErrorClass::Reconnect);
         assert!(unsent.is_unsent);
@@ -196,8 +185,11 @@ mod tests {
         for never in ["-1", "later"] {
             let status = pushed(Code::Unavailable, never);
             let verdict = Verdict::on(&status, true);
-            assert_eq!(verdict.class, ErrorClass::GiveUp);
-            assert!(!verdict.loses, "the server is there, and said so");
+            assert_eq!(
+                verdict.class,
+                ErrorClass::GiveUp,
+                "the server is there, and said so"
+            );
         }
     }
 
@@ -211,7 +203,6 @@ mod tests {
         ] {
             let verdict = Verdict::on(&Status::new(code, "no"), true);
             assert_eq!(verdict.class, ErrorClass::GiveUp, "{code:?}");
-            assert!(!verdict.loses, "{code:?}");
         }
     }
 }

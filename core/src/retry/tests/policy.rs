@@ -56,6 +56,10 @@ fn b02_classes_decide() {
         decide(ErrorClass::GiveUp),
         Decision::Stop(StopReason::GivenUp)
     );
+    assert_eq!(
+        decide(ErrorClass::ReconnectOnly),
+        Decision::Stop(StopReason::GivenUp)
+    );
 }
 
 #[test]

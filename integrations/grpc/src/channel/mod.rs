@@ -172,10 +172,6 @@ impl GrpcChannel {
         self.0.cut_lingering();
         report
     }
-
-    pub(crate) fn clock(&self) -> &Tokio {
-        &self.0.clock
-    }
 }
 
 impl Inner {

@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tenure_core::connection::{CallAttempt, WhenDown};
 use tenure_core::retry::Budget;
-use tenure_core::{CallOptions, ErrorClass, Instant, Retry, Text, Timer};
+use tenure_core::{CallOptions, ErrorClass, Retry, Text};
+use tenure_tokio::to_tokio;
 use tonic::codegen::http::HeaderMap;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -232,9 +236,11 @@ impl<'a, S> GrpcRequest<'a, S> {
             is_unanswered: AtomicBool::new(false),
         };
         let attempt = |transport, attempt| {
-            let began_at = calling.begin();
-            let answer = began_at.map(|_| operation(calling.client(transport, attempt)));
-            calling.attempt(began_at.flatten(), answer)
+            let client = calling.begin(transport, attempt);
+            Attempt {
+                calling: &calling,
+                answer: client.map(&mut operation),
+            }
         };
         let mut request = service.channel.connection().request(options);
         if let Some(when_down) = when_down {
@@ -258,54 +264,53 @@ struct Calling<'a, S> {
 }
 
 impl<S> Calling<'_, S> {
-    /// Begins an attempt, unless one before it was cut off that must not run twice. Gives when, where that is of use.
-    fn begin(&self) -> Option<Option<Instant>> {
-        if self.is_idempotent {
-            return Some(None);
+    /// The client for an attempt, unless one before it was cut off that must not run twice.
+    fn begin(&self, transport: GrpcTransport, attempt: CallAttempt) -> Option<S> {
+        let is_repeat = self.is_unanswered.swap(true, Ordering::Relaxed);
+        if is_repeat && !self.is_idempotent {
+            return None;
         }
-        let is_repeat = self.is_unanswered.load(Ordering::Relaxed);
-        (!is_repeat).then(|| Some(self.service.channel.clock().now()))
-    }
-
-    fn client(&self, transport: GrpcTransport, attempt: CallAttempt) -> S {
-        let ends_at = attempt.ends_at.map(|ends_at| {
-            let left = ends_at.saturating_duration_since(self.service.channel.clock().now());
-            tokio::time::Instant::now() + left
-        });
-        (self.service.client)(transport.sending(Sends {
-            ends_at,
-            previous_attempts: self.seen.load(Ordering::Relaxed),
+        Some((self.service.client)(transport.sending(Sends {
+            ends_at: attempt.ends_at.and_then(to_tokio),
+            previous_attempts: self.seen.fetch_add(1, Ordering::Relaxed),
             metadata: self.metadata.clone(),
-        }))
+        })))
     }
 
-    async fn attempt<F, U>(
-        &self,
-        began_at: Option<Instant>,
-        answer: Option<F>,
-    ) -> Result<U, ChannelError>
-    where
-        F: Future<Output = Result<U, Status>>,
-    {
-        let Some(answer) = answer else {
-            return Err(ChannelError::NotRepeated);
-        };
-        self.seen.fetch_add(1, Ordering::Relaxed);
-        self.is_unanswered.store(true, Ordering::Relaxed);
-        let result = answer.await;
+    fn ended<U>(&self, result: Result<U, Status>) -> Result<U, ChannelError> {
         self.is_unanswered.store(false, Ordering::Relaxed);
         result.map_err(|status| {
-            let verdict = Verdict::on(&status, self.is_idempotent);
-            if verdict.is_unsent {
+            if Verdict::on(&status, self.is_idempotent).is_unsent {
                 self.seen.fetch_sub(1, Ordering::Relaxed);
-            }
-            // The class of an error that is not retried can't say that the connection is no good.
-            if let (true, Some(began_at)) = (verdict.loses, began_at) {
-                let connection = self.service.channel.connection();
-                connection.lose_if_opened_before(began_at.saturating_add(Duration::from_nanos(1)));
             }
             ChannelError::Call(status)
         })
+    }
+}
+
+pin_project! {
+    /// By hand: in an `async fn` the answer's future would be there three times, as it comes, as it is taken apart and
+    /// as it is awaited, and each call moves all of it.
+    struct Attempt<'a, S, F> {
+        calling: &'a Calling<'a, S>,
+        // Nothing, if the call must not be made again.
+        #[pin]
+        answer: Option<F>,
+    }
+}
+
+impl<S, F, U> Future for Attempt<'_, S, F>
+where
+    F: Future<Output = Result<U, Status>>,
+{
+    type Output = Result<U, ChannelError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(answer) = this.answer.as_pin_mut() else {
+            return Poll::Ready(Err(ChannelError::NotRepeated));
+        };
+        answer.poll(cx).map(|result| this.calling.ended(result))
     }
 }
 
