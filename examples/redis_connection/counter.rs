@@ -1,7 +1,6 @@
 //! A number that Redis keeps: what may be sent twice, and what may not.
 
 use std::fmt::{self, Display};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::{AsyncCommands, ErrorKind, RedisError};
@@ -43,17 +42,15 @@ impl Counter {
     /// if it may have run, and decides.
     pub(crate) async fn increment(&self) -> Result<i64, Failure> {
         let once = CallOptions::named("increment").max_retries(0);
-        // Whether the operation was begun, the error of a call cannot tell where the deadline has cut it off.
-        let is_sent = AtomicBool::new(false);
-        let increment = self.redis.request(once).run(|mut client| {
-            is_sent.store(true, Ordering::Relaxed);
-            async move { client.incr(&self.key, 1).await }
-        });
+        let increment = self
+            .redis
+            .request(once)
+            .run(|mut client| async move { client.incr(&self.key, 1).await });
         let error = match increment.await {
             Ok(number) => return Ok(number),
             Err(error) => error,
         };
-        if !is_sent.into_inner() {
+        if !error.was_begun() {
             return Err(Failure::NotSent(error));
         }
         match error.downcast_ref().map(RedisError::kind) {

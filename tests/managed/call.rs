@@ -130,6 +130,7 @@ async fn s05_attempt_timeout_and_deadline_both<W: ManagedWorld>(world: W) {
     let error = rig.soon(call).await.expect_err("it is out of time");
     assert_eq!(error.reason(), StopReason::Deadline);
     assert!(error.cause().is_none() && error.open_error().is_none());
+    assert!(error.was_begun());
     // A delay that would end past the deadline is not begun: then it is over a little earlier.
     assert!(error.elapsed() >= rig.ticks(4), "{error}");
     let history = error.history();
@@ -207,6 +208,7 @@ async fn s05_opening_is_part_of_the_attempt<W: ManagedWorld>(world: W) {
     let error = rig.soon(call).await.expect_err("it never opens");
     assert!(error.is_timeout());
     assert_eq!(error.attempts(), 2);
+    assert!(!error.was_begun());
     assert!(error.elapsed() >= rig.ticks(5));
     rig.ends_well().await;
 }

@@ -32,7 +32,7 @@ async fn s05_error_tells_attempts_elapsed_operation_cause<W: ManagedWorld>(world
         (4, StopReason::Attempts)
     );
     assert!(error.elapsed() >= rig.ticks(3));
-    assert!(!error.is_timeout() && error.open_error().is_none());
+    assert!(error.was_begun() && !error.is_timeout() && error.open_error().is_none());
     let refused = Refused(ErrorClass::Retry);
     assert_eq!(error.downcast_ref::<Refused>(), Some(&refused));
     let cause = error.cause().expect("it answered");

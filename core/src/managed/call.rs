@@ -149,6 +149,12 @@ pub(crate) struct Ways<K, W, S> {
     pub(crate) succeeded: S,
 }
 
+/// What is called, and whether it was.
+struct Operation<O> {
+    begin: Option<O>,
+    was_begun: bool,
+}
+
 /// Why one attempt failed, and what that deserves.
 struct Failed {
     class: ErrorClass,
@@ -175,7 +181,10 @@ where
     let name = options.operation.clone();
     // Each attempt takes the operation out, calls it, and puts it back, so that no lock is held over
     // user code.
-    let operation = Lock::new(Some(operation));
+    let operation = Lock::new(Operation {
+        begin: Some(operation),
+        was_begun: false,
+    });
     // What the operation itself said last, though a later attempt may not even find a value.
     let answer = Lock::new(None);
     let policy = options.policy(shared.config.retry);
@@ -202,19 +211,26 @@ where
     result.map_err(|error| {
         let resource = shared.reporter.name.clone();
         let answer = answer.with(Option::take);
+        let was_begun = operation.with(|operation| operation.was_begun);
         // One that was cut off while it waited for the value is told why there is none.
         let is_down = shared.cell.with(|cell| cell.current.is_none());
         let absence = is_down.then(|| shared.not_open_after(error.elapsed()));
-        CallError::new(resource, name, error, answer, absence, |failed| {
-            failed.failure
-        })
+        CallError::new(
+            resource,
+            name,
+            error,
+            was_begun,
+            answer,
+            absence,
+            |failed| failed.failure,
+        )
     })
 }
 
 async fn attempt<R, C, O, F, U, K, W, P, S>(
     shared: &Arc<Shared<R, C>>,
     ways: &Ways<K, W, S>,
-    operation: &Lock<Option<O>>,
+    operation: &Lock<Operation<O>>,
 ) -> Result<U, Failed>
 where
     R: LocalResource<Value: Clone>,
@@ -229,11 +245,16 @@ where
     (ways.until_open)().await.map_err(Failed::to_open)?;
     let mut call = Call::begin(shared).await.map_err(Failed::to_open)?;
     let value = (*call.value).clone();
-    let Some(mut begin) = operation.with(Option::take) else {
+    let Some(mut begin) = operation.with(|operation| operation.begin.take()) else {
         unreachable!("one attempt runs at a time, and each puts the operation back");
     };
     let future = begin(value);
-    operation.with(|slot| *slot = Some(begin));
+    operation.with(|operation| {
+        *operation = Operation {
+            begin: Some(begin),
+            was_begun: true,
+        };
+    });
     match future.await {
         Ok(answer) => {
             let now = call.succeeded();

@@ -183,6 +183,7 @@ struct Story {
     elapsed: Duration,
     reason: StopReason,
     timed_out: bool,
+    was_begun: bool,
     error: Option<CallFailure>,
     /// What the operation itself said last.
     answer: Option<Cause>,
@@ -215,6 +216,7 @@ impl CallError {
         name: Name,
         operation: Text,
         error: crate::RetryError<E>,
+        was_begun: bool,
         answer: Option<Cause>,
         absence: Option<OpenError>,
         into_failure: impl FnOnce(E) -> CallFailure,
@@ -238,6 +240,7 @@ impl CallError {
             elapsed,
             reason,
             timed_out,
+            was_begun,
             error,
             answer,
             history,
@@ -307,6 +310,21 @@ impl CallError {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.0.timed_out
+    }
+
+    /// Whether the operation was called at all. If not, there was never a value to call it with: what it would have
+    /// sent was not sent, and doing it elsewhere does no harm.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let (managed, _runner) = Managed::builder(Down).build_with_runner(NoTimer)?;
+    /// let error = block_on(managed.call("query", |_| async { Ok(()) })).unwrap_err();
+    /// assert!(!error.was_begun());
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn was_begun(&self) -> bool {
+        self.0.was_begun
     }
 
     /// What the operation itself answered last, if it ever answered: also where a later attempt found
