@@ -33,9 +33,10 @@ use link::Link;
 /// A [`Managed`] value that is a connection over a network: it has an address, reconnects, and keeps statistics.
 ///
 /// Its value is a cheap handle that all callers share, such as the client of a protocol that can have several
-/// requests under way. An error that the resource classes as [`Reconnect`](crate::ErrorClass::Reconnect) means that the connection is lost: it is
-/// opened anew once, however many calls fail on it, while those still under way on the old one finish or fail by
-/// themselves. Other errors never reconnect. Attempts to connect keep a backoff that only a connection that works
+/// requests under way. An error that the resource classes as [`Reconnect`](crate::ErrorClass::Reconnect), or as
+/// [`ReconnectOnly`](crate::ErrorClass::ReconnectOnly) if the operation may not be repeated, means that the connection
+/// is lost: it is opened anew once, however many calls fail on it, while those still under way on the old one finish or
+/// fail by themselves. Other errors never reconnect. Attempts to connect keep a backoff that only a connection that works
 /// resets, so that a peer that accepts and then hangs up is not asked more often than one that refuses.
 ///
 /// For connections that one task has to itself, take a [`Pool`](crate::Pool); for a shared value without a network
