@@ -29,7 +29,7 @@ impl<W: ConnectionWorld> Rig<W> {
         assert_eq!(times.len(), N + 1, "{times:?}");
         let mut earliest = self.made_at;
         for (ticks, began_at) in pauses.iter().zip(&times[1..]) {
-            earliest += self.world.tick() * *ticks;
+            earliest = earliest + self.world.tick() * *ticks;
             assert!(*began_at >= earliest, "{times:?} since {:?}", self.made_at);
         }
         if W::VIRTUAL_TIME {
