@@ -14,7 +14,6 @@ on_every_backend! {
     s07_calls_in_flight_on_the_old_connection_finish_and_then_it_is_closed,
     s07_what_must_not_be_done_twice_reconnects_and_is_not_repeated,
     s07_errors_of_the_application_never_reconnect,
-    b04_so_many_failed_calls_in_a_row_degrade_and_one_success_recovers,
     s07_one_call_may_say_by_itself_what_is_a_connection_error,
     s07_reconnect_by_hand_joins_one_that_is_under_way,
     s07_the_state_is_tracked_and_watched,
@@ -135,29 +134,6 @@ async fn s07_errors_of_the_application_never_reconnect<W: ConnectionWorld>(world
     assert_eq!(rig.ask().await.expect("it is there"), 1);
     assert_eq!(rig.probe.opened(), 1);
     assert_eq!(rig.connection.stats().calls.failed, 20);
-    rig.ends_well().await;
-}
-
-async fn b04_so_many_failed_calls_in_a_row_degrade_and_one_success_recovers<W: ConnectionWorld>(
-    world: W,
-) {
-    let rig = Rig::new(&world, |builder| builder.doubt_after(3));
-    rig.open().await;
-    rig.refused(ErrorClass::GiveUp).await;
-    rig.refused(ErrorClass::GiveUp).await;
-    assert_eq!(rig.ask().await.expect("it answers"), 1);
-    // A success in between begins the count anew.
-    rig.refused(ErrorClass::GiveUp).await;
-    rig.refused(ErrorClass::GiveUp).await;
-    assert_eq!(rig.connection.state(), State::Ready);
-    rig.refused(ErrorClass::GiveUp).await;
-    assert_eq!(rig.connection.state(), State::Degraded);
-    assert_eq!(
-        rig.connection.connection_state(),
-        ConnectionState::Connected
-    );
-    assert_eq!(rig.ask().await.expect("it can be used"), 1);
-    assert_eq!(rig.connection.state(), State::Ready);
     rig.ends_well().await;
 }
 

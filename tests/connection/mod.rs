@@ -1,6 +1,7 @@
 //! A connection that reconnects, on every backend.
 
 mod calls;
+mod doubts;
 mod faults;
 mod pace;
 mod stats;

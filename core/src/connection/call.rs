@@ -168,9 +168,9 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
         }
         let attempts = Lock::new(Attempts::under(&policy, managed.clock()));
         let ways = Ways {
-            classify: |error: &R::Error| {
+            classify: |error: &R::Error, generation| {
                 let class = classify(error);
-                connection.note_failure(class);
+                connection.note_failure(generation, class);
                 class
             },
             until_open: || {
@@ -202,12 +202,12 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
 }
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
-    fn note_failure(&self, class: ErrorClass) {
+    fn note_failure(&self, generation: u64, class: ErrorClass) {
         let now = self.managed.clock().try_now();
         if class.is_of_broken_value() {
             self.link.connection_failed(now);
-        } else if self.link.operation_failed(now) {
-            self.managed.doubt();
+        } else if self.link.operation_failed(generation, now) {
+            self.managed.doubt(generation);
         }
     }
 

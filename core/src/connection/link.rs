@@ -30,7 +30,7 @@ struct Facts {
     /// Whether an attempt is under way that was counted.
     is_attempting: bool,
     was_connected: bool,
-    doubts: u32,
+    doubts: Doubts,
     last_connect_at: Option<Instant>,
     last_success_at: Option<Instant>,
     last_failure_at: Option<Instant>,
@@ -106,18 +106,23 @@ impl Link {
     pub(crate) fn operation_succeeded(&self, generation: u64, now: Option<Instant>) {
         self.pacing.proven(generation);
         self.facts.with(|facts| {
-            facts.doubts = 0;
+            if let Some(doubts) = facts.doubts.on(generation) {
+                *doubts = 0;
+            }
             facts.last_success_at = now.or(facts.last_success_at);
         });
     }
 
-    /// An operation has failed, and not because of the connection. Says whether there were too many of these in
-    /// a row.
-    pub(crate) fn operation_failed(&self, now: Option<Instant>) -> bool {
+    /// An operation has failed on the connection that this opening gave, and not because of it. Says whether there were
+    /// too many of these in a row.
+    pub(crate) fn operation_failed(&self, generation: u64, now: Option<Instant>) -> bool {
         self.facts.with(|facts| {
-            facts.doubts = facts.doubts.saturating_add(1);
             facts.last_failure_at = now.or(facts.last_failure_at);
-            self.doubt_after.is_some_and(|most| facts.doubts >= most)
+            let Some(doubts) = facts.doubts.on(generation) else {
+                return false;
+            };
+            *doubts = doubts.saturating_add(1);
+            self.doubt_after.is_some_and(|most| *doubts >= most)
         })
     }
 
@@ -142,7 +147,6 @@ impl Link {
             facts.connects.succeeded += 1;
             facts.connects.reconnects += u64::from(facts.was_connected);
             facts.was_connected = true;
-            facts.doubts = 0;
             facts.last_connect_at = at;
             facts.last_success_at = at;
         });
@@ -192,6 +196,26 @@ impl Link {
         if is_lost {
             self.pacing.lost(at);
         }
+    }
+}
+
+/// How many calls in a row have failed on one connection, and not because of it.
+#[derive(Debug, Default)]
+struct Doubts {
+    generation: u64,
+    calls: u32,
+}
+
+impl Doubts {
+    /// Those about the connection that this opening gave. What is said late of an older one says nothing of the latest.
+    fn on(&mut self, generation: u64) -> Option<&mut u32> {
+        if generation > self.generation {
+            *self = Self {
+                generation,
+                calls: 0,
+            };
+        }
+        (generation == self.generation).then_some(&mut self.calls)
     }
 }
 

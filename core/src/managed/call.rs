@@ -141,7 +141,7 @@ impl CallOptions {
 
 /// What holders differ in when they call.
 pub(crate) struct Ways<K, W, S> {
-    /// What an error of the operation deserves.
+    /// What an error of the operation deserves. Told which opening gave the value for it.
     pub(crate) classify: K,
     /// Waits for the value, before an attempt, in the way that is theirs. Without it, an attempt waits for the opening.
     pub(crate) until_open: W,
@@ -173,7 +173,7 @@ where
     C: Clock,
     O: FnMut(R::Value) -> F,
     F: Future<Output = Result<U, R::Error>>,
-    K: Fn(&R::Error) -> ErrorClass,
+    K: Fn(&R::Error, u64) -> ErrorClass,
     W: Fn() -> P,
     P: Future<Output = Result<(), OpenError>>,
     S: Fn(u64, Option<Instant>),
@@ -237,7 +237,7 @@ where
     C: Clock,
     O: FnMut(R::Value) -> F,
     F: Future<Output = Result<U, R::Error>>,
-    K: Fn(&R::Error) -> ErrorClass,
+    K: Fn(&R::Error, u64) -> ErrorClass,
     W: Fn() -> P,
     P: Future<Output = Result<(), OpenError>>,
     S: Fn(u64, Option<Instant>),
@@ -262,7 +262,7 @@ where
             Ok(answer)
         }
         Err(error) => {
-            let class = (ways.classify)(&error);
+            let class = (ways.classify)(&error, call.generation);
             call.found_broken = class.is_of_broken_value();
             Err(Failed {
                 class,

@@ -36,14 +36,11 @@ impl<R: LocalResource, C: Clock> Managed<R, C> {
         })
     }
 
-    /// Calls on the value fail. It is degraded for that, and not opened anew.
-    pub(crate) fn doubt(&self) {
-        let now = self.shared.now();
-        self.shared.with(|cell, effects| {
-            if let Some(generation) = cell.current.as_ref().map(|held| held.generation) {
-                cell.step(Event::Doubted { generation }, now, effects);
-            }
-        });
+    /// Calls on the value of this opening fail. It is degraded for that, and not opened anew.
+    pub(crate) fn doubt(&self, generation: u64) {
+        let (now, doubted) = (self.shared.now(), Event::Doubted { generation });
+        self.shared
+            .with(|cell, effects| cell.step(doubted, now, effects));
     }
 
     /// A call has succeeded on the value of this opening. It counts as a check that passed, if that is degraded.

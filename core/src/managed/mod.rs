@@ -229,7 +229,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
         F: Future<Output = Result<U, R::Error>>,
     {
         let ways = Ways {
-            classify: |error: &R::Error| self.shared.resource.classify(error),
+            classify: |error: &R::Error, _| self.shared.resource.classify(error),
             until_open: || ready(Ok(())),
             succeeded: |_, _| {},
         };
@@ -246,7 +246,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     where
         O: FnMut(R::Value) -> F,
         F: Future<Output = Result<U, R::Error>>,
-        K: Fn(&R::Error) -> ErrorClass,
+        K: Fn(&R::Error, u64) -> ErrorClass,
         W: Fn() -> P,
         P: Future<Output = Result<(), OpenError>>,
         S: Fn(u64, Option<Instant>),
