@@ -7,7 +7,7 @@ use tonic::Code;
 
 use crate::rig::*;
 
-fn millis(seen: &server::Seen) -> u64 {
+fn millis(seen: &Seen) -> u64 {
     let sent = seen.header("grpc-timeout").expect("a deadline");
     let digits = sent
         .strip_suffix('m')

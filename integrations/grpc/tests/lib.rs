@@ -19,6 +19,8 @@ mod faults;
 mod health;
 mod network;
 mod openings;
+#[cfg(target_os = "linux")]
+mod processes;
 mod retries;
 mod rig;
 mod streams;

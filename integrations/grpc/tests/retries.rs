@@ -59,7 +59,7 @@ async fn s15_previous_attempts_are_sent() {
         within(reply).await.expect("a greeting").message,
         "Hello you"
     );
-    let sent = |seen: &server::Seen| seen.header("grpc-previous-rpc-attempts");
+    let sent = |seen: &Seen| seen.header("grpc-previous-rpc-attempts");
     let sent: Vec<_> = server.seen().iter().map(sent).collect();
     assert_eq!(sent, [None, Some("1".into()), Some("2".into())]);
     assert_eq!(greeter.channel().stats().connects.begun, 1, "it is no loss");

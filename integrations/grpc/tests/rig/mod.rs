@@ -1,7 +1,10 @@
 //! What the tests have in common: a server that answers as it is told, a proxy, and a channel with a short patience.
 
-pub(crate) mod proxy;
-pub(crate) mod server;
+#[cfg(target_os = "linux")]
+pub(crate) mod process;
+mod proxy;
+mod script;
+mod server;
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +17,8 @@ use crate::greeter::greeter_client::GreeterClient;
 use crate::greeter::{HelloReply, HelloRequest};
 
 pub(crate) use proxy::{Fault, Proxy};
-pub(crate) use server::{Answer, Server};
+pub(crate) use script::{Answer, Capacity, Seen};
+pub(crate) use server::Server;
 
 pub(crate) type Client = GreeterClient<GrpcTransport>;
 pub(crate) type Greeter = GrpcService<Client>;

@@ -1,119 +1,25 @@
 //! A server of tonic's that answers as a test tells it to, and can be killed.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
-use tokio_stream::{Stream, StreamExt};
-use tonic::metadata::MetadataMap;
-use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_health::server::HealthReporter;
 
-use crate::greeter::greeter_server::{Greeter, GreeterServer};
-use crate::greeter::{HelloReply, HelloRequest};
-
-/// What the server does with one request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Answer {
-    Greet,
-    /// A status, with `grpc-retry-pushback-ms`.
-    Refuse(Code, Option<&'static str>),
-    /// Nothing, ever.
-    Hang,
-}
-
-/// What the server saw of one request.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) metadata: MetadataMap,
-}
-
-impl Seen {
-    pub(crate) fn header(&self, name: &str) -> Option<String> {
-        let value = self.metadata.get(name)?;
-        Some(value.to_str().expect("text").to_owned())
-    }
-}
-
-#[derive(Clone, Default)]
-struct Script {
-    answers: Arc<Mutex<VecDeque<Answer>>>,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
-
-impl Script {
-    async fn play(&self, request: &Request<HelloRequest>) -> Result<(), Status> {
-        let metadata = request.metadata().clone();
-        self.seen.lock().expect("a lock").push(Seen { metadata });
-        let answer = self.answers.lock().expect("a lock").pop_front();
-        match answer.unwrap_or(Answer::Greet) {
-            Answer::Greet => Ok(()),
-            Answer::Hang => std::future::pending().await,
-            Answer::Refuse(code, pushback) => {
-                let mut status = Status::with_details(code, "as told", "details".into());
-                if let Some(pushback) = pushback {
-                    let value = pushback.parse().expect("a value");
-                    status
-                        .metadata_mut()
-                        .insert("grpc-retry-pushback-ms", value);
-                }
-                Err(status)
-            }
-        }
-    }
-}
-
-fn greeting(name: &str) -> HelloReply {
-    HelloReply {
-        message: format!("Hello {name}"),
-    }
-}
-
-#[tonic::async_trait]
-impl Greeter for Script {
-    async fn say_hello(
-        &self,
-        request: Request<HelloRequest>,
-    ) -> Result<Response<HelloReply>, Status> {
-        self.play(&request).await?;
-        Ok(Response::new(greeting(&request.into_inner().name)))
-    }
-
-    type SayHellosStream = Pin<Box<dyn Stream<Item = Result<HelloReply, Status>> + Send>>;
-
-    async fn say_hellos(
-        &self,
-        request: Request<HelloRequest>,
-    ) -> Result<Response<Self::SayHellosStream>, Status> {
-        self.play(&request).await?;
-        let HelloRequest { name, times } = request.into_inner();
-        let greetings = (0..times).map(move |_| Ok(greeting(&name)));
-        // It stays open after the last, for as long as the client likes.
-        let stream = tokio_stream::iter(greetings).chain(tokio_stream::pending());
-        Ok(Response::new(Box::pin(stream)))
-    }
-
-    type IntroduceStream = Pin<Box<dyn Stream<Item = Result<HelloReply, Status>> + Send>>;
-
-    async fn introduce(
-        &self,
-        request: Request<Streaming<HelloRequest>>,
-    ) -> Result<Response<Self::IntroduceStream>, Status> {
-        let named = request.into_inner();
-        let stream = named.map(|named| named.map(|named| greeting(&named.name)));
-        Ok(Response::new(Box::pin(stream)))
-    }
-}
+use super::script::Script;
+use super::{Answer, Capacity, Seen};
+use crate::greeter::greeter_server::GreeterServer;
 
 /// How a server is started.
 #[derive(Default)]
 pub(crate) struct ServerBuilder {
+    /// 0 is any.
+    port: u16,
     health: bool,
+    capacity: Option<Capacity>,
     #[cfg(feature = "gzip")]
     gzip: bool,
     #[cfg(feature = "tls")]
@@ -124,6 +30,17 @@ impl ServerBuilder {
     /// With a health service, which says that all is well.
     pub(crate) fn health(mut self) -> Self {
         self.health = true;
+        self
+    }
+
+    pub(crate) fn capacity(mut self, capacity: Capacity) -> Self {
+        self.capacity = Some(capacity);
+        self
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn at(mut self, port: u16) -> Self {
+        self.port = port;
         self
     }
 
@@ -141,9 +58,12 @@ impl ServerBuilder {
 
     pub(crate) async fn start(self) -> Server {
         let mut server = Server {
-            script: Script::default(),
+            script: Script {
+                capacity: self.capacity,
+                ..Script::default()
+            },
             reporter: HealthReporter::new(),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: SocketAddr::from(([127, 0, 0, 1], self.port)),
             builder: self,
             runtime: None,
             replaced: Vec::new(),
@@ -189,8 +109,19 @@ impl Server {
         self.script.answers.lock().expect("a lock").extend(answers);
     }
 
+    /// What it was told to answer, and what it saw.
+    pub(crate) fn forgets(&self) {
+        self.script.answers.lock().expect("a lock").clear();
+        self.script.seen.lock().expect("a lock").clear();
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.script.seen.lock().expect("a lock").clone()
+    }
+
+    /// How many requests it is at, streams included.
+    pub(crate) fn under_way(&self) -> usize {
+        self.script.under_way.load(Ordering::SeqCst)
     }
 
     /// Ends it, its port and all its connections, as the end of its process would.
