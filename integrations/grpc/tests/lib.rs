@@ -13,6 +13,7 @@ mod greeter {
 }
 
 mod calls;
+mod cancel;
 mod closing;
 mod deadlines;
 mod faults;
