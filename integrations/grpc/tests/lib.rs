@@ -20,6 +20,7 @@ mod faults;
 mod health;
 mod network;
 mod openings;
+mod overload;
 #[cfg(target_os = "linux")]
 mod processes;
 mod retries;
