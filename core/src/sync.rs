@@ -210,7 +210,7 @@ mod without_std {
 #[cfg(feature = "alloc")]
 mod with_alloc {
     // Under the checker too: sinks and budgets come in the user's, and each count would add orders.
-    pub(crate) use alloc::sync::Arc;
+    pub(crate) use alloc::sync::{Arc, Weak};
     #[cfg(not(tenure_loom))]
     pub(crate) use core::sync::atomic::AtomicUsize;
 

@@ -17,6 +17,7 @@ on_every_backend! {
     s07_one_call_may_say_by_itself_what_is_a_connection_error,
     s07_reconnect_by_hand_joins_one_that_is_under_way,
     s07_the_state_is_tracked_and_watched,
+    s07_who_watches_a_connection_keeps_nothing_open,
     s07_errors_name_the_connection_and_its_address_without_the_password,
     b05_what_was_opened_before_a_sibling_found_out_is_lost,
     s07_a_connection_is_a_member_of_a_group,
@@ -222,6 +223,24 @@ async fn s07_the_state_is_tracked_and_watched<W: ConnectionWorld>(world: W) {
         .await
         .expect_err("it is closed");
     rig.ends_well().await;
+}
+
+async fn s07_who_watches_a_connection_keeps_nothing_open<W: ConnectionWorld>(world: W) {
+    let rig = Rig::plain(&world);
+    rig.open().await;
+    let (mut watch, weak) = (rig.connection.watch(), rig.connection.downgrade());
+    let again = weak.upgrade().expect("it is held");
+    let Rig {
+        connection, probe, ..
+    } = rig;
+    drop(connection);
+    assert_eq!(again.connection_state(), ConnectionState::Connected);
+    drop(again);
+    assert!(weak.upgrade().is_none(), "the last handle is gone");
+    let seen = soon(&world, watch.changed()).await;
+    assert_eq!(seen, Some(ConnectionState::Closed));
+    assert_eq!(soon(&world, watch.changed()).await, None);
+    until(&world, "the value is gone", || probe.alive() == 0).await;
 }
 
 async fn s07_errors_name_the_connection_and_its_address_without_the_password<W: ConnectionWorld>(

@@ -7,6 +7,7 @@ mod link;
 mod member;
 mod state;
 mod stats;
+mod weak;
 mod when_down;
 
 use core::future::Future;
@@ -17,6 +18,7 @@ pub use builder::ConnectionBuilder;
 pub use call::Request;
 pub use state::{ConnectionState, ConnectionWatch};
 pub use stats::{CallCounts, ConnectCounts, ConnectionStats};
+pub use weak::WeakConnection;
 pub use when_down::WhenDown;
 
 use crate::Instant;

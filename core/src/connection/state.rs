@@ -6,12 +6,14 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use super::Connection;
+use super::link::Link;
 use crate::Instant;
-use crate::managed::Unreachable;
+use crate::managed::{Unreachable, Watch};
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::signal::Listener;
 use crate::state::State;
+use crate::sync::Arc;
 
 /// Where a [`Connection`] stands.
 ///
@@ -38,6 +40,24 @@ pub enum ConnectionState {
     Closed,
 }
 
+impl ConnectionState {
+    fn of(state: State, link: &Link) -> Self {
+        let pacing = &link.pacing;
+        match state {
+            State::Uninitialized => Self::Idle,
+            State::Initializing => match pacing.pausing_until() {
+                Some(until) => Self::WaitingToReconnect { until: Some(until) },
+                None => Self::Connecting,
+            },
+            State::Ready | State::Degraded => Self::Connected,
+            State::Error => Self::WaitingToReconnect {
+                until: pacing.next_at(),
+            },
+            State::Closing | State::Closed => Self::Closed,
+        }
+    }
+}
+
 impl fmt::Display for ConnectionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -52,6 +72,8 @@ impl fmt::Display for ConnectionState {
 
 /// Sees a connection's state change: always the last one, though not each between.
 ///
+/// It keeps nothing open: when the last handle is dropped, it sees the connection close.
+///
 /// ```
 #[doc = include_str!("../doc_setting.txt")]
 /// use tenure_core::connection::ConnectionState;
@@ -65,7 +87,8 @@ impl fmt::Display for ConnectionState {
 /// ```
 #[must_use = "a watch sees nothing until it is awaited"]
 pub struct ConnectionWatch<R: LocalResource, C: Clock> {
-    connection: Connection<R, C>,
+    managed: Watch<R, C>,
+    link: Arc<Link>,
     seen: ConnectionState,
     listener: Option<Listener>,
 }
@@ -82,19 +105,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
     /// ```
     #[must_use]
     pub fn connection_state(&self) -> ConnectionState {
-        let pacing = &self.link.pacing;
-        match self.managed.state() {
-            State::Uninitialized => ConnectionState::Idle,
-            State::Initializing => match pacing.pausing_until() {
-                Some(until) => ConnectionState::WaitingToReconnect { until: Some(until) },
-                None => ConnectionState::Connecting,
-            },
-            State::Ready | State::Degraded => ConnectionState::Connected,
-            State::Error => ConnectionState::WaitingToReconnect {
-                until: pacing.next_at(),
-            },
-            State::Closing | State::Closed => ConnectionState::Closed,
-        }
+        ConnectionState::of(self.managed.state(), &self.link)
     }
 
     /// Watches where it stands from now on.
@@ -107,7 +118,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
     /// ```
     pub fn watch(&self) -> ConnectionWatch<R, C> {
         ConnectionWatch {
-            connection: self.clone(),
+            managed: self.managed.watch(),
+            link: self.link.clone(),
             seen: self.connection_state(),
             listener: None,
         }
@@ -146,7 +158,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> ConnectionWatch<R, C> {
 
     fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<Option<ConnectionState>> {
         loop {
-            let state = self.connection.connection_state();
+            let state = ConnectionState::of(self.managed.state(), &self.link);
             if state != self.seen {
                 self.seen = state;
                 return Poll::Ready(Some(state));
@@ -154,10 +166,9 @@ impl<R: LocalResource<Value: Clone>, C: Clock> ConnectionWatch<R, C> {
             if state == ConnectionState::Closed {
                 return Poll::Ready(None);
             }
-            let managed = &self.connection.managed;
             // A listener made just now may have missed what changed before: look again.
             match &mut self.listener {
-                None => self.listener = Some(managed.listen()),
+                None => self.listener = Some(self.managed.listen()),
                 Some(listener) => {
                     if Pin::new(listener).poll(cx).is_pending() {
                         return Poll::Pending;

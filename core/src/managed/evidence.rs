@@ -9,7 +9,7 @@ use crate::failure::OpenFailure;
 use crate::resource::LocalResource;
 use crate::retry::Retry;
 use crate::runtime::Clock;
-use crate::signal::{Listener, Signal};
+use crate::signal::Signal;
 use crate::state::{Event, State};
 
 impl<R: LocalResource, C: Clock> Managed<R, C> {
@@ -70,10 +70,6 @@ impl<R: LocalResource, C: Clock> Managed<R, C> {
             (None, None) => return OpenError::Closed { name },
         };
         OpenError::Failed { name, failure }
-    }
-
-    pub(crate) fn listen(&self) -> Listener {
-        self.shared.changed.listen()
     }
 
     pub(crate) fn signal(&self) -> &Signal {

@@ -13,6 +13,7 @@ mod runner;
 mod shared;
 mod shutdown;
 mod watch;
+mod weak;
 
 use core::future::{Future, ready};
 use core::sync::atomic::Ordering;
@@ -35,6 +36,7 @@ use job::CheckDuty;
 use open::wait_until_open;
 pub(crate) use pacing::Pacing;
 use shared::Shared;
+pub(crate) use weak::WeakManaged;
 
 /// One value that is opened once, shared by all tasks, watched, recovered and always closed: a
 /// client, a channel, a session, a device.

@@ -114,6 +114,14 @@ impl<R: LocalResource, C: Clock> Watch<R, C> {
         }
     }
 
+    pub(crate) fn state(&self) -> State {
+        self.shared.cell.with(|cell| cell.state())
+    }
+
+    pub(crate) fn listen(&self) -> Listener {
+        self.shared.changed.listen()
+    }
+
     /// The next change; `None` once the resource is closed and every change was seen.
     ///
     /// ```
