@@ -222,8 +222,8 @@ impl GrpcEndpoint {
         self
     }
 
-    pub(crate) fn ties(&self) -> Option<&Ties> {
-        self.health.ties.as_deref()
+    pub(crate) const fn ties(&self) -> Option<&Arc<Ties>> {
+        self.health.ties.as_ref()
     }
 
     pub(crate) const fn board(&self) -> &HealthBoard {

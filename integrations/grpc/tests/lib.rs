@@ -18,6 +18,7 @@ mod closing;
 mod deadlines;
 mod faults;
 mod health;
+mod members;
 mod network;
 mod openings;
 mod overload;

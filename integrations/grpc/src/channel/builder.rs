@@ -9,7 +9,8 @@ use tenure_core::connection::{Connection, ConnectionBuilder, WhenDown};
 use tenure_core::{EventSink, Retry, Spawn};
 use tenure_tokio::Tokio;
 
-use super::{GrpcChannel, Inner, look_when_told};
+use super::GrpcChannel;
+use super::watch::look_after;
 use crate::endpoint::GrpcEndpoint;
 use crate::signals::Signals;
 
@@ -166,15 +167,12 @@ impl GrpcChannelBuilder {
     /// Outside of a tokio runtime, if `runtime` has none either.
     pub fn build(self, runtime: Tokio) -> Result<GrpcChannel, ConfigError> {
         let connection = self.connection.build(runtime.clone())?;
-        let inner = Arc::new(Inner {
-            connection,
-            clock: runtime.clone(),
-        });
-        if let Some(ties) = inner.connection.resource().ties() {
-            ties.to(Arc::downgrade(&inner));
+        if let Some(ties) = connection.resource().ties() {
+            ties.to(connection.downgrade());
+            let looks = look_after(&connection, runtime.clone(), ties.clone(), self.signals);
+            runtime.spawn(looks);
         }
-        runtime.spawn(look_when_told(self.signals, Arc::downgrade(&inner)));
-        Ok(GrpcChannel(inner))
+        Ok(GrpcChannel { connection })
     }
 }
 

@@ -1,19 +1,18 @@
 //! A channel that reconnects.
 
 mod builder;
+mod member;
+mod watch;
 
 use std::fmt;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 pub use builder::GrpcChannelBuilder;
 use tenure_core::connection::{Connection, ConnectionStats};
-use tenure_core::{CheckError, OpenError, Report, State, Timer};
+use tenure_core::{CheckError, OpenError, Report, State};
 use tenure_tokio::Tokio;
-use tokio::sync::mpsc::Receiver;
 
 use crate::endpoint::GrpcEndpoint;
-use crate::error::ChannelError;
 use crate::health::Serving;
 
 /// A channel to one server, that all tasks share: it connects when it is first wanted, proves that requests are
@@ -43,11 +42,8 @@ use crate::health::Serving;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct GrpcChannel(Arc<Inner>);
-
-pub(crate) struct Inner {
-    pub(crate) connection: Connection<GrpcEndpoint, Tokio>,
-    clock: Tokio,
+pub struct GrpcChannel {
+    connection: Connection<GrpcEndpoint, Tokio>,
 }
 
 impl GrpcChannel {
@@ -62,10 +58,8 @@ impl GrpcChannel {
         GrpcChannelBuilder::new(endpoint)
     }
 
-    /// The core's connection, for all that it can do: it is a member of a [group](tenure_core::group), its state can be
-    /// watched, it reconnects when told to.
-    ///
-    /// A connection that is kept here keeps the channel open.
+    /// The core's connection, for all that it can do: its state can be watched, it reconnects when told to. It is as good
+    /// as the channel: it keeps it open, and closes it as a whole.
     ///
     /// ```no_run
     /// # async fn example(channel: tenure_grpc::GrpcChannel) -> Result<(), Box<dyn std::error::Error>> {
@@ -75,8 +69,8 @@ impl GrpcChannel {
     /// # }
     /// ```
     #[must_use]
-    pub fn connection(&self) -> &Connection<GrpcEndpoint, Tokio> {
-        &self.0.connection
+    pub const fn connection(&self) -> &Connection<GrpcEndpoint, Tokio> {
+        &self.connection
     }
 
     /// Connects, and waits for it.
@@ -169,43 +163,14 @@ impl GrpcChannel {
     /// Dropping the future leaves the channel closing: call it again to go on.
     pub async fn shutdown(&self, within: Duration) -> Report {
         let report = self.connection().shutdown(within).await;
-        self.0.cut_lingering();
+        self.cut_lingering();
         report
     }
-}
 
-impl Inner {
     fn cut_lingering(&self) {
-        if let Some(ties) = self.connection.resource().ties() {
+        if let Some(ties) = self.connection().resource().ties() {
             ties.cut();
         }
-    }
-
-    /// Has the connection checked, and given up if it is gone: so the next call finds a new one, and none has to fail
-    /// first.
-    async fn look(&self) {
-        let before = self.clock.now();
-        if let Err(CheckError::Failed { cause, .. }) = self.connection.check().await {
-            if let Some(ChannelError::Lost) = cause.downcast_ref() {
-                self.connection.lose_if_opened_before(before);
-            }
-        }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.cut_lingering();
-    }
-}
-
-/// Looks whenever a connection asks for it, until the last handle is gone, or the endpoint that signals.
-async fn look_when_told(mut signals: Receiver<()>, channel: Weak<Inner>) {
-    while signals.recv().await.is_some() {
-        let Some(inner) = channel.upgrade() else {
-            return;
-        };
-        inner.look().await;
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     CutInHalf,
     /// It resets the connection.
     Reset,
+    /// It hangs up together with the first answer that is passed on.
+    HangUpAfterAnswer,
 }
 
 /// Listens, and passes on to the server.
@@ -129,6 +131,11 @@ async fn copy(
         let fault = *faults.borrow_and_update();
         let passed = match fault {
             Fault::None => &buffer[..read],
+            Fault::HangUpAfterAnswer if ends_a_stream(&buffer[..read]) => {
+                let _ = to.write_all(&buffer[..read]).await;
+                return Ended::HungUp;
+            }
+            Fault::HangUpAfterAnswer => &buffer[..read],
             Fault::Delay(time) => {
                 tokio::time::sleep(time).await;
                 &buffer[..read]
@@ -144,4 +151,16 @@ async fn copy(
             return Ended::HungUp;
         }
     }
+}
+
+/// Whether one of these frames of HTTP/2 has the headers that end a stream.
+fn ends_a_stream(mut frames: &[u8]) -> bool {
+    while let [high, middle, low, kind, flags, ..] = *frames {
+        if kind == 1 && flags & 1 == 1 {
+            return true;
+        }
+        let length = u32::from_be_bytes([0, high, middle, low]) as usize + 9;
+        frames = frames.get(length..).unwrap_or_default();
+    }
+    false
 }
