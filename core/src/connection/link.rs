@@ -35,6 +35,7 @@ struct Facts {
     last_success_at: Option<Instant>,
     last_failure_at: Option<Instant>,
     last_failure: Option<Cause>,
+    is_up: bool,
     up_since: Option<Instant>,
     down_since: Option<Instant>,
     downtime: Duration,
@@ -141,7 +142,6 @@ impl Link {
     }
 
     fn opened(&self, at: Option<Instant>) {
-        self.pacing.opened(at);
         self.facts.with(|facts| {
             facts.is_attempting = false;
             facts.connects.succeeded += 1;
@@ -171,19 +171,24 @@ impl Link {
         drop(forgotten);
     }
 
+    /// The pace is told under the same lock, so that it hears of openings and losses in their order.
     fn changed(&self, from: State, to: State, number: u64, at: Option<Instant>) {
-        let is_lost = self.facts.with(|facts| {
+        self.facts.with(|facts| {
             if number <= facts.latest_change {
-                return false;
+                return;
             }
             facts.latest_change = number;
-            if to.is_usable() && facts.up_since.is_none() {
-                facts.end_downtime(at);
-                facts.up_since = at;
-            }
-            let is_lost = from.is_usable() && !to.is_usable();
-            if is_lost {
+            // What changed from there and is told by another thread may come too late.
+            if facts.is_up && !(from.is_usable() && to.is_usable()) {
+                facts.is_up = false;
                 facts.up_since = None;
+                self.pacing.lost(at);
+            }
+            if to.is_usable() && !facts.is_up {
+                facts.end_downtime(at);
+                facts.is_up = true;
+                facts.up_since = at;
+                self.pacing.opened(at);
             }
             // Before it was first wanted, and after its end, it is not down.
             if matches!(to, State::Initializing | State::Error) {
@@ -191,11 +196,7 @@ impl Link {
             } else if !to.is_usable() {
                 facts.end_downtime(at);
             }
-            is_lost
         });
-        if is_lost {
-            self.pacing.lost(at);
-        }
     }
 }
 

@@ -44,6 +44,8 @@ impl Pacing {
     pub(crate) async fn pause<C: Clock>(&self, clock: &C, changed: &Signal) {
         let now = clock.try_now();
         let until = self.course.with(|course| {
+            // Whatever was open is gone by now, though that may not have been told yet.
+            course.value_lost(now, self.proven_after);
             let until = course.next_at.filter(|at| now.is_some_and(|now| now < *at));
             course.pausing_until = until;
             until
@@ -93,15 +95,8 @@ impl Pacing {
 
     /// The value is gone.
     pub(crate) fn lost(&self, now: Option<Instant>) {
-        self.course.with(|course| {
-            let open_for = now.zip(course.opened_at.take()).map(|(now, at)| now - at);
-            if open_for
-                .zip(self.proven_after)
-                .is_some_and(|(open_for, enough)| open_for >= enough)
-            {
-                course.forget();
-            }
-        });
+        self.course
+            .with(|course| course.value_lost(now, self.proven_after));
     }
 
     /// Until when nothing is attempted, while that is so.
@@ -116,6 +111,17 @@ impl Pacing {
 }
 
 impl Course {
+    /// Says it at most once of each value.
+    fn value_lost(&mut self, now: Option<Instant>, proven_after: Option<Duration>) {
+        let open_for = now.zip(self.opened_at.take()).map(|(now, at)| now - at);
+        if open_for
+            .zip(proven_after)
+            .is_some_and(|(open_for, enough)| open_for >= enough)
+        {
+            self.forget();
+        }
+    }
+
     fn forget(&mut self) {
         self.delays = None;
         self.next_at = None;

@@ -1,4 +1,5 @@
-//! Connections in the simulator.
+//! Connections in the simulator, and in one order of threads.
 
 mod cancel;
 mod storm;
+mod threads;
