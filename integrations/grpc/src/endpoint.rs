@@ -248,8 +248,8 @@ impl GrpcEndpoint {
         cut.disarm();
         if self.health.how == Health::Watch {
             let (channel, wire) = (transport.channel().clone(), transport.wire().clone());
-            let cell = transport.serving_cell().clone();
-            tokio::spawn(self.health.clone().watch(channel, wire, cell));
+            let pushed = transport.pushes().clone();
+            tokio::spawn(self.health.clone().watch(channel, wire, pushed));
         }
         Ok(transport)
     }

@@ -126,8 +126,7 @@ impl HealthBoard {
         Serving::from_number(self.latest.load(Ordering::Relaxed))
     }
 
-    fn note(&self, cell: &AtomicU8, serving: Serving) {
-        cell.store(serving.number(), Ordering::Relaxed);
+    fn note(&self, serving: Serving) {
         self.latest.store(serving.number(), Ordering::Relaxed);
     }
 
@@ -159,7 +158,7 @@ impl HealthBoard {
         }
         if self.how == Health::Watch {
             // What was pushed is newer than what an answer would be.
-            transport.serving().into_result()?;
+            transport.pushed().into_result()?;
         }
         let serving = self
             .ask(transport)
@@ -188,22 +187,24 @@ impl HealthBoard {
         {
             ties.tell_unimplemented();
         }
-        // Only what is pushed may be kept where pushes are: an answer may be older than a push.
-        if self.how != Health::Watch || transport.serving() == Serving::Unknown {
-            self.note(transport.serving_cell(), serving);
+        // An answer may be older than a push.
+        if transport.pushed() == Serving::Unknown {
+            self.note(serving);
         }
         Ok(serving)
     }
 
     /// Follows what the server pushes, for as long as the connection is there.
-    pub(crate) async fn watch(self, channel: Channel, wire: Arc<Wire>, cell: Arc<AtomicU8>) {
+    pub(crate) async fn watch(self, channel: Channel, wire: Arc<Wire>, pushed: Arc<AtomicU8>) {
         let mut client = HealthClient::new(channel);
         let mut pause = Duration::from_secs(1);
         loop {
             let ended = tokio::select! {
                 () = wire.ended() => return,
-                ended = self.follow(&mut client, &cell) => ended,
+                ended = self.follow(&mut client, &pushed) => ended,
             };
+            // Until there is another push, answers count: nobody takes the last one back any more.
+            pushed.store(Serving::Unknown.number(), Ordering::Relaxed);
             if ended.code() == Code::Unimplemented {
                 return;
             }
@@ -215,7 +216,7 @@ impl HealthBoard {
         }
     }
 
-    async fn follow(&self, client: &mut HealthClient<Channel>, cell: &AtomicU8) -> Status {
+    async fn follow(&self, client: &mut HealthClient<Channel>, pushed: &AtomicU8) -> Status {
         let mut pushes = match client.watch(self.question()).await {
             Ok(answer) => answer.into_inner(),
             Err(status) => return status,
@@ -224,8 +225,9 @@ impl HealthBoard {
             match pushes.message().await {
                 Ok(Some(push)) => {
                     let serving = Serving::from_server(push.status());
-                    let before = Serving::from_number(cell.load(Ordering::Relaxed));
-                    self.note(cell, serving);
+                    let before = self.latest();
+                    pushed.store(serving.number(), Ordering::Relaxed);
+                    self.note(serving);
                     if let (true, Some(signals)) = (before != serving, &self.signals) {
                         signals.look();
                     }

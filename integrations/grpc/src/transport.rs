@@ -66,7 +66,8 @@ pub(crate) struct Sends {
 struct Hold {
     wire: Arc<Wire>,
     messages: Messages,
-    serving: Arc<AtomicU8>,
+    /// What the server pushed last of its health, while it does.
+    pushed: Arc<AtomicU8>,
     deadlines: Deadlines,
 }
 
@@ -81,7 +82,7 @@ impl GrpcTransport {
         let hold = Hold {
             wire,
             messages,
-            serving: Arc::default(),
+            pushed: Arc::default(),
             deadlines: Deadlines::default(),
         };
         Self {
@@ -134,12 +135,12 @@ impl GrpcTransport {
         &self.channel
     }
 
-    pub(crate) fn serving(&self) -> Serving {
-        Serving::from_number(self.hold.serving.load(Ordering::Relaxed))
+    pub(crate) fn pushed(&self) -> Serving {
+        Serving::from_number(self.hold.pushed.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn serving_cell(&self) -> &Arc<AtomicU8> {
-        &self.hold.serving
+    pub(crate) fn pushes(&self) -> &Arc<AtomicU8> {
+        &self.hold.pushed
     }
 }
 

@@ -29,3 +29,4 @@ mod rig;
 mod streams;
 #[cfg(feature = "tls")]
 mod tls;
+mod watches;
