@@ -13,8 +13,10 @@ mod while_running;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::mem::replace;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tenure_core::group::{GroupBuilder, LocalLifecycle, LocalMember, LocalMembers};
@@ -51,6 +53,22 @@ struct Pages {
     /// How many starts and stops are under way, and were at most.
     under_way: Cell<usize>,
     most_under_way: Cell<usize>,
+}
+
+/// How often others come first before what takes time is over.
+const TURNS: usize = 4;
+
+/// Lets whatever can go on do so.
+async fn turn() {
+    let mut has_passed = false;
+    poll_fn(|cx| {
+        if replace(&mut has_passed, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A member that does as it is told.
@@ -157,6 +175,10 @@ impl<T: Timer + 'static> Part<T> {
             Act::Take(ticks) => {
                 let at = self.timer.now() + self.tick * ticks;
                 self.timer.sleep_until(at).await;
+                // Where time is real it may be over before those beside it were begun.
+                for _ in 0..TURNS {
+                    turn().await;
+                }
                 Ok(())
             }
             Act::Hang => pending().await,

@@ -51,11 +51,11 @@ async fn n11_what_one_leaves_over_is_for_those_behind_it<W: World>(world: W) {
     let group = built(&world, diary.group(&world, &CHAIN));
     group.start().await.expect("nothing fails");
     // So much that the others end in time where it is real and the machine is busy.
-    let report = group.shutdown(world.tick() * 32).await;
+    let report = group.shutdown(world.tick() * 24).await;
     assert!(report.members[0].stop_error.is_some(), "{report}");
     assert!(report.members[1].stop_error.is_none(), "{report}");
     if W::VIRTUAL_TIME {
-        assert_eq!(diary.told("db"), Some(world.tick() * 28));
+        assert_eq!(diary.told("db"), Some(world.tick() * 21));
     }
 }
 

@@ -27,14 +27,17 @@ use std::sync::Arc;
 /// Closing one waits for the requests and streams under way on it, and cuts the connection if there is no time for
 /// that. A stream counts until it is dropped.
 ///
-/// ```no_run
+/// ```
+#[doc = include_str!("doc_setting.txt")]
 /// use tenure_grpc::GrpcEndpoint;
 /// use tenure_core::{scope, BoxError};
 /// use tenure_tokio::Tokio;
 /// use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let endpoint = GrpcEndpoint::new("http://localhost:50051")?;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let address = serve().await;
+/// let endpoint = GrpcEndpoint::new(address)?;
 /// let answer = scope(&Tokio::current(), async move |scope| {
 ///     let transport = scope.open(endpoint).await?;
 ///     let mut client = HealthClient::new((*transport).clone());

@@ -168,11 +168,15 @@ impl Error for Lost {}
 
 /// Why a call did not succeed. In each case the core's [`CallError`] tells how often it was tried and for how long.
 ///
-/// ```no_run
+/// ```
+#[doc = include_str!("doc_setting.txt")]
 /// use tenure_grpc::{GrpcError, GrpcRequest};
 /// use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 ///
-/// # async fn example(request: GrpcRequest<'_, HealthClient<tenure_grpc::GrpcTransport>>) {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = GrpcService::new(&connect().await, HealthClient::new);
+/// # let request = service.request("check");
 /// let message = HealthCheckRequest::default();
 /// let answer = request.unary(message, |mut client, request| async move { client.check(request).await }).await;
 /// match answer {
@@ -180,6 +184,7 @@ impl Error for Lost {}
 ///     Err(GrpcError::DeadlineExceeded(error)) => println!("too late: {error}"),
 ///     Err(error) => println!("{error}, {:?}", error.status()),
 /// }
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]

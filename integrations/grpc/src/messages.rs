@@ -28,13 +28,16 @@ pub struct Messages {
 ///
 /// Where the endpoint has none, the client's own `new` serves as well.
 ///
-/// ```no_run
+/// ```
+#[doc = include_str!("doc_setting.txt")]
 /// use tenure_grpc::{GrpcChannel, GrpcEndpoint, GrpcService, client};
 /// use tenure_tokio::Tokio;
 /// use tonic_health::pb::health_client::HealthClient;
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let endpoint = GrpcEndpoint::new("http://localhost:50051")?.max_decoding_message_size(64 << 20);
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let address = serve().await;
+/// let endpoint = GrpcEndpoint::new(address)?.max_decoding_message_size(64 << 20);
 /// let channel = GrpcChannel::builder(endpoint).build(Tokio::current())?;
 /// let health = GrpcService::new(&channel, client!(HealthClient));
 /// # Ok(())

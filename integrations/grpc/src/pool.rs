@@ -21,13 +21,16 @@ pub type GrpcPool<S> = Pool<GrpcClients<S>, Tokio>;
 /// How a generated client with a connection of its own is opened: the [`Resource`] of a [`GrpcPool`], which a scope
 /// takes as well.
 ///
-/// ```no_run
+/// ```
+#[doc = include_str!("doc_setting.txt")]
 /// use tenure_grpc::{GrpcClients, GrpcEndpoint, GrpcPool, GrpcTransport};
 /// use tenure_tokio::Tokio;
 /// use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let clients = GrpcClients::new(GrpcEndpoint::new("http://localhost:50051")?, HealthClient::new);
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let address = serve().await;
+/// let clients = GrpcClients::new(GrpcEndpoint::new(address)?, HealthClient::new);
 /// let pool: GrpcPool<HealthClient<GrpcTransport>> = clients.pool().max_size(4).build(Tokio::current())?;
 /// let mut client = pool.acquire().await?;
 /// let answer = client.check(HealthCheckRequest::default()).await?;
@@ -122,11 +125,15 @@ impl<S> fmt::Debug for GrpcClients<S> {
 
 /// A generated client with a connection of its own: it dereferences to the client.
 ///
-/// ```no_run
+/// ```
+#[doc = include_str!("doc_setting.txt")]
 /// use tenure_grpc::{GrpcPool, GrpcTransport};
 /// use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 ///
-/// # async fn example(pool: GrpcPool<HealthClient<GrpcTransport>>) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let clients = GrpcClients::new(GrpcEndpoint::new(serve().await)?, HealthClient::new);
+/// # let pool: GrpcPool<_> = clients.pool().build(tenure_tokio::Tokio::current())?;
 /// let mut client = pool.acquire().await?;
 /// let answer = client.check(HealthCheckRequest::default()).await?;
 /// # Ok(())

@@ -33,13 +33,16 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 /// Do not keep one for long: make calls by [`GrpcService`](crate::GrpcService), which takes the connection of the
 /// moment.
 ///
-/// ```no_run
+/// ```
+#[doc = include_str!("doc_setting.txt")]
 /// use tenure_grpc::{GrpcChannel, GrpcEndpoint};
 /// use tenure_tokio::Tokio;
 /// use tonic_health::pb::health_client::HealthClient;
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let channel = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?).build(Tokio::current())?;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let address = serve().await;
+/// let channel = GrpcChannel::builder(GrpcEndpoint::new(address)?).build(Tokio::current())?;
 /// let client = HealthClient::new(channel.connection().get().await?);
 /// # Ok(())
 /// # }
@@ -95,8 +98,11 @@ impl GrpcTransport {
 
     /// Whether the connection is gone, so that no request can be made on it.
     ///
-    /// ```no_run
-    /// # async fn example(channel: tenure_grpc::GrpcChannel) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let channel = connect().await;
     /// let transport = channel.connection().get().await?;
     /// assert!(!transport.is_lost());
     /// # Ok(())
@@ -109,8 +115,11 @@ impl GrpcTransport {
 
     /// What the endpoint says of messages: [`client!`](crate::client) passes it on.
     ///
-    /// ```no_run
-    /// # async fn example(channel: tenure_grpc::GrpcChannel) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let channel = connect().await;
     /// let transport = channel.connection().get().await?;
     /// println!("{:?}", transport.messages().max_decoding_message_size);
     /// # Ok(())

@@ -20,14 +20,17 @@ use crate::signals::Signals;
 /// the same way, the connection is checked every 60 s, and is opened anew when it is lost. Calls that end with a status
 /// do not degrade it.
 ///
-/// ```no_run
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
 /// use std::time::Duration;
 /// use tenure_core::Retry;
 /// use tenure_grpc::{GrpcChannel, GrpcEndpoint};
 /// use tenure_tokio::Tokio;
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let channel = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?)
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let address = serve().await;
+/// let channel = GrpcChannel::builder(GrpcEndpoint::new(address)?)
 ///     .name("orders")
 ///     .open_timeout(Duration::from_secs(5))
 ///     .retry(Retry::CRITICAL)
@@ -150,11 +153,13 @@ impl GrpcChannelBuilder {
 
     /// Builds it, with its background work spawned on `runtime`. Nothing is connected yet.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let address = serve().await;
     /// use tenure_tokio::Tokio;
-    /// let endpoint = GrpcEndpoint::new("http://localhost:50051")?;
+    /// let endpoint = GrpcEndpoint::new(address)?;
     /// let channel = GrpcChannel::builder(endpoint).build(Tokio::current())?;
     /// # Ok(())
     /// # }

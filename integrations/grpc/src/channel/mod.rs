@@ -26,13 +26,16 @@ use crate::health::Serving;
 /// A handle: cloning it is cheap. When the last is dropped without a [`shutdown`](GrpcChannel::shutdown), the
 /// background work closes the connection.
 ///
-/// ```no_run
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
 /// use std::time::Duration;
 /// use tenure_grpc::{GrpcChannel, GrpcEndpoint};
 /// use tenure_tokio::Tokio;
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let channel = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?)
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let address = serve().await;
+/// let channel = GrpcChannel::builder(GrpcEndpoint::new(address)?)
 ///     .name("orders")
 ///     .build(Tokio::current())?;
 /// channel.open().await?; // for a program that should not come up without it
@@ -61,8 +64,11 @@ impl GrpcChannel {
     /// The core's connection, for all that it can do: its state can be watched, it reconnects when told to. It is as good
     /// as the channel: it keeps it open, and closes it as a whole.
     ///
-    /// ```no_run
-    /// # async fn example(channel: tenure_grpc::GrpcChannel) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let channel = connect().await;
     /// println!("{}", channel.connection().connection_state());
     /// channel.connection().reconnect().await?;
     /// # Ok(())
@@ -75,8 +81,11 @@ impl GrpcChannel {
 
     /// Connects, and waits for it.
     ///
-    /// ```no_run
-    /// # async fn example(channel: tenure_grpc::GrpcChannel) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let channel = connect().await;
     /// channel.open().await?;
     /// # Ok(())
     /// # }
@@ -95,8 +104,12 @@ impl GrpcChannel {
 
     /// Checks the connection now, as [`Health`](crate::Health) has it.
     ///
-    /// ```no_run
-    /// # async fn example(channel: tenure_grpc::GrpcChannel) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let channel = connect().await;
+    /// channel.open().await?;
     /// channel.check().await?;
     /// # Ok(())
     /// # }
@@ -113,9 +126,13 @@ impl GrpcChannel {
 
     /// Whether there is a connection that passed its last check.
     ///
-    /// ```no_run
-    /// # fn example(channel: tenure_grpc::GrpcChannel) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let channel = connect().await;
     /// if !channel.is_healthy() { println!("{}", channel.serving()) }
+    /// # Ok(())
     /// # }
     /// ```
     #[must_use]
@@ -125,10 +142,14 @@ impl GrpcChannel {
 
     /// What the server said of its health last.
     ///
-    /// ```no_run
-    /// # fn example(channel: tenure_grpc::GrpcChannel) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let channel = connect().await;
     /// use tenure_grpc::Serving;
     /// if channel.serving() == Serving::Unimplemented { println!("give that server a health service") }
+    /// # Ok(())
     /// # }
     /// ```
     #[must_use]
@@ -138,9 +159,13 @@ impl GrpcChannel {
 
     /// Attempts to connect and calls, and what became of each.
     ///
-    /// ```no_run
-    /// # fn example(channel: tenure_grpc::GrpcChannel) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let channel = connect().await;
     /// println!("{}", channel.stats());
+    /// # Ok(())
     /// # }
     /// ```
     #[must_use]
@@ -151,11 +176,15 @@ impl GrpcChannel {
     /// Closes for good: waits for calls and streams under way, cuts the connection when there is no time for that, and
     /// reports. Streams on connections that were replaced are cut then.
     ///
-    /// ```no_run
-    /// # async fn example(channel: tenure_grpc::GrpcChannel) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let channel = connect().await;
     /// use std::time::Duration;
     /// let report = channel.shutdown(Duration::from_secs(5)).await;
     /// assert!(report.is_clean(), "{report}");
+    /// # Ok(())
     /// # }
     /// ```
     ///

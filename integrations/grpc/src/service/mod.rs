@@ -26,13 +26,16 @@ use crate::transport::GrpcTransport;
 ///
 /// For a client that needs the same connection for several calls, take [`GrpcEndpoint`](crate::GrpcEndpoint) in a scope.
 ///
-/// ```no_run
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
 /// use tenure_grpc::{GrpcChannel, GrpcEndpoint, GrpcService};
 /// use tenure_tokio::Tokio;
 /// use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let channel = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?).build(Tokio::current())?;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let address = serve().await;
+/// let channel = GrpcChannel::builder(GrpcEndpoint::new(address)?).build(Tokio::current())?;
 /// let health = GrpcService::new(&channel, HealthClient::new);
 /// let answer = health
 ///     .call("check", |mut client| async move { client.check(HealthCheckRequest::default()).await })
@@ -51,11 +54,15 @@ impl<S> GrpcService<S> {
     /// `GreeterClient::new`, or [`client!`](crate::client)`(GreeterClient)` if the endpoint has settings for messages, or
     /// a closure that adds an interceptor.
     ///
-    /// ```no_run
-    /// # async fn example(channel: tenure_grpc::GrpcChannel) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let channel = connect().await;
     /// use tenure_grpc::GrpcService;
     /// use tonic_health::pb::health_client::HealthClient;
     /// let health = GrpcService::new(&channel, HealthClient::new);
+    /// # Ok(())
     /// # }
     /// ```
     pub fn new(
@@ -70,11 +77,13 @@ impl<S> GrpcService<S> {
 
     /// The channel.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::{GrpcService, GrpcTransport};
-    /// # use tonic_health::pb::health_client::HealthClient;
-    /// # fn example(service: GrpcService<HealthClient<GrpcTransport>>) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
     /// println!("{}", service.channel().stats());
+    /// # Ok(())
     /// # }
     /// ```
     #[must_use]
@@ -85,13 +94,14 @@ impl<S> GrpcService<S> {
     /// Makes a call, as it is told by `operation`: one request, or a stream, which is then read outside of the policy.
     /// `name` is told in errors and events.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::{GrpcService, GrpcTransport};
-    /// # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-    /// # async fn example(service: GrpcService<HealthClient<GrpcTransport>>) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
     /// let watch = |mut client: HealthClient<_>| async move { client.watch(HealthCheckRequest::default()).await };
     /// let mut pushes = service.call("watch", watch).await?.into_inner();
-    /// while let Some(push) = pushes.message().await? {
+    /// if let Some(push) = pushes.message().await? {
     ///     println!("{push:?}");
     /// }
     /// # Ok(())
@@ -113,10 +123,11 @@ impl<S> GrpcService<S> {
 
     /// Sends one message and gives the one that answers it. Each attempt sends a clone.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::{GrpcService, GrpcTransport};
-    /// # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-    /// # async fn example(service: GrpcService<HealthClient<GrpcTransport>>) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
     /// let message = HealthCheckRequest::default();
     /// let answer = service
     ///     .call_unary("check", message, |mut client, request| async move { client.check(request).await })
@@ -146,10 +157,11 @@ impl<S> GrpcService<S> {
 
     /// A call with a timeout, metadata or a policy of its own, or one that may be made twice.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::{GrpcService, GrpcTransport};
-    /// # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-    /// # async fn example(service: GrpcService<HealthClient<GrpcTransport>>) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
     /// use std::time::Duration;
     /// let answer = service
     ///     .request("check")

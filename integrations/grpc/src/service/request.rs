@@ -24,10 +24,11 @@ use crate::verdict::Verdict;
 
 /// A call that is about to be made. See [`GrpcService::request`].
 ///
-/// ```no_run
-/// # use tenure_grpc::{GrpcService, GrpcTransport};
-/// # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-/// # async fn example(service: GrpcService<HealthClient<GrpcTransport>>) -> Result<(), Box<dyn std::error::Error>> {
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = GrpcService::new(&connect().await, HealthClient::new);
 /// use std::time::Duration;
 /// let answer = service
 ///     .request("check")
@@ -64,10 +65,14 @@ impl<'a, S> GrpcRequest<'a, S> {
     ///
     /// What a call streams after its first answer is not cut off here, but the server may do so.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::GrpcRequest;
-    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
+    /// # let request = service.request("check");
     /// let request = request.timeout(std::time::Duration::from_secs(2));
+    /// # Ok(())
     /// # }
     /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
@@ -78,10 +83,14 @@ impl<'a, S> GrpcRequest<'a, S> {
     /// How long each attempt may take, the wait for a connection included. One that is cut off may have run: it is
     /// followed by another only if the call is [idempotent](GrpcRequest::idempotent).
     ///
-    /// ```no_run
-    /// # use tenure_grpc::GrpcRequest;
-    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
+    /// # let request = service.request("check");
     /// let request = request.attempt_timeout(std::time::Duration::from_millis(500)).idempotent();
+    /// # Ok(())
     /// # }
     /// ```
     pub fn attempt_timeout(mut self, limit: Duration) -> Self {
@@ -91,10 +100,14 @@ impl<'a, S> GrpcRequest<'a, S> {
 
     /// Another policy than the channel's.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::GrpcRequest;
-    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
+    /// # let request = service.request("check");
     /// let request = request.retry(tenure_core::Retry::USER_FACING);
+    /// # Ok(())
     /// # }
     /// ```
     pub fn retry(mut self, policy: Retry) -> Self {
@@ -104,10 +117,14 @@ impl<'a, S> GrpcRequest<'a, S> {
 
     /// Another number of retries, the first attempt not counted.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::GrpcRequest;
-    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
+    /// # let request = service.request("check");
     /// let once = request.max_retries(0);
+    /// # Ok(())
     /// # }
     /// ```
     pub fn max_retries(mut self, retries: u32) -> Self {
@@ -117,10 +134,15 @@ impl<'a, S> GrpcRequest<'a, S> {
 
     /// A budget that pays for this call's retries, shared with whoever else holds it.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::GrpcRequest;
-    /// # fn example<S>(request: GrpcRequest<'_, S>, budget: std::sync::Arc<tenure_core::retry::Budget>) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
+    /// # let budget = std::sync::Arc::new(tenure_core::retry::Budget::standard());
+    /// # let request = service.request("check");
     /// let request = request.budget(budget.clone());
+    /// # Ok(())
     /// # }
     /// ```
     pub fn budget(mut self, budget: Arc<Budget>) -> Self {
@@ -130,10 +152,14 @@ impl<'a, S> GrpcRequest<'a, S> {
 
     /// What this call does while there is no connection, if it differs from the others.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::GrpcRequest;
-    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
+    /// # let request = service.request("check");
     /// let request = request.when_down(tenure_core::connection::WhenDown::FailAtOnce);
+    /// # Ok(())
     /// # }
     /// ```
     pub const fn when_down(mut self, when_down: WhenDown) -> Self {
@@ -143,9 +169,12 @@ impl<'a, S> GrpcRequest<'a, S> {
 
     /// Metadata that every attempt sends, beside what the client itself does.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::GrpcRequest;
-    /// # fn example<S>(request: GrpcRequest<'_, S>) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
+    /// # let request = service.request("check");
     /// use tonic::metadata::MetadataMap;
     /// let mut metadata = MetadataMap::new();
     /// metadata.insert("x-request-id", "7".parse()?);
@@ -161,10 +190,14 @@ impl<'a, S> GrpcRequest<'a, S> {
     /// Says that the call may be made twice without harm, as one that only reads. Only then is it made again when it
     /// may have run already.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::GrpcRequest;
-    /// # fn example<S>(request: GrpcRequest<'_, S>) {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
+    /// # let request = service.request("check");
     /// let request = request.idempotent();
+    /// # Ok(())
     /// # }
     /// ```
     pub const fn idempotent(mut self) -> Self {
@@ -174,10 +207,12 @@ impl<'a, S> GrpcRequest<'a, S> {
 
     /// Sends one message and gives the one that answers it. Each attempt sends a clone.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::{GrpcRequest, GrpcTransport};
-    /// # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-    /// # async fn example(request: GrpcRequest<'_, HealthClient<GrpcTransport>>) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
+    /// # let request = service.request("check");
     /// let message = HealthCheckRequest::default();
     /// let answer = request.unary(message, |mut client, request| async move { client.check(request).await }).await?;
     /// # Ok(())
@@ -201,10 +236,12 @@ impl<'a, S> GrpcRequest<'a, S> {
 
     /// Makes the call, under the policy.
     ///
-    /// ```no_run
-    /// # use tenure_grpc::{GrpcRequest, GrpcTransport};
-    /// # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-    /// # async fn example(request: GrpcRequest<'_, HealthClient<GrpcTransport>>) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = GrpcService::new(&connect().await, HealthClient::new);
+    /// # let request = service.request("check");
     /// let watch = |mut client: HealthClient<_>| async move { client.watch(HealthCheckRequest::default()).await };
     /// let pushes = request.run(watch).await?.into_inner();
     /// # Ok(())
