@@ -1,0 +1,140 @@
+//! A peer dies in the middle of its work, and comes back. Prompts go on.
+
+use std::net::SocketAddr;
+
+use tenure_core::BoxError;
+
+use crate::command::id_of;
+use crate::model::PEERS;
+use crate::prompts::Load;
+use crate::proto::{Link, TopologyRequest};
+use crate::screen::Picture;
+use crate::story::{Story, all_are_ready};
+
+/// Who holds a channel to a peer: its two neighbours and the observer.
+const HOLDERS: usize = 3;
+
+/// So many attempts of each to connect have to be refused before it is started again.
+const REFUSED: u64 = 2;
+
+impl Story {
+    pub(crate) async fn outage(&mut self, number: u32) -> Result<(), BoxError> {
+        let id = id_of(number);
+        let name = format!("during-outage-{}", self.kills.len() + 1);
+        let load = Load::start(&name, self.observer.handles());
+        let address = self.kill_at_work(number).await?;
+        self.show_what_is_missing(&id).await?;
+
+        self.screen.say(format_args!("{id} is started"));
+        self.start(number, Some(address)).await?;
+        self.introduce(number).await?;
+        let what = format!("all are Ready, and back at {id}");
+        let kills = self.kills.clone();
+        let are_back = |picture: &Picture| {
+            let mut links = links(picture);
+            all_are_ready(picture)
+                && links.all(|(of, to)| to.reconnects >= kills_seen(&kills, of, &to.peer))
+        };
+        self.observer.until(&what, are_back).await?;
+        self.promise_reconnects();
+        let tally = load.end().await?;
+        self.screen.say(format_args!(
+            "{} prompts were answered meanwhile",
+            tally.right()
+        ));
+        self.tally.add(tally);
+        Ok(())
+    }
+
+    /// Kills it while it is at a tensor, and waits until all who hold a channel to it have tried to come back.
+    async fn kill_at_work(&mut self, number: u32) -> Result<SocketAddr, BoxError> {
+        let id = id_of(number);
+        let is_at_work = |picture: &Picture| {
+            let health = picture.get(&id).and_then(Option::as_ref);
+            health.is_some_and(|health| health.tensors_under_way > 0)
+        };
+        let what = format!("{id} is at work");
+        self.observer.until(&what, is_at_work).await?;
+
+        let refused_before = self.observer.picture().clone();
+        let address = self.remove(number)?.kill().await?;
+        self.kills.push(id.clone());
+        self.screen.say(format_args!("{id} is killed"));
+        let is_missed = |picture: &Picture| {
+            let missing = |(of, to): &(&str, &Link)| {
+                let before =
+                    links(&refused_before).find(|(who, link)| who == of && link.peer == to.peer);
+                let before = before.map_or(0, |(_, link)| link.refused);
+                let is_degraded = picture.get(*of).is_some_and(|health| {
+                    health
+                        .as_ref()
+                        .is_some_and(|health| health.state == "Degraded")
+                });
+                to.state == "reconnecting" && to.refused >= before + REFUSED && is_degraded
+            };
+            let to_it = links(picture).filter(|(_, link)| link.peer == id);
+            to_it.filter(missing).count() == HOLDERS
+        };
+        let what =
+            format!("all who are connected to {id} are Degraded, and refused {REFUSED} times");
+        self.observer.until(&what, is_missed).await?;
+        Ok(address)
+    }
+
+    /// Whoever is next to it can say so at once.
+    async fn show_what_is_missing(&mut self, id: &str) -> Result<(), BoxError> {
+        let holder = links(&self.observer.picture()).find_map(|(of, to)| {
+            (to.peer == id && of != crate::observer::ID).then(|| of.to_owned())
+        });
+        let holder = holder.ok_or("nobody is connected to it")?;
+        let handle = self.observer.handle(&holder)?.clone();
+        let health = handle.health_check().await?;
+        let request = TopologyRequest {
+            visited: Vec::new(),
+            max_depth: PEERS,
+        };
+        let topology = handle.collect_topology(request).await?;
+        let is_without = !topology.nodes.contains_key(id);
+        let others = topology.nodes.len();
+        self.promises.promise(
+            format_args!(
+                "{holder} is {}, not failed, and finds the {others} that are left",
+                health.state
+            ),
+            !health.is_healthy && is_without && others as u32 == PEERS - 1,
+        );
+        Ok(())
+    }
+
+    /// Whether each channel was connected anew as often as the peer at its other end was killed, and no more.
+    pub(crate) fn promise_reconnects(&mut self) {
+        let picture = self.observer.picture().clone();
+        let is_one_for_each =
+            |(of, to): (&str, &Link)| to.reconnects == kills_seen(&self.kills, of, &to.peer);
+        let channels = links(&picture).count();
+        let are_kept = links(&picture).all(is_one_for_each);
+        let reconnects: u64 = links(&picture).map(|(_, to)| to.reconnects).sum();
+        let kills = self.kills.len();
+        self.promises.promise(
+            format_args!(
+                "one reconnect for each kill and channel: {kills} kills, {channels} channels, {reconnects} reconnects"
+            ),
+            are_kept,
+        );
+    }
+}
+
+/// All channels: who holds each, and how it is.
+pub(crate) fn links(picture: &Picture) -> impl Iterator<Item = (&str, &Link)> {
+    picture.iter().flat_map(|(id, health)| {
+        let links = health.iter().flat_map(|health| &health.links);
+        links.map(move |link| (id.as_str(), link))
+    })
+}
+
+/// How often `peer` was killed since `holder` was: with its process its channels are others.
+fn kills_seen(kills: &[String], holder: &str, peer: &str) -> u64 {
+    let since = kills.iter().rposition(|killed| killed == holder);
+    let seen = &kills[since.map_or(0, |place| place + 1)..];
+    seen.iter().filter(|killed| *killed == peer).count() as u64
+}
