@@ -1,8 +1,8 @@
 //! The server's side of a peer.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
+use tenure_core::BoxError;
 use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
@@ -13,7 +13,7 @@ use crate::proto::{
     Health, HealthRequest, Prompt, PromptReply, ResultReply, TensorPart, TensorReply, TokenResult,
     Topology, TopologyRequest,
 };
-use crate::rounds::Rounds;
+use crate::rounds::{Rounds, root};
 use crate::tensor::{Computing, DTYPE};
 use crate::topology;
 
@@ -31,7 +31,7 @@ impl Peer for Node {
         } else {
             self.0.bring(prompt).await.map(|()| Vec::new())
         };
-        let tokens = tokens.map_err(|error| self.failed(error))?;
+        let tokens = tokens.map_err(|error| self.failed(&error))?;
         Ok(Response::new(PromptReply { tokens }))
     }
 
@@ -56,7 +56,7 @@ impl Peer for Node {
         }
         let (tensor, checksum) = computing.finish().map_err(Status::invalid_argument)?;
         let passed_on = self.0.pass_on(head, tensor).await;
-        passed_on.map_err(|error| self.failed(error))?;
+        passed_on.map_err(|error| self.failed(&error))?;
         Ok(Response::new(TensorReply { checksum }))
     }
 
@@ -65,7 +65,7 @@ impl Peer for Node {
         request: Request<TokenResult>,
     ) -> Result<Response<ResultReply>, Status> {
         let delivered = self.0.deliver(request.into_inner()).await;
-        let is_new = delivered.map_err(|error| self.failed(error))?;
+        let is_new = delivered.map_err(|error| self.failed(&error))?;
         Ok(Response::new(ResultReply { is_new }))
     }
 
@@ -102,8 +102,8 @@ impl Peer for Node {
 
 impl Node {
     /// ABORTED, and not UNAVAILABLE: that would say that this peer is not there, and have whoever asked connect anew.
-    fn failed(&self, error: impl Display) -> Status {
-        Status::aborted(format!("{}: {error}", self.0.id))
+    fn failed(&self, error: &BoxError) -> Status {
+        Status::aborted(format!("{}: {}", self.0.id, root(error)))
     }
 }
 

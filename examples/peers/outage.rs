@@ -46,12 +46,12 @@ impl Story {
         Ok(())
     }
 
-    /// Kills it while it is at a tensor, and waits until all who hold a channel to it have tried to come back.
+    /// Kills it while it is at tensors, one of which at least is not for a prompt of its own, and waits until all who hold a channel to it have tried to come back.
     async fn kill_at_work(&mut self, number: u32) -> Result<SocketAddr, BoxError> {
         let id = id_of(number);
         let is_at_work = |picture: &Picture| {
             let health = picture.get(&id).and_then(Option::as_ref);
-            health.is_some_and(|health| health.tensors_under_way > 0)
+            health.is_some_and(|health| health.tensors_under_way > 1)
         };
         let what = format!("{id} is at work");
         self.observer.until(&what, is_at_work).await?;

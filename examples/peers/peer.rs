@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use tenure_core::{BoxError, Group};
@@ -36,6 +37,7 @@ pub(crate) async fn live(number: u32, port: Option<u16>) -> Result<(), BoxError>
             shard: Shard::of_peer(number),
             neighbours: Arc::new(Neighbours::of(group.clone())),
             answers: Answers::default(),
+            begun: AtomicU64::new(0),
             id,
         }),
     };
@@ -91,8 +93,8 @@ impl Peer {
         let after = self.number % PEERS + 1;
         let before = (self.number + PEERS - 2) % PEERS + 1;
         let handles = [
-            (after, next, "the next in the ring"),
-            (before, previous, "the one before in the ring"),
+            (after, next, "the next"),
+            (before, previous, "the one before"),
         ]
         .map(|(number, address, description)| {
             Handle::new(&id_of(number), address, description, events.clone()).map(Arc::new)
@@ -109,6 +111,7 @@ impl Peer {
         let Rounds {
             neighbours,
             answers,
+            begun,
             ..
         } = &*self.rounds;
         let report = neighbours.group.shutdown(STOP_WITHIN).await;
@@ -116,12 +119,14 @@ impl Peer {
         for handle in neighbours.handles() {
             let (stats, audit) = (handle.stats(), handle.channel.connection().audit());
             is_balanced &= stats.is_balanced() && audit.is_balanced() && audit.live() == 0;
-            say(format_args!("channel to {}:", handle.id));
-            say(stats);
+            for line in stats.to_string().lines() {
+                say(format_args!("channel to {}: {line}", handle.id));
+            }
         }
         let (tokens, again) = answers.counts();
         say(format_args!(
-            "{tokens} tokens have come for its prompts, and {again} of them again"
+            "{tokens} tokens have come for its prompts, in {} rounds, and {again} of them again",
+            begun.load(Ordering::Relaxed)
         ));
         if !report.is_clean() {
             return Err(format!("it has not stopped well: {report}").into());
@@ -134,7 +139,7 @@ impl Peer {
 }
 
 /// To the observer. If that is gone, to nobody.
-fn say(what: impl Display) {
+pub(crate) fn say(what: impl Display) {
     let _ = writeln!(io::stdout(), "{what}");
 }
 

@@ -7,6 +7,10 @@
 //! All go to the next peer of the ring only, and each is answered once what it leads to has arrived. So whoever dies on
 //! the way, the origin is told.
 
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tenure_core::{BoxError, retry};
 use tenure_tokio::Tokio;
 use tokio::task::spawn_blocking;
@@ -16,6 +20,7 @@ use crate::answers::Answers;
 use crate::handle::{Handle, POLICY};
 use crate::model::embed;
 use crate::neighbours::Neighbours;
+use crate::peer::say;
 use crate::proto::{InferenceState, Prompt, Shard, TensorHead, TokenResult};
 use crate::tensor::{DTYPE, Tensor};
 
@@ -23,8 +28,10 @@ use crate::tensor::{DTYPE, Tensor};
 pub(crate) struct Rounds {
     pub(crate) id: String,
     pub(crate) shard: Shard,
-    pub(crate) neighbours: std::sync::Arc<Neighbours>,
+    pub(crate) neighbours: Arc<Neighbours>,
     pub(crate) answers: Answers,
+    /// How many rounds it has begun as an origin.
+    pub(crate) begun: AtomicU64,
 }
 
 impl Rounds {
@@ -60,7 +67,14 @@ impl Rounds {
         if let Some(token) = self.answers.find(&request_id, position) {
             return Ok(token);
         }
-        self.bring(prompt).await?;
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = self.bring(prompt).await {
+            say(format_args!(
+                "{request_id} needs another round: {}",
+                root(&error)
+            ));
+            return Err(error);
+        }
         let token = self.answers.find(&request_id, position);
         token.ok_or_else(|| "a round came to its end without a token".into())
     }
@@ -124,4 +138,13 @@ impl Rounds {
         next.map(AsRef::as_ref)
             .ok_or_else(|| "the next peer is not known yet".into())
     }
+}
+
+/// What lies at the bottom of an error.
+pub(crate) fn root(error: &BoxError) -> String {
+    let mut error: &dyn Error = error.as_ref();
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }

@@ -35,8 +35,10 @@ impl Screen {
         }
     }
 
-    pub(crate) fn say(&self, line: impl Display) {
-        self.write(&mut self.lock(), &[line.to_string()]);
+    /// What has several lines goes on below the first.
+    pub(crate) fn say(&self, what: impl Display) {
+        let what = what.to_string().replace('\n', "\n           ");
+        self.write(&mut self.lock(), &[what]);
     }
 
     /// Shows how all are, if that is not what was shown before.

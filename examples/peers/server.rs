@@ -10,15 +10,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::Router;
+use tonic::transport::server::{Router, TcpIncoming};
 
 use crate::PATIENCE;
 
 /// A part of the ports that systems do not give to outgoing connections. While a peer is away, one of those could take
 /// its port otherwise, and even find itself there.
-const PORTS: std::ops::Range<u16> = 20_000..30_000;
+const PORTS: std::ops::Range<u16> = 10_000..20_000;
 
 /// How much a sender may be ahead: 4 MiB. By default HTTP/2 has it wait after 64 KiB.
 pub(crate) const WINDOW: u32 = 4 << 20;
@@ -45,7 +44,7 @@ impl Lifecycle for Server {
         let mut serving = self.serving.lock().await;
         let waiting = self.waiting.lock().await.take();
         let (router, listener) = waiting.ok_or("it serves once")?;
-        let incoming = TcpListenerStream::new(listener);
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let stop = self.stop.clone().cancelled_owned();
         let serve = router.serve_with_incoming_shutdown(incoming, stop);
         *serving = Some(tokio::spawn(serve));

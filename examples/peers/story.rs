@@ -47,9 +47,9 @@ impl Story {
         self.begin().await?;
         self.collect_topology().await?;
         self.ask_in_calm().await;
-        // From the middle of the ring; then the one that all prompts begin with.
-        self.outage(3).await?;
+        // The one that all prompts begin with; then one in their middle.
         self.outage(1).await?;
+        self.outage(3).await?;
         self.rest(4).await?;
         self.collect_topology().await?;
         self.promise_reconnects();
@@ -163,13 +163,11 @@ impl Story {
             let stats = handle.stats();
             is_balanced &= stats.is_balanced();
             self.screen
-                .say(format_args!("observer: channel to {}:", handle.id));
-            for line in stats.to_string().lines() {
-                self.screen.say(format_args!("observer: {line}"));
-            }
+                .say(format_args!("observer: channel to {}:\n{stats}", handle.id));
         }
+        self.screen.say(&report);
         self.promises.promise(
-            format_args!("the observer has closed its channels ({report})"),
+            "the observer has closed its channels, and balanced its statistics",
             report.is_clean() && is_balanced,
         );
         self.end_processes().await;

@@ -79,19 +79,17 @@ impl Topology {
         nodes.into_iter().map(|(id, of)| {
             let flops = of.flops.unwrap_or_default();
             let to = self.peer_graph.get(id).map_or(&[][..], |of| &of.to);
-            let to: Vec<_> = to
+            let to = to
                 .iter()
-                .map(|to| format!("{} ({})", to.peer, to.description))
-                .collect();
+                .map(|to| format!("{} is {}", to.peer, to.description));
+            let to: Vec<_> = to.collect();
             format!(
-                "{id}: {}, {}, {} MiB, {}/{}/{} TFLOPS at fp32/fp16/int8, connected to {}",
+                "{id}: {}, {}, {} MiB, {} TFLOPS at fp16; {}",
                 of.model,
                 of.chip,
                 of.memory_mebibytes,
-                flops.fp32,
                 flops.fp16,
-                flops.int8,
-                to.join(" and "),
+                to.join(", "),
             )
         })
     }
