@@ -27,6 +27,9 @@ pub(crate) const POLICY: Retry =
     Retry::new(Backoff::exponential(Duration::from_millis(50)).cap(Duration::from_millis(250)))
         .max_retries(1_000);
 
+/// What is said of a channel that was connected, and is not.
+pub(crate) const RECONNECTING: &str = "reconnecting";
+
 pub(crate) struct Handle {
     pub(crate) id: String,
     /// How one gets there.
@@ -143,7 +146,7 @@ impl Handle {
     pub(crate) fn link(&self) -> Link {
         let ConnectionStats { connects, .. } = &self.stats();
         let state = match self.channel.connection().state() {
-            State::Initializing | State::Error if connects.succeeded > 0 => "reconnecting".into(),
+            State::Initializing | State::Error if connects.succeeded > 0 => RECONNECTING.into(),
             State::Uninitialized | State::Initializing | State::Error => "connecting".into(),
             state => state.to_string(),
         };

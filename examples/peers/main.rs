@@ -62,7 +62,7 @@ use crate::signals::Signals;
 use crate::story::Story;
 
 /// Longer than anything here takes, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a shutdown may take in all.
 const STOP_WITHIN: Duration = Duration::from_secs(10);

@@ -2,20 +2,18 @@
 
 use std::net::SocketAddr;
 
-use tenure_core::BoxError;
+use tenure_core::{BoxError, State};
 
 use crate::command::id_of;
+use crate::handle::RECONNECTING;
 use crate::model::PEERS;
 use crate::prompts::Load;
 use crate::proto::{Link, TopologyRequest};
 use crate::screen::Picture;
 use crate::story::{Story, all_are_ready};
 
-/// Who holds a channel to a peer: its two neighbours and the observer.
-const HOLDERS: usize = 3;
-
 /// So many attempts of each to connect have to be refused before it is started again.
-const REFUSED: u64 = 2;
+const REFUSED: u64 = 3;
 
 impl Story {
     pub(crate) async fn outage(&mut self, number: u32) -> Result<(), BoxError> {
@@ -23,7 +21,7 @@ impl Story {
         let name = format!("during-outage-{}", self.kills.len() + 1);
         let load = Load::start(&name, self.observer.handles());
         let address = self.kill_at_work(number).await?;
-        self.show_what_is_missing(&id).await?;
+        self.show_what_is_missing(number).await?;
 
         self.screen.say(format_args!("{id} is started"));
         self.start(number, Some(address)).await?;
@@ -46,7 +44,8 @@ impl Story {
         Ok(())
     }
 
-    /// Kills it while it is at tensors, one of which at least is not for a prompt of its own, and waits until all who hold a channel to it have tried to come back.
+    /// Kills it while it is at tensors, one of which at least is for another's prompt. Then waits until all who are
+    /// connected to it have tried to come back.
     async fn kill_at_work(&mut self, number: u32) -> Result<SocketAddr, BoxError> {
         let id = id_of(number);
         let is_at_work = |picture: &Picture| {
@@ -56,52 +55,35 @@ impl Story {
         let what = format!("{id} is at work");
         self.observer.until(&what, is_at_work).await?;
 
-        let refused_before = self.observer.picture().clone();
+        let before = self.observer.picture().clone();
         let address = self.remove(number)?.kill().await?;
         self.kills.push(id.clone());
         self.screen.say(format_args!("{id} is killed"));
+        let what = format!("all who are connected to {id} are refused {REFUSED} times");
         let is_missed = |picture: &Picture| {
-            let missing = |(of, to): &(&str, &Link)| {
-                let before =
-                    links(&refused_before).find(|(who, link)| who == of && link.peer == to.peer);
-                let before = before.map_or(0, |(_, link)| link.refused);
-                let is_degraded = picture.get(*of).is_some_and(|health| {
-                    health
-                        .as_ref()
-                        .is_some_and(|health| health.state == "Degraded")
-                });
-                to.state == "reconnecting" && to.refused >= before + REFUSED && is_degraded
-            };
-            let to_it = links(picture).filter(|(_, link)| link.peer == id);
-            to_it.filter(missing).count() == HOLDERS
+            let mut to_it = links(&before).filter(|(_, link)| link.peer == id);
+            picture.get(&id) == Some(&None) && to_it.all(|(of, link)| is_missing(picture, of, link))
         };
-        let what =
-            format!("all who are connected to {id} are Degraded, and refused {REFUSED} times");
         self.observer.until(&what, is_missed).await?;
         Ok(address)
     }
 
     /// Whoever is next to it can say so at once.
-    async fn show_what_is_missing(&mut self, id: &str) -> Result<(), BoxError> {
-        let holder = links(&self.observer.picture()).find_map(|(of, to)| {
-            (to.peer == id && of != crate::observer::ID).then(|| of.to_owned())
-        });
-        let holder = holder.ok_or("nobody is connected to it")?;
-        let handle = self.observer.handle(&holder)?.clone();
+    async fn show_what_is_missing(&mut self, number: u32) -> Result<(), BoxError> {
+        let neighbour = id_of(number % PEERS + 1);
+        let handle = self.observer.handle(&neighbour)?.clone();
         let health = handle.health_check().await?;
-        let request = TopologyRequest {
-            visited: Vec::new(),
-            max_depth: PEERS,
-        };
-        let topology = handle.collect_topology(request).await?;
-        let is_without = !topology.nodes.contains_key(id);
-        let others = topology.nodes.len();
+        let topology = handle.collect_topology(TopologyRequest::of_all()).await?;
+        let found = topology.nodes.len();
         self.promises.promise(
             format_args!(
-                "{holder} is {}, not failed, and finds the {others} that are left",
+                "{neighbour} is {}, and finds the {found} that are left",
                 health.state
             ),
-            !health.is_healthy && is_without && others as u32 == PEERS - 1,
+            health.state == State::Degraded.to_string()
+                && !health.is_healthy
+                && found + 1 == PEERS as usize
+                && !topology.nodes.contains_key(&id_of(number)),
         );
         Ok(())
     }
@@ -122,6 +104,18 @@ impl Story {
             are_kept,
         );
     }
+}
+
+/// Whether `holder` can do without its channel, has lost it, and was refused often enough since it was as `before`.
+fn is_missing(picture: &Picture, holder: &str, before: &Link) -> bool {
+    let Some(Some(health)) = picture.get(holder) else {
+        return false;
+    };
+    let link = health.links.iter().find(|link| link.peer == before.peer);
+    health.state == State::Degraded.to_string()
+        && link.is_some_and(|link| {
+            link.state == RECONNECTING && link.refused >= before.refused + REFUSED
+        })
 }
 
 /// All channels: who holds each, and how it is.

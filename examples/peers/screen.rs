@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::handle::RECONNECTING;
 use crate::proto::{Health, Link};
 
 /// How each is, as it has said last; nothing for one that is away.
@@ -105,7 +106,7 @@ fn link(link: &Link) -> String {
         ..
     } = link;
     let tries = match state.as_str() {
-        "reconnecting" => format!(", {refused} refused"),
+        RECONNECTING => format!(", {refused} refused"),
         _ if *reconnects > 0 => format!(" (reconnects: {reconnects})"),
         _ => String::new(),
     };

@@ -89,11 +89,8 @@ impl Story {
         let mut are_healthy = true;
         for handle in self.observer.handles() {
             are_healthy &= handle.health_check().await?.is_healthy;
-            let request = TopologyRequest {
-                visited: Vec::new(),
-                max_depth: PEERS,
-            };
-            topologies.push(handle.collect_topology(request).await?);
+            let topology = handle.collect_topology(TopologyRequest::of_all());
+            topologies.push(topology.await?);
         }
         for line in topologies.first().into_iter().flat_map(|of| of.lines()) {
             self.screen.say(line);

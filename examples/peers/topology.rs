@@ -63,6 +63,16 @@ fn capabilities() -> DeviceCapabilities {
     }
 }
 
+impl TopologyRequest {
+    /// Nobody is asked yet, and nobody is too far.
+    pub(crate) const fn of_all() -> Self {
+        Self {
+            visited: Vec::new(),
+            max_depth: PEERS,
+        }
+    }
+}
+
 impl Topology {
     /// Whether every peer is in it, with its two neighbours.
     pub(crate) fn is_complete(&self) -> bool {
