@@ -43,12 +43,12 @@ impl<R: LocalResource, C: Clock> Managed<R, C> {
             .with(|cell, effects| cell.step(doubted, now, effects));
     }
 
-    /// A call has succeeded on the value of this opening. It counts as a check that passed, if that is degraded.
+    /// A call has succeeded on the value of this opening. That is of interest, if it is degraded.
     pub(crate) fn trust(&self, generation: u64) {
         if self.state() == State::Degraded {
-            let (now, passed) = (self.shared.now(), Event::CheckPassed { generation });
+            let (now, trusted) = (self.shared.now(), Event::Trusted { generation });
             self.shared
-                .with(|cell, effects| cell.step(passed, now, effects));
+                .with(|cell, effects| cell.step(trusted, now, effects));
         }
     }
 

@@ -113,6 +113,12 @@ pub enum Event {
         /// The number of the opening that gave the value.
         generation: u64,
     },
+    /// A call on the value of this generation has succeeded. That ends a doubt. What a check has found only a check
+    /// takes back; but as long as calls succeed, the value is not opened anew for it.
+    Trusted {
+        /// The number of the opening that gave the value.
+        generation: u64,
+    },
     /// The value of this generation is broken.
     ValueLost {
         /// The number of the opening that gave the value.
@@ -237,6 +243,7 @@ impl Machine {
                 }
                 Action::None
             }
+            Event::Trusted { generation } => self.trusted(generation),
             Event::ValueLost { generation } => self.value_lost(generation, now),
             Event::CloseWanted => self.close_wanted(),
             Event::CloseEnded => {
@@ -277,6 +284,17 @@ impl Machine {
             if self.passes >= self.thresholds.recover_after {
                 self.go(Trigger::HealthRegained);
             }
+        }
+        Action::None
+    }
+
+    fn trusted(&mut self, generation: u64) -> Action {
+        let fail_after = self.thresholds.fail_after;
+        if self.failures < fail_after {
+            return self.check_passed(generation);
+        }
+        if self.holds(generation) {
+            self.failures = fail_after;
         }
         Action::None
     }

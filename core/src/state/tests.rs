@@ -71,7 +71,7 @@ fn s01_the_picture_has_every_row() {
 /// holds each move against the table.
 #[test]
 fn s01_no_sequence_of_events_leaves_the_table() {
-    fn events(generation: u64) -> [Event; 10] {
+    fn events(generation: u64) -> [Event; 12] {
         [
             Event::OpenWanted,
             Event::OpenCalledOff { generation },
@@ -80,6 +80,8 @@ fn s01_no_sequence_of_events_leaves_the_table() {
             Event::OpenFailed { generation },
             Event::CheckPassed { generation },
             Event::CheckFailed { generation },
+            Event::Doubted { generation },
+            Event::Trusted { generation },
             Event::ValueLost { generation },
             Event::CloseWanted,
             Event::CloseEnded,
@@ -128,6 +130,8 @@ fn b01_late_results_of_an_old_generation_change_nothing() {
         Event::OpenCalledOff { generation: 1 },
         Event::CheckFailed { generation: 1 },
         Event::CheckPassed { generation: 1 },
+        Event::Doubted { generation: 1 },
+        Event::Trusted { generation: 1 },
         Event::ValueLost { generation: 1 },
     ] {
         assert_eq!(
@@ -197,5 +201,34 @@ fn s06_thresholds_count_checks_in_a_row() {
     assert_eq!(machine.state(), State::Ready);
     let last = (0..5).map(|_| machine.step(failed, NOW)).last();
     assert_eq!(last.map(|change| change.action), Some(Action::Retire));
+    assert_eq!(machine.state(), State::Error);
+}
+
+#[test]
+fn b04_a_call_that_succeeds_ends_a_doubt_but_not_what_a_check_has_found() {
+    let (failed, passed) = (
+        Event::CheckFailed { generation: 1 },
+        Event::CheckPassed { generation: 1 },
+    );
+    let (doubted, trusted) = (
+        Event::Doubted { generation: 1 },
+        Event::Trusted { generation: 1 },
+    );
+    let mut machine = ready(Thresholds::default());
+    machine.step(doubted, NOW);
+    assert_eq!(machine.state(), State::Degraded);
+    machine.step(trusted, NOW);
+    assert_eq!(machine.state(), State::Ready);
+    // However many checks fail, calls in between keep it from being opened anew.
+    for _ in 0..10 {
+        machine.step(failed, NOW);
+        machine.step(trusted, NOW);
+        assert_eq!(machine.state(), State::Degraded);
+    }
+    machine.step(passed, NOW);
+    assert_eq!(machine.state(), State::Ready);
+    for _ in 0..3 {
+        machine.step(failed, NOW);
+    }
     assert_eq!(machine.state(), State::Error);
 }

@@ -155,3 +155,30 @@ async fn s16_a_server_that_does_not_serve_yet_is_waited_for() {
     assert_eq!(within(greeting).await.expect("it ends"), "Hello you");
     ends_well(greeter.channel()).await;
 }
+
+#[tokio::test]
+async fn s16_a_call_that_succeeds_does_not_unsay_what_was_pushed() {
+    let server = Server::builder().health().start().await;
+    let watched = endpoint(&server.address()).health(Health::Watch);
+    let channel = build(channel_to(watched).check_every(Duration::from_secs(3600)));
+    let greeter =
+        tenure_grpc::GrpcService::new(&channel, crate::greeter::greeter_client::GreeterClient::new);
+    channel.open().await.expect("it opens");
+    server
+        .reporter
+        .set_service_status("", ServingStatus::NotServing)
+        .await;
+    until("it is degraded", || !channel.is_healthy()).await;
+    assert_eq!(greet(&greeter).await, "Hello you");
+    assert_eq!(channel.serving(), Serving::NotServing);
+    assert!(
+        !channel.is_healthy(),
+        "it still says that it does not serve"
+    );
+    server
+        .reporter
+        .set_service_status("", ServingStatus::Serving)
+        .await;
+    until("it is healthy", || channel.is_healthy()).await;
+    ends_well(&channel).await;
+}
