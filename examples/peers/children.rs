@@ -13,7 +13,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 
 use crate::PATIENCE;
-use crate::command::{Command, id_of};
+use crate::command::Command;
+use crate::ring::id_of;
 use crate::screen::Screen;
 
 pub(crate) struct PeerProcess {

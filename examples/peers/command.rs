@@ -18,10 +18,6 @@ pub(crate) enum Command {
     Serve,
 }
 
-pub(crate) fn id_of(number: u32) -> String {
-    format!("peer-{number}")
-}
-
 impl FromStr for Command {
     type Err = BoxError;
 

@@ -1,5 +1,5 @@
 //! Four peers in a ring, each a process with a server of tonic's, that compute a model together: prompts, tensors of
-//! tens of MiB and results go from each to the next, while one of them is killed and started again.
+//! tens of MiB and results go from each to the next, while two of them are killed and started again.
 //!
 //! ```sh
 //! cargo run --example peers
@@ -7,15 +7,18 @@
 //! ```
 //!
 //! The program starts itself once for each peer, watches them, and has prompts answered; it takes a few seconds. On a
-//! terminal a table shows who is Ready, Degraded or reconnecting; elsewhere a line is printed for each change. At
-//! the end each peer prints the statistics of its channels. The program ends with status 0 only if every promise was kept: each
-//! prompt has its one right answer, there was one reconnect for each kill and channel, nobody is left. On Ctrl-C and
-//! SIGTERM it stops the peers in order; they also end if it is killed.
+//! terminal a table shows who is Ready, Degraded or reconnecting; elsewhere each change is a line. At the end everybody
+//! prints the statistics of their channels.
+//!
+//! It ends with status 0 only if every promise was kept: each prompt has its one right answer, there was one reconnect
+//! for each kill and channel, and nobody is left. On Ctrl-C and SIGTERM it stops the peers in order. They end by
+//! themselves if it is killed.
 //!
 //! Read in this order: `handle` (a peer as others see it: what may be sent twice and what may not), `neighbours` (handles
-//! as members of a group), `rounds` (how a prompt is answered), `node` and `server` (the other side), `peer` (the life of
-//! a process), `topology`; then, of the observer, `observer`, `story` (what happens), `outage`, `prompts`, `children`. The
-//! messages are in `proto/peers.proto`.
+//! as members of a group), `rounds` and `answers` (how a prompt is answered), `node` and `server` (the other side),
+//! `topology`, `peer` (the life of a process). Then, of the observer, `story` (what happens), `outage`, `prompts`,
+//! `observer`, `children`, `command`, `screen`, `promises`. The model is in `model`, `tensor` and `ring`, the messages in
+//! `proto/peers.proto`.
 
 mod answers;
 mod children;
@@ -29,6 +32,7 @@ mod outage;
 mod peer;
 mod promises;
 mod prompts;
+mod ring;
 mod rounds;
 mod screen;
 mod server;

@@ -1,10 +1,8 @@
 //! A model whose answers can be checked: what all its layers do to a tensor is small, exact and the same everywhere.
 
 use crate::proto::{InferenceState, Prompt, Shard};
+use crate::ring::PEERS;
 use crate::tensor::{Checksum, Tensor};
-
-/// How many peers share it.
-pub(crate) const PEERS: u32 = 4;
 
 const NAME: &str = "ring-32";
 const LAYERS: u32 = 32;

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 
 use tenure_core::{BoxError, State};
 
-use crate::command::id_of;
 use crate::handle::RECONNECTING;
-use crate::model::PEERS;
 use crate::prompts::Load;
 use crate::proto::{Link, TopologyRequest};
+use crate::ring::{PEERS, after, id_of};
 use crate::screen::Picture;
 use crate::story::{Story, all_are_ready};
 
@@ -70,7 +69,7 @@ impl Story {
 
     /// Whoever is next to it can say so at once.
     async fn show_what_is_missing(&mut self, number: u32) -> Result<(), BoxError> {
-        let neighbour = id_of(number % PEERS + 1);
+        let neighbour = id_of(after(number));
         let handle = self.observer.handle(&neighbour)?.clone();
         let health = handle.health_check().await?;
         let topology = handle.collect_topology(TopologyRequest::of_all()).await?;

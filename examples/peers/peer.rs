@@ -16,13 +16,14 @@ use tonic_health::server::HealthReporter;
 
 use crate::STOP_WITHIN;
 use crate::answers::Answers;
-use crate::command::{Command, id_of};
+use crate::command::Command;
 use crate::handle::Handle;
-use crate::model::PEERS;
 use crate::neighbours::Neighbours;
 use crate::node::Node;
 use crate::proto::Shard;
 use crate::proto::peer_server::PeerServer;
+use crate::ring;
+use crate::ring::id_of;
 use crate::rounds::Rounds;
 use crate::server::{self, Server, WINDOW};
 
@@ -90,11 +91,9 @@ impl Peer {
     async fn meet(&self, next: SocketAddr, previous: SocketAddr) -> Result<(), BoxError> {
         let neighbours = self.rounds.neighbours.clone();
         let events = neighbours.pulse.clone();
-        let after = self.number % PEERS + 1;
-        let before = (self.number + PEERS - 2) % PEERS + 1;
         let handles = [
-            (after, next, "the next"),
-            (before, previous, "the one before"),
+            (ring::after(self.number), next, "the next"),
+            (ring::before(self.number), previous, "the one before"),
         ]
         .map(|(number, address, description)| {
             Handle::new(&id_of(number), address, description, events.clone()).map(Arc::new)

@@ -112,7 +112,7 @@ async fn go_on(name: String, origin: Arc<Handle>, is_over: Arc<AtomicBool>) -> T
     let mut tally = Tally::default();
     while !is_over.load(Ordering::Relaxed) {
         let request_id = format!("{name}-{}-{}", origin.id, tally.asked + 1);
-        tally.add(ask(&origin, &request_id, 2, 4).await);
+        tally.add(ask(&origin, &request_id, 2, 2).await);
     }
     tally
 }

@@ -8,14 +8,14 @@ use tokio::task::JoinSet;
 
 use crate::STOP_WITHIN;
 use crate::children::PeerProcess;
-use crate::command::{Command, id_of};
+use crate::command::Command;
 use crate::handle::Handle;
-use crate::model::PEERS;
 use crate::observer::Observer;
 use crate::outage::links;
 use crate::promises::Promises;
 use crate::prompts::{Tally, ask};
 use crate::proto::TopologyRequest;
+use crate::ring::{PEERS, after, before, id_of};
 use crate::screen::{Picture, Screen};
 
 pub(crate) struct Story {
@@ -141,8 +141,8 @@ impl Story {
         let origin = self.observer.handles()[0].clone();
         let tally = ask(&origin, "while-one-rests", 1, 1).await;
         self.promises.promise(
-            "a channel that is Degraded still carries what is sent",
-            tally.is_complete(),
+            "a channel that is Degraded still carries what is sent, and stays so",
+            tally.is_complete() && is_degraded(&self.observer.picture()),
         );
         self.tally.add(tally);
         self.screen.say(format_args!("{id} serves again"));
@@ -211,8 +211,8 @@ impl Story {
 
     /// Tells a peer where its neighbours are.
     pub(crate) async fn introduce(&mut self, number: u32) -> Result<(), BoxError> {
-        let next = self.process(number % PEERS + 1)?.address;
-        let previous = self.process((number + PEERS - 2) % PEERS + 1)?.address;
+        let next = self.process(after(number))?.address;
+        let previous = self.process(before(number))?.address;
         let command = Command::Meet { next, previous };
         self.process(number)?.tell(command).await
     }

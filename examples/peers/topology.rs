@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::handle::Handle;
-use crate::model::PEERS;
 use crate::proto::{
     Connections, DeviceCapabilities, DeviceFlops, PeerConnection, Topology, TopologyRequest,
 };
+use crate::ring::PEERS;
 
 pub(crate) async fn collect(
     id: &str,
