@@ -39,7 +39,7 @@ impl Story {
             "{} prompts were answered meanwhile",
             tally.right()
         ));
-        self.tally.add(tally);
+        self.count(tally);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::PATIENCE;
 use crate::handle::Handle;
 use crate::model::expected;
 use crate::proto::{Prompt, Shard};
+use crate::rounds::root;
 
 /// What becomes of prompts.
 #[derive(Default)]
@@ -44,7 +45,9 @@ impl Tally {
             Ok(()) => {
                 self.right.insert(request_id);
             }
-            Err(error) => self.complaints.push(format!("{request_id}: {error}")),
+            Err(error) => self
+                .complaints
+                .push(format!("{request_id}: {}", root(&error))),
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Story {
     processes: Vec<PeerProcess>,
     /// Who was killed, in this order.
     pub(crate) kills: Vec<String>,
-    pub(crate) tally: Tally,
+    tally: Tally,
     pub(crate) promises: Promises,
     pub(crate) screen: Arc<Screen>,
 }
@@ -53,9 +53,6 @@ impl Story {
         self.rest(4).await?;
         self.collect_topology().await?;
         self.promise_reconnects();
-        for complaint in &self.tally.complaints {
-            self.screen.say(complaint);
-        }
         let (asked, right) = (self.tally.asked, self.tally.right());
         self.promises.promise(
             format_args!("{asked} prompts, {right} right answers, one to each"),
@@ -116,7 +113,7 @@ impl Story {
             });
         }
         for tally in asked.join_all().await {
-            self.tally.add(tally);
+            self.count(tally);
         }
         self.promises.promise(
             format_args!(
@@ -144,10 +141,17 @@ impl Story {
             "a channel that is Degraded still carries what is sent, and stays so",
             tally.is_complete() && is_degraded(&self.observer.picture()),
         );
-        self.tally.add(tally);
+        self.count(tally);
         self.screen.say(format_args!("{id} serves again"));
         self.process(number)?.tell(Command::Serve).await?;
         self.observer.until("all are Ready", all_are_ready).await
+    }
+
+    pub(crate) fn count(&mut self, tally: Tally) {
+        for complaint in &tally.complaints {
+            self.screen.say(complaint);
+        }
+        self.tally.add(tally);
     }
 
     /// Wherever the story broke off: closes all channels and ends all peers, and looks whether they have ended well.
