@@ -57,7 +57,11 @@ async fn s15_every_end_of_a_channel_dropped_everywhere_can_be_gone_on_with() {
     };
     let aftermath = async |(greeter, sibling): (Greeter, Option<Sibling>), _| {
         ends_well(greeter.channel()).await;
-        drop(sibling);
+        if let Some(mut sibling) = sibling {
+            within(sibling.greetings.message())
+                .await
+                .expect_err("it is cut");
+        }
     };
     let mut drops = 0;
     drops += scene
