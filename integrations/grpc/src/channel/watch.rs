@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tenure_core::connection::{Connection, ConnectionState};
 use tenure_core::{CheckError, Timer};
@@ -42,15 +43,19 @@ pub(super) fn look_after(
 /// Has the connection checked, and given up if it is gone: so the next call finds a new one, and none has to fail first.
 /// Says whether there was one.
 async fn look(connection: &Connection<GrpcEndpoint, Tokio>, clock: &Tokio) -> bool {
-    let before = clock.now();
-    match connection.check().await {
-        Err(CheckError::NotOpen { .. }) => return false,
-        Err(CheckError::Failed { cause, .. }) => {
-            if let Some(ChannelError::Lost) = cause.downcast_ref() {
-                connection.lose_if_opened_before(before);
+    loop {
+        // What was opened up to now, this instant included.
+        let before = clock.now().saturating_add(Duration::from_nanos(1));
+        let is_lost = match connection.check().await {
+            Ok(()) => false,
+            Err(CheckError::Failed { cause, .. }) => {
+                matches!(cause.downcast_ref(), Some(ChannelError::Lost))
             }
+            Err(_) => return false,
+        };
+        // If it is not given up, it was opened just now, or is given up already.
+        if !is_lost || connection.lose_if_opened_before(before) {
+            return true;
         }
-        _ => {}
     }
-    true
 }
