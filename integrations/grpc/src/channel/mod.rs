@@ -93,7 +93,7 @@ impl GrpcChannel {
     ///
     /// # Errors
     /// [`OpenError`], once the retries of an opening are exhausted, or if the channel is closed. Its cause is a
-    /// [`ChannelError`].
+    /// [`ChannelError`](crate::ChannelError).
     ///
     /// # Cancel safety
     /// Dropping the future gives up waiting. The attempt goes on in the background, and either becomes the connection
