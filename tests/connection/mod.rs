@@ -5,6 +5,7 @@ mod doubts;
 mod faults;
 mod pace;
 mod stats;
+mod watch;
 mod when_down;
 
 use tenure_core::connection::{ConnectionBuilder, ConnectionState};
