@@ -39,6 +39,8 @@ mod server;
 mod signals;
 mod story;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod topology;
 
 /// What `proto/peers.proto` becomes. Made anew, where there is a `protoc`, by a program of one line, with

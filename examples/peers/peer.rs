@@ -29,26 +29,7 @@ use crate::server::{self, Server, WINDOW};
 
 pub(crate) async fn live(number: u32, port: Option<u16>) -> Result<(), BoxError> {
     let commands = commands();
-    let id = id_of(number);
-    let group = Group::builder(&id).build(Tokio::current())?;
-    let peer = Peer {
-        number,
-        health: HealthReporter::new(),
-        rounds: Arc::new(Rounds {
-            shard: Shard::of_peer(number),
-            neighbours: Arc::new(Neighbours::of(group.clone())),
-            answers: Answers::default(),
-            begun: AtomicU64::new(0),
-            id,
-        }),
-    };
-    // Whoever connects before it knows its neighbours is told to try again.
-    peer.says(ServingStatus::NotServing).await;
-    let listener = server::listen(port).await?;
-    let address = listener.local_addr()?;
-    group.start().await?;
-    let server = Server::new(peer.router(), listener);
-    group.add("server", Arc::new(server)).start().await?;
+    let (peer, address) = Peer::begin(number, port).await?;
     say(address);
     let obeyed = peer.obey(commands).await;
     let stopped = peer.stop().await;
@@ -56,13 +37,41 @@ pub(crate) async fn live(number: u32, port: Option<u16>) -> Result<(), BoxError>
     stopped
 }
 
-struct Peer {
+pub(crate) struct Peer {
     number: u32,
     health: HealthReporter,
     rounds: Arc<Rounds>,
 }
 
 impl Peer {
+    /// One that serves at this port, or at any, and knows nobody yet.
+    pub(crate) async fn begin(
+        number: u32,
+        port: Option<u16>,
+    ) -> Result<(Self, SocketAddr), BoxError> {
+        let id = id_of(number);
+        let group = Group::builder(&id).build(Tokio::current())?;
+        let peer = Self {
+            number,
+            health: HealthReporter::new(),
+            rounds: Arc::new(Rounds {
+                shard: Shard::of_peer(number),
+                neighbours: Arc::new(Neighbours::of(group.clone())),
+                answers: Answers::default(),
+                begun: AtomicU64::new(0),
+                id,
+            }),
+        };
+        // Whoever connects before it knows its neighbours is told to try again.
+        peer.says(ServingStatus::NotServing).await;
+        let listener = server::listen(port).await?;
+        let address = listener.local_addr()?;
+        group.start().await?;
+        let server = Server::new(peer.router(), listener);
+        group.add("server", Arc::new(server)).start().await?;
+        Ok((peer, address))
+    }
+
     fn router(&self) -> tonic::transport::server::Router {
         let health = tonic_health::server::HealthService::from_health_reporter(self.health.clone());
         tonic::transport::Server::builder()
@@ -88,7 +97,11 @@ impl Peer {
         Ok(())
     }
 
-    async fn meet(&self, next: SocketAddr, previous: SocketAddr) -> Result<(), BoxError> {
+    pub(crate) async fn meet(
+        &self,
+        next: SocketAddr,
+        previous: SocketAddr,
+    ) -> Result<(), BoxError> {
         let neighbours = self.rounds.neighbours.clone();
         let events = neighbours.pulse.clone();
         let handles = [
@@ -106,13 +119,15 @@ impl Peer {
     }
 
     /// Says how all ended. What is not as it should be is an error.
-    async fn stop(&self) -> Result<(), BoxError> {
+    pub(crate) async fn stop(&self) -> Result<(), BoxError> {
         let Rounds {
             neighbours,
             answers,
             begun,
             ..
         } = &*self.rounds;
+        // Whoever watches its health would keep the server from ending.
+        self.health.clone().clear_service_status("").await;
         let report = neighbours.group.shutdown(STOP_WITHIN).await;
         let mut is_balanced = true;
         for handle in neighbours.handles() {
@@ -137,8 +152,12 @@ impl Peer {
     }
 }
 
-/// To the observer. If that is gone, to nobody.
+/// To the observer. If that is gone, to nobody. A test keeps it to itself.
 pub(crate) fn say(what: impl Display) {
+    if cfg!(test) {
+        println!("{what}");
+        return;
+    }
     let _ = writeln!(io::stdout(), "{what}");
 }
 
