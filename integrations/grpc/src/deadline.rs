@@ -10,7 +10,7 @@ pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeou
 
 /// Tells servers how much time is left.
 ///
-/// That is rounded up, by a hundredth at most. So calls with the same timeout mostly send the same text, which is
+/// That is rounded up, by a fiftieth at most. So calls with the same timeout mostly send the same text, which is
 /// written once and for which HPACK then sends a byte (gRPC's C core rounds for the same reason), and it is this side
 /// that cuts a call off.
 #[derive(Debug, Default)]
@@ -56,8 +56,8 @@ const MOST: u64 = 99_999_999;
 
 /// Each unit in nanoseconds, with its letter and how many of it are said before the next is taken.
 const UNITS: [(u64, u8, u64); 5] = [
-    (1, b'n', 99_999),
-    (1_000, b'u', 99_999),
+    (1, b'n', 49_999),
+    (1_000, b'u', 49_999),
     (1_000_000, b'm', MOST),
     (1_000_000_000, b'S', MOST),
     (60_000_000_000, b'M', u64::MAX),
@@ -109,9 +109,10 @@ mod tests {
         let text = |left| deadlines.text(left).to_str().map(String::from);
         let sent = |left| text(left).expect("text");
         assert_eq!(sent(Duration::ZERO), "0n");
-        assert_eq!(sent(Duration::from_micros(50)), "50000n");
-        assert_eq!(sent(Duration::from_micros(100)), "100u");
-        assert_eq!(sent(Duration::from_millis(50)), "50000u");
+        assert_eq!(sent(Duration::from_micros(49)), "49000n");
+        assert_eq!(sent(Duration::from_micros(50)), "50u");
+        assert_eq!(sent(Duration::from_millis(49)), "49000u");
+        assert_eq!(sent(Duration::from_millis(50)), "50m");
         assert_eq!(sent(Duration::from_secs(5)), "5000m");
         assert_eq!(sent(Duration::from_secs(86_400)), "86400000m");
         assert_eq!(sent(Duration::from_secs(100_000)), "100000S");
@@ -133,7 +134,7 @@ mod tests {
             let left = Duration::from_nanos(nanos);
             let sent = parse(&Rounded::up(left).text()).expect("a timeout");
             assert!(
-                sent >= left && sent - left <= left / 100,
+                sent >= left && sent - left <= left / 50,
                 "{left:?}: {sent:?}"
             );
         }
