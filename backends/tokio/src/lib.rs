@@ -60,40 +60,11 @@ impl Tokio {
 
     /// Enters the captured runtime, unless there is one around the caller.
     fn enter(&self) -> Option<EnterGuard<'_>> {
-        // Whoever is in a task is in its runtime, and this is told without touching a counter that all threads share.
-        if tokio::task::try_id().is_some() {
-            return None;
-        }
-        match Handle::try_current() {
-            Err(error) if error.is_missing_context() => self.captured.as_ref().map(Handle::enter),
-            _ => None,
-        }
+        let captured = self.captured.as_ref()?;
+        let is_apart = || Handle::try_current().is_err_and(|error| error.is_missing_context());
+        // A task is in its runtime, and says so without touching a counter that all threads share.
+        (tokio::task::try_id().is_none() && is_apart()).then(|| captured.enter())
     }
-}
-
-/// The same moment on tokio's own clock, for what takes that: `tokio::time::timeout_at` and the like. Nothing, if it is
-/// further away than that clock reaches.
-///
-/// It is the clock of the runtime around the caller, if that has one of its own because it was paused.
-///
-/// ```
-/// use std::time::Duration;
-/// use tenure_core::Timer;
-/// use tenure_tokio::{Tokio, to_tokio};
-///
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-/// let soon = Tokio::current().now() + Duration::from_millis(1);
-/// let deadline = to_tokio(soon).expect("it is near");
-/// let ended = tokio::time::timeout_at(deadline, std::future::pending::<()>()).await;
-/// assert!(ended.is_err() && Tokio::current().now() >= soon);
-/// # });
-/// ```
-#[must_use]
-pub fn to_tokio(at: Instant) -> Option<tokio::time::Instant> {
-    if at == Instant::MAX {
-        return None;
-    }
-    epoch().checked_add(Duration::from_nanos(at.as_nanos()))
 }
 
 impl Timer for Tokio {
@@ -182,8 +153,9 @@ impl Future for Sleep {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        let Some(deadline) = to_tokio(*this.at) else {
-            return Poll::Pending;
+        let deadline = match epoch().checked_add(Duration::from_nanos(this.at.as_nanos())) {
+            Some(deadline) if *this.at != Instant::MAX => deadline,
+            _ => return Poll::Pending,
         };
         let _entered = this.runtime.enter();
         // Tokio's timer rounds up to a millisecond, and may not have seen yet what has passed.

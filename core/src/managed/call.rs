@@ -12,9 +12,8 @@ use crate::cause::Cause;
 use crate::event::EventKind;
 use crate::name::redact;
 use crate::resource::LocalResource;
-use crate::retry::{
-    AnyValue, Attempt, Budget, Decision, ErrorClass, Hooks, Outcome, Retry, Retrying,
-};
+use crate::retry::course::Hooks;
+use crate::retry::{AnyValue, Attempt, Budget, Decision, ErrorClass, Outcome, Retry, Retrying};
 use crate::runtime::Clock;
 use crate::state::Event;
 use crate::sync::{Arc, Lock, Text};

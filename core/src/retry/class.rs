@@ -49,10 +49,16 @@ pub enum ErrorClass {
     RetryAfter(Duration),
 }
 
-#[cfg(feature = "alloc")]
 impl ErrorClass {
-    /// Whether the value that an operation failed on is broken.
-    pub(crate) const fn is_of_broken_value(self) -> bool {
+    /// Whether it says that the value is broken which the operation failed on.
+    ///
+    /// ```
+    /// # use tenure_core::ErrorClass;
+    /// assert!(ErrorClass::Reconnect.is_of_broken_value());
+    /// assert!(!ErrorClass::GiveUp.is_of_broken_value());
+    /// ```
+    #[must_use]
+    pub const fn is_of_broken_value(self) -> bool {
         matches!(self, Self::Reconnect | Self::ReconnectOnly)
     }
 }

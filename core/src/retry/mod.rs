@@ -32,7 +32,7 @@ mod accept;
 mod attempt;
 mod budget;
 mod class;
-mod course;
+pub(crate) mod course;
 mod error;
 pub(crate) mod nested;
 mod policy;
@@ -44,8 +44,6 @@ pub use accept::{Accept, AnyValue, Until};
 pub use attempt::{Attempt, AttemptRecord, Ended, Outcome};
 pub use budget::Budget;
 pub use class::ErrorClass;
-#[cfg(feature = "alloc")]
-pub(crate) use course::Hooks;
 pub use error::RetryError;
 pub use policy::{Decision, Retry, StopReason};
 pub use run::{Retrying, retry};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
-use tokio::time::Instant;
+use tenure_core::{Instant, Timer};
+use tenure_tokio::Tokio;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
@@ -72,6 +73,7 @@ struct Hold {
     /// What the server pushed last of its health, while it does.
     pushed: Arc<AtomicU8>,
     deadlines: Deadlines,
+    clock: Tokio,
 }
 
 impl Drop for Hold {
@@ -87,6 +89,7 @@ impl GrpcTransport {
             messages,
             pushed: Arc::default(),
             deadlines: Deadlines::default(),
+            clock: Tokio::current(),
         };
         Self {
             channel,
@@ -181,7 +184,7 @@ impl Service<Request<Body>> for GrpcTransport {
             }
         }
         if let Some(ends_at) = self.sends.ends_at {
-            let left = ends_at.saturating_duration_since(Instant::now());
+            let left = ends_at.saturating_duration_since(self.hold.clock.now());
             self.hold.deadlines.send(headers, left);
         }
         if self.sends.previous_attempts > 0 {

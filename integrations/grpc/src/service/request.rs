@@ -12,7 +12,6 @@ use pin_project_lite::pin_project;
 use tenure_core::connection::{CallAttempt, WhenDown};
 use tenure_core::retry::Budget;
 use tenure_core::{CallOptions, ErrorClass, Retry, Text};
-use tenure_tokio::to_tokio;
 use tonic::codegen::http::HeaderMap;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -308,7 +307,7 @@ impl<S> Calling<'_, S> {
             return None;
         }
         Some((self.service.client)(transport.sending(Sends {
-            ends_at: attempt.ends_at.and_then(to_tokio),
+            ends_at: attempt.ends_at,
             previous_attempts: self.seen.fetch_add(1, Ordering::Relaxed),
             metadata: self.metadata.clone(),
         })))
