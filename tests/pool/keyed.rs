@@ -77,7 +77,8 @@ impl<W: PoolWorld<Runtime: Timer<Sleep: Send> + Spawn + Send + Sync>> Spawning f
 
 async fn b09_each_key_has_its_bound_and_all_have_one<W: Spawning>(world: W) {
     let control = Control::default();
-    let limit = world.tick() * 2;
+    // So much that an opening ends within it, where time is real.
+    let limit = world.tick() * 25;
     let each = move |_, pool: PoolBuilder<_>| pool.max_size(2).acquire_timeout(limit);
     let family = world.family(&control, each, 3, None);
     let held = [family.acquire(&1).await, family.acquire(&1).await];
@@ -155,7 +156,8 @@ async fn b09_one_wish_takes_no_more_than_one_value_from_others<W: Spawning>(worl
 
 async fn b09_a_minimum_makes_no_room<W: Spawning>(world: W) {
     let control = Control::default();
-    let limit = world.tick() * 2;
+    // So much that an opening ends within it, where time is real.
+    let limit = world.tick() * 25;
     let each = move |key, pool: PoolBuilder<_>| {
         let pool = pool.acquire_timeout(limit);
         pool.min_size(usize::from(key == 1))
@@ -194,7 +196,8 @@ async fn b09_a_value_that_comes_back_makes_room<W: Spawning>(world: W) {
 
 async fn b09_who_waits_at_its_own_bound_takes_nothing_from_others<W: Spawning>(world: W) {
     let control = Control::default();
-    let limit = world.tick() * 2;
+    // So much that an opening ends within it, where time is real.
+    let limit = world.tick() * 25;
     let each = move |_, pool: PoolBuilder<_>| pool.max_size(1).acquire_timeout(limit);
     let family = world.family(&control, each, 2, None);
     drop(family.acquire(&1).await.expect("a value"));
