@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use tenure_core::{ErrorClass, Resource, Why};
 use tonic::codec::CompressionEncoding;
@@ -15,7 +16,6 @@ use crate::signals::Signals;
 use crate::ties::Ties;
 use crate::transport::GrpcTransport;
 use crate::wire::{CutOnDrop, Wire};
-use std::sync::Arc;
 
 /// Where a server is, and how to connect to it: the [`Resource`] whose value is a [`GrpcTransport`].
 ///
