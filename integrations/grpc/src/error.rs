@@ -9,7 +9,7 @@ use tenure_core::{CallError, ErrorClass};
 use tonic::{Code, Status};
 
 use crate::health::Serving;
-use crate::verdict::{Origin, Verdict, below};
+use crate::verdict::{self, Origin, below};
 
 /// What went wrong with a channel, by the phase it went wrong in.
 ///
@@ -92,7 +92,7 @@ impl ChannelError {
             Self::Handshake(_) | Self::NotRepeated => ErrorClass::GiveUp,
             Self::Connect(_) | Self::NotReady(_) | Self::Unhealthy(_) => ErrorClass::Retry,
             Self::Lost => ErrorClass::Reconnect,
-            Self::Call(status) => Verdict::on(status, is_idempotent).class,
+            Self::Call(status) => verdict::class(status, is_idempotent),
         }
     }
 }

@@ -107,47 +107,32 @@ fn pushback(status: &Status) -> Option<Pushback> {
     })
 }
 
-/// What a call deserves that failed so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    pub(crate) class: ErrorClass,
-    /// The server has not seen the request.
-    pub(crate) is_unsent: bool,
-}
-
-impl Verdict {
-    /// `is_idempotent`: the call may be made twice.
-    pub(crate) fn on(status: &Status, is_idempotent: bool) -> Self {
-        let origin = Origin::of(status);
-        // What may have run already.
-        let (reconnect, retry) = if is_idempotent {
-            (ErrorClass::Reconnect, ErrorClass::Retry)
-        } else {
-            (ErrorClass::ReconnectOnly, ErrorClass::GiveUp)
-        };
-        let class = match origin {
-            Origin::NoConnection | Origin::Refused { goes_away: true } => ErrorClass::Reconnect,
-            Origin::Refused { goes_away: false } => ErrorClass::Retry,
-            Origin::Broken => reconnect,
-            // If there is no time left for it, there is no retry either.
-            Origin::TimedOut => retry,
-            Origin::Server => match (status.code(), pushback(status)) {
-                (Code::Unavailable | Code::ResourceExhausted, Some(Pushback::Never)) => {
-                    ErrorClass::GiveUp
-                }
-                // It asks for the call to be made again: it knows whether it has run.
-                (Code::Unavailable | Code::ResourceExhausted, Some(Pushback::After(time))) => {
-                    ErrorClass::RetryAfter(time)
-                }
-                (Code::Unavailable, None) => reconnect,
-                (Code::ResourceExhausted, None) => retry,
-                _ => ErrorClass::GiveUp,
-            },
-        };
-        Self {
-            class,
-            is_unsent: origin.is_unsent(),
-        }
+/// What a call deserves that failed so. `is_idempotent`: it may be made twice.
+pub(crate) fn class(status: &Status, is_idempotent: bool) -> ErrorClass {
+    // What may have run already.
+    let (reconnect, retry) = if is_idempotent {
+        (ErrorClass::Reconnect, ErrorClass::Retry)
+    } else {
+        (ErrorClass::ReconnectOnly, ErrorClass::GiveUp)
+    };
+    match Origin::of(status) {
+        Origin::NoConnection | Origin::Refused { goes_away: true } => ErrorClass::Reconnect,
+        Origin::Refused { goes_away: false } => ErrorClass::Retry,
+        Origin::Broken => reconnect,
+        // If there is no time left for it, there is no retry either.
+        Origin::TimedOut => retry,
+        Origin::Server => match (status.code(), pushback(status)) {
+            (Code::Unavailable | Code::ResourceExhausted, Some(Pushback::Never)) => {
+                ErrorClass::GiveUp
+            }
+            // It asks for the call to be made again: it knows whether it has run.
+            (Code::Unavailable | Code::ResourceExhausted, Some(Pushback::After(time))) => {
+                ErrorClass::RetryAfter(time)
+            }
+            (Code::Unavailable, None) => reconnect,
+            (Code::ResourceExhausted, None) => retry,
+            _ => ErrorClass::GiveUp,
+        },
     }
 }
 
@@ -166,27 +151,25 @@ mod tests {
     #[test]
     fn s15_what_may_have_run_is_retried_only_if_that_does_no_harm() {
         let status = Status::unavailable("overloaded");
-        let careful = Verdict::on(&status, false);
-        assert_eq!(careful.class, ErrorClass::ReconnectOnly);
-        assert!(!careful.is_unsent);
-        let idempotent = Verdict::on(&status, true);
-        assert_eq!(idempotent.class, ErrorClass::Reconnect);
-        let unsent = Verdict::on(&Lost.into_status(), false);
-        assert_eq!(unsent.class, ErrorClass::Reconnect);
-        assert!(unsent.is_unsent);
+        assert_eq!(class(&status, false), ErrorClass::ReconnectOnly);
+        assert!(!Origin::of(&status).is_unsent());
+        assert_eq!(class(&status, true), ErrorClass::Reconnect);
+        let unsent = Lost.into_status();
+        assert_eq!(class(&unsent, false), ErrorClass::Reconnect);
+        assert!(Origin::of(&unsent).is_unsent());
     }
 
     #[test]
     fn s15_pushback_is_honoured() {
-        let class = |status: &Status| Verdict::on(status, false).class;
+        let class_of = |status: &Status| class(status, false);
         let after = ErrorClass::RetryAfter(Duration::from_millis(250));
-        assert_eq!(class(&pushed(Code::ResourceExhausted, "250")), after);
-        assert_eq!(class(&pushed(Code::Unavailable, "250")), after);
+        assert_eq!(class_of(&pushed(Code::ResourceExhausted, "250")), after);
+        assert_eq!(class_of(&pushed(Code::Unavailable, "250")), after);
         for never in ["-1", "later"] {
             let status = pushed(Code::Unavailable, never);
-            let verdict = Verdict::on(&status, true);
+            let verdict = class(&status, true);
             assert_eq!(
-                verdict.class,
+                verdict,
                 ErrorClass::GiveUp,
                 "the server is there, and said so"
             );
@@ -201,8 +184,8 @@ mod tests {
             Code::Internal,
             Code::DeadlineExceeded,
         ] {
-            let verdict = Verdict::on(&Status::new(code, "no"), true);
-            assert_eq!(verdict.class, ErrorClass::GiveUp, "{code:?}");
+            let verdict = class(&Status::new(code, "no"), true);
+            assert_eq!(verdict, ErrorClass::GiveUp, "{code:?}");
         }
     }
 }

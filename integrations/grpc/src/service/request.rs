@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 use super::GrpcService;
 use crate::error::{ChannelError, GrpcError};
 use crate::transport::{GrpcTransport, Sends};
-use crate::verdict::Verdict;
+use crate::verdict::Origin;
 
 /// A call that is about to be made. See [`GrpcService::request`].
 ///
@@ -316,7 +316,7 @@ impl<S> Calling<'_, S> {
     fn ended<U>(&self, result: Result<U, Status>) -> Result<U, ChannelError> {
         self.is_unanswered.store(false, Ordering::Relaxed);
         result.map_err(|status| {
-            if Verdict::on(&status, self.is_idempotent).is_unsent {
+            if Origin::of(&status).is_unsent() {
                 self.seen.fetch_sub(1, Ordering::Relaxed);
             }
             ChannelError::Call(status)
