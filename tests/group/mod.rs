@@ -13,12 +13,11 @@ mod while_running;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::{pending, poll_fn};
-use std::mem::replace;
+use std::future::pending;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
+use smol::future::yield_now;
 use tenure_core::group::{GroupBuilder, LocalLifecycle, LocalMember, LocalMembers};
 use tenure_core::{BoxError, Group, State, Timer};
 
@@ -57,19 +56,6 @@ struct Pages {
 
 /// How often others come first before what takes time is over.
 const TURNS: usize = 4;
-
-/// Lets whatever can go on do so.
-async fn turn() {
-    let mut has_passed = false;
-    poll_fn(|cx| {
-        if replace(&mut has_passed, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
 
 /// A member that does as it is told.
 struct Part<T> {
@@ -177,7 +163,7 @@ impl<T: Timer + 'static> Part<T> {
                 self.timer.sleep_until(at).await;
                 // Where time is real it may be over before those beside it were begun.
                 for _ in 0..TURNS {
-                    turn().await;
+                    yield_now().await;
                 }
                 Ok(())
             }
