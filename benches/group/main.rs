@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use tenure::{Group, Resource};
+use tenure_benches::{median, rounds};
 use tenure_tokio::Tokio;
 
 const SIZES: [usize; 3] = [1_000, 3_000, 10_000];
@@ -20,7 +21,7 @@ const TURNS: usize = 3;
 const CAP: usize = 64;
 
 fn main() -> ExitCode {
-    let rounds = match rounds(std::env::args().skip(1)) {
+    let rounds = match rounds(9) {
         Some(rounds) => rounds,
         None => {
             eprintln!("usage: cargo bench -p tenure-benches --bench group -- [--rounds N]");
@@ -128,22 +129,4 @@ async fn group(size: usize, spawns: bool) -> f64 {
     let took = began_at.elapsed();
     join_all(members.iter().map(Managed::close)).await;
     took.as_nanos() as f64
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
-
-fn rounds(mut words: impl Iterator<Item = String>) -> Option<usize> {
-    let mut rounds = 9;
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--rounds" => rounds = words.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
-            // Cargo says this to every benchmark.
-            "--bench" => {}
-            _ => return None,
-        }
-    }
-    Some(rounds)
 }

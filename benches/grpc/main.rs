@@ -14,6 +14,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tenure_benches::{median, rounds, sorted};
+
 use crate::contenders::{Bare, Caller, Held};
 
 /// How many tasks call at once on the one connection.
@@ -24,7 +26,7 @@ const CALLS: usize = 4_000;
 const COUNTED: u64 = 2_000;
 
 fn main() -> ExitCode {
-    let Some(rounds) = rounds(std::env::args().skip(1)) else {
+    let Some(rounds) = rounds(31) else {
         eprintln!("usage: cargo bench -p tenure-benches --bench grpc -- [--rounds N]");
         return ExitCode::from(2);
     };
@@ -79,9 +81,9 @@ async fn compare(bare: &Arc<Bare>, held: &Arc<Held>, tasks: usize, rounds: usize
     let ratios = sorted(ratios);
     println!(
         "{tasks:>6} {:>8.2} {:>8.2} {:>7.3} {:>7.3} {:>7.3}",
-        middle(&sorted(without)),
-        middle(&sorted(with)),
-        middle(&ratios),
+        median(without),
+        median(with),
+        ratios[rounds / 2],
         ratios[rounds / 4],
         ratios[rounds - 1 - rounds / 4],
     );
@@ -117,26 +119,4 @@ async fn allocated(caller: &impl Caller) -> f64 {
         caller.call().await;
     }
     allocations::stop().count as f64 / COUNTED as f64
-}
-
-fn sorted(mut numbers: Vec<f64>) -> Vec<f64> {
-    numbers.sort_by(f64::total_cmp);
-    numbers
-}
-
-fn middle(sorted: &[f64]) -> f64 {
-    sorted[sorted.len() / 2]
-}
-
-fn rounds(mut words: impl Iterator<Item = String>) -> Option<usize> {
-    let mut rounds = 31;
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--rounds" => rounds = words.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
-            // Cargo says this to every benchmark.
-            "--bench" => {}
-            _ => return None,
-        }
-    }
-    Some(rounds)
 }
