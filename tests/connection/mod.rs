@@ -14,7 +14,7 @@ use tenure_core::{
 };
 
 use crate::managed::probe::{Gate, Hook, Probe, Refused, Step};
-use crate::managed::{ManagedWorld, soon, until, wait};
+use crate::managed::{ManagedWorld, ProbeWorld, in_every_world, soon, until, wait};
 use crate::worlds::*;
 
 /// A world that spawns the Runner of a connection in the way that is its own.
@@ -22,30 +22,9 @@ pub(crate) trait ConnectionWorld: ManagedWorld {
     fn connect(&self, builder: ConnectionBuilder<Self::Probe>) -> Handle<Self>;
 }
 
-type Handle<W> = Connection<<W as ManagedWorld>::Probe, <W as World>::Runtime>;
+type Handle<W> = Connection<<W as ProbeWorld>::Probe, <W as World>::Runtime>;
 
-macro_rules! connection_worlds {
-    ($($world:ident by |$self:ident, $builder:ident| $build:expr;)+) => {$(
-        impl ConnectionWorld for $world {
-            fn connect(&$self, $builder: ConnectionBuilder<Self::Probe>) -> Handle<Self> {
-                $build.expect("a valid configuration")
-            }
-        }
-    )+};
-}
-
-connection_worlds! {
-    TokioMultiThread by |self, builder| builder.build(self.runtime());
-    TokioPaused by |self, builder| builder.build(self.runtime());
-    Simulated by |self, builder| builder.build(self.runtime());
-    TokioLocalSet by |self, builder| builder.build_local(self.runtime());
-    AsyncStdGlobal by |self, builder| builder.build(self.runtime());
-    SmolGlobal by |self, builder| builder.build(self.runtime());
-    FuturesLocalPool by |self, builder| builder.build_local(self.runtime());
-    PlainBlockOn by |self, builder| {
-        builder.build_with_runner(self.runtime()).map(|(connection, _runner)| connection)
-    };
-}
+in_every_world! { impl ConnectionWorld { fn connect(ConnectionBuilder) } }
 
 /// A connection to a probe, and all that a test needs of it.
 struct Rig<W: ConnectionWorld> {

@@ -30,43 +30,62 @@ use probe::{LocalProbe, Probe, Refused, SendProbe, Value};
 use rig::{Rig, every};
 pub(crate) use rig::{soon, until, wait};
 
-/// A world that can hold the probe, and spawns its Runner in the way that is its own.
-pub(crate) trait ManagedWorld: World {
+/// A world that can hold the probe.
+pub(crate) trait ProbeWorld: World {
     type Probe: LocalResource<Value = Value<Self::Mark>, Error = Refused> + 'static;
 
     fn resource(&self, probe: &Probe) -> Self::Probe;
+}
 
+/// A world that spawns the Runner of the probe in the way that is its own.
+pub(crate) trait ManagedWorld: ProbeWorld {
     /// Builds it, the Runner spawned if there is anything to spawn it on.
     fn build(&self, builder: ManagedBuilder<Self::Probe>) -> Handle<Self>;
 }
 
-type Handle<W> = Managed<<W as ManagedWorld>::Probe, <W as World>::Runtime>;
+type Handle<W> = Managed<<W as ProbeWorld>::Probe, <W as World>::Runtime>;
 
-macro_rules! managed_worlds {
-    ($($world:ident holds $probe:ident by |$self:ident, $builder:ident| $build:expr;)+) => {$(
-        impl ManagedWorld for $world {
+/// In every world, `$hold` builds what has a Runner, and spawns that in the way that is the world's own.
+macro_rules! in_every_world {
+    (impl $held:ident { fn $hold:ident($builder:ident) }) => {
+        in_every_world! { @ $held, $hold, $builder, build:
+            TokioMultiThread TokioPaused Simulated AsyncStdGlobal SmolGlobal }
+        in_every_world! { @ $held, $hold, $builder, build_local:
+            TokioLocalSet FuturesLocalPool }
+
+        impl $held for PlainBlockOn {
+            fn $hold(&self, builder: $builder<Self::Probe>) -> Handle<Self> {
+                let built = builder.build_with_runner(self.runtime());
+                built.expect("a valid configuration").0
+            }
+        }
+    };
+    (@ $held:ident, $hold:ident, $builder:ident, $build:ident: $($world:ident)+) => {$(
+        impl $held for $world {
+            fn $hold(&self, builder: $builder<Self::Probe>) -> Handle<Self> {
+                let built = builder.$build(self.runtime());
+                built.expect("a valid configuration")
+            }
+        }
+    )+};
+}
+pub(crate) use in_every_world;
+
+macro_rules! probes {
+    ($($probe:ident in $($world:ident)+;)+) => {$($(
+        impl ProbeWorld for $world {
             type Probe = $probe<<Self as World>::Runtime>;
 
             fn resource(&self, probe: &Probe) -> Self::Probe {
                 $probe(probe.clone(), self.runtime())
             }
-
-            fn build(&$self, $builder: ManagedBuilder<Self::Probe>) -> Handle<Self> {
-                $build.expect("a valid configuration")
-            }
         }
-    )+};
+    )+)+};
 }
 
-managed_worlds! {
-    TokioMultiThread holds SendProbe by |self, builder| builder.build(self.runtime());
-    TokioPaused holds SendProbe by |self, builder| builder.build(self.runtime());
-    Simulated holds SendProbe by |self, builder| builder.build(self.runtime());
-    TokioLocalSet holds LocalProbe by |self, builder| builder.build_local(self.runtime());
-    AsyncStdGlobal holds SendProbe by |self, builder| builder.build(self.runtime());
-    SmolGlobal holds SendProbe by |self, builder| builder.build(self.runtime());
-    FuturesLocalPool holds LocalProbe by |self, builder| builder.build_local(self.runtime());
-    PlainBlockOn holds SendProbe by |self, builder| {
-        builder.build_with_runner(self.runtime()).map(|(managed, _runner)| managed)
-    };
+probes! {
+    SendProbe in TokioMultiThread TokioPaused Simulated AsyncStdGlobal SmolGlobal PlainBlockOn;
+    LocalProbe in TokioLocalSet FuturesLocalPool;
 }
+
+in_every_world! { impl ManagedWorld { fn build(ManagedBuilder) } }

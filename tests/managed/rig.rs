@@ -14,7 +14,7 @@ use tenure_core::{
 
 use super::probe::{Did, Gate, Probe, Refused};
 use super::recorder::Recorder;
-use super::{Handle, ManagedWorld};
+use super::{Handle, ManagedWorld, ProbeWorld};
 use crate::worlds::World;
 
 /// A managed probe, its Runner spawned where it can be, and who watches it.
@@ -29,7 +29,7 @@ pub(super) struct Rig<W: ManagedWorld> {
 pub(super) type Answer = Result<u32, Refused>;
 
 type Called<'a> = LocalBoxFuture<'a, Result<u32, CallError>>;
-type Builder<W> = ManagedBuilder<<W as ManagedWorld>::Probe>;
+type Builder<W> = ManagedBuilder<<W as ProbeWorld>::Probe>;
 
 impl<W: ManagedWorld> Rig<W> {
     /// Retries come three times, each after a tick, unless `configure` says otherwise.

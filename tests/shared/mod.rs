@@ -7,7 +7,7 @@ use tenure_core::shared::SharedBuilder;
 use tenure_core::{ErrorClass, OpenError, Retry, Shared, State};
 
 use crate::managed::probe::{Did, Hook, Probe, Step};
-use crate::managed::{ManagedWorld, soon, until};
+use crate::managed::{ManagedWorld, ProbeWorld, in_every_world, soon, until};
 use crate::worlds::*;
 
 /// A world that spawns the Runner of a shared value in the way that is its own.
@@ -15,30 +15,9 @@ pub(crate) trait SharedWorld: ManagedWorld {
     fn share(&self, builder: SharedBuilder<Self::Probe>) -> Handle<Self>;
 }
 
-type Handle<W> = Shared<<W as ManagedWorld>::Probe, <W as World>::Runtime>;
+type Handle<W> = Shared<<W as ProbeWorld>::Probe, <W as World>::Runtime>;
 
-macro_rules! shared_worlds {
-    ($($world:ident by |$self:ident, $builder:ident| $build:expr;)+) => {$(
-        impl SharedWorld for $world {
-            fn share(&$self, $builder: SharedBuilder<Self::Probe>) -> Handle<Self> {
-                $build.expect("a valid configuration")
-            }
-        }
-    )+};
-}
-
-shared_worlds! {
-    TokioMultiThread by |self, builder| builder.build(self.runtime());
-    TokioPaused by |self, builder| builder.build(self.runtime());
-    Simulated by |self, builder| builder.build(self.runtime());
-    TokioLocalSet by |self, builder| builder.build_local(self.runtime());
-    AsyncStdGlobal by |self, builder| builder.build(self.runtime());
-    SmolGlobal by |self, builder| builder.build(self.runtime());
-    FuturesLocalPool by |self, builder| builder.build_local(self.runtime());
-    PlainBlockOn by |self, builder| {
-        builder.build_with_runner(self.runtime()).map(|(shared, _runner)| shared)
-    };
-}
+in_every_world! { impl SharedWorld { fn share(SharedBuilder) } }
 
 /// A shared probe, and all that a test needs of it.
 struct Rig<W: SharedWorld> {
