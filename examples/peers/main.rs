@@ -36,6 +36,7 @@ mod ring;
 mod rounds;
 mod screen;
 mod server;
+#[path = "../service_group/signals.rs"]
 mod signals;
 mod story;
 mod tensor;
