@@ -38,7 +38,7 @@ pub type BoxError = Box<dyn core::error::Error + Send + Sync>;
 /// Only [`open`](Resource::open) must be written.
 ///
 /// ```
-/// use tenure_core::Resource;
+/// use tenure_core::{Resource, Why};
 ///
 /// struct Db { url: String }
 /// # struct Connection; impl Connection {
@@ -55,7 +55,7 @@ pub type BoxError = Box<dyn core::error::Error + Send + Sync>;
 ///     async fn open(&self) -> Result<Connection, Self::Error> {
 ///         Connection::open(&self.url).await
 ///     }
-///     async fn close(&self, connection: Connection) -> Result<(), Self::Error> {
+///     async fn close(&self, connection: Connection, _: Why) -> Result<(), Self::Error> {
 ///         connection.goodbye().await
 ///     }
 ///     async fn check(&self, connection: &mut Connection) -> Result<(), Self::Error> {
@@ -88,6 +88,11 @@ pub trait Resource: Send + Sync + 'static {
     /// not compile.
     const CHECKED: bool = false;
 
+    /// `true` if two values may not be open at the same time: a device, a listening socket, a lock file. A value
+    /// that was found broken is then closed before its successor is opened; of other resources it is closed
+    /// beside its successor, which need not wait for a dead peer's answer.
+    const EXCLUSIVE: bool = false;
+
     /// Which of the hooks of a [`Pool`](crate::Pool) are written. Set it together with those methods: a
     /// hook that is named here and not written does not compile, one that is written and not named here
     /// is not called.
@@ -105,9 +110,17 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Closes one value. By default it is dropped.
     ///
+    /// `why` is the reason: a connection that was found [broken](Why::Broken) need not be sent a farewell, which
+    /// its server would never answer.
+    ///
     /// # Errors
     /// An error is counted and sent to the event sink. The value counts as ended all the same.
-    fn close(&self, value: Self::Value) -> impl Future<Output = Result<(), Self::Error>> + Send {
+    fn close(
+        &self,
+        value: Self::Value,
+        why: Why,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = why;
         drop(value);
         core::future::ready(Ok(()))
     }
@@ -259,6 +272,9 @@ pub trait LocalResource {
     /// See [`Resource::CHECKED`].
     const CHECKED: bool = false;
 
+    /// See [`Resource::EXCLUSIVE`].
+    const EXCLUSIVE: bool = false;
+
     /// Which of the hooks of a [`Pool`](crate::Pool) are written. Set it together with those methods: a
     /// hook that is named here and not written does not compile, one that is written and not named here
     /// is not called.
@@ -274,7 +290,8 @@ pub trait LocalResource {
     ///
     /// # Errors
     /// An error is counted and sent to the event sink.
-    fn close(&self, value: Self::Value) -> impl Future<Output = Result<(), Self::Error>> {
+    fn close(&self, value: Self::Value, why: Why) -> impl Future<Output = Result<(), Self::Error>> {
+        let _ = why;
         drop(value);
         core::future::ready(Ok(()))
     }
@@ -391,14 +408,15 @@ impl<R: Resource> LocalResource for R {
     type Value = <R as Resource>::Value;
     type Error = <R as Resource>::Error;
     const CHECKED: bool = <R as Resource>::CHECKED;
+    const EXCLUSIVE: bool = <R as Resource>::EXCLUSIVE;
     const HOOKS: Hooks = <R as Resource>::HOOKS;
 
     fn open(&self) -> impl Future<Output = Result<Self::Value, Self::Error>> {
         Resource::open(self)
     }
 
-    fn close(&self, value: Self::Value) -> impl Future<Output = Result<(), Self::Error>> {
-        Resource::close(self, value)
+    fn close(&self, value: Self::Value, why: Why) -> impl Future<Output = Result<(), Self::Error>> {
+        Resource::close(self, value, why)
     }
 
     fn check(&self, value: &mut Self::Value) -> impl Future<Output = Result<(), Self::Error>> {

@@ -1,6 +1,6 @@
 //! PostgreSQL as a resource: how one connection is opened, checked and closed.
 
-use tenure::{ErrorClass, Resource};
+use tenure::{ErrorClass, Resource, Why};
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::{Config, Statement};
 
@@ -34,7 +34,7 @@ impl Resource for Postgres {
         })
     }
 
-    async fn close(&self, session: Session) -> Result<(), Error> {
+    async fn close(&self, session: Session, _: Why) -> Result<(), Error> {
         session.connection.close().await;
         Ok(())
     }

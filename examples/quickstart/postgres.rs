@@ -6,7 +6,7 @@ use std::io;
 use std::process;
 
 use futures::channel::oneshot;
-use tenure::{ErrorClass, Resource};
+use tenure::{ErrorClass, Resource, Why};
 use tokio_postgres::config::Host;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::ToSql;
@@ -42,7 +42,7 @@ impl<T: Runtime> Resource for Postgres<T> {
         Ok(session)
     }
 
-    async fn close(&self, session: Session) -> Result<(), Error> {
+    async fn close(&self, session: Session, _: Why) -> Result<(), Error> {
         drop(session.client);
         // With its client gone, the task says goodbye to the server and ends.
         let _ = session.gone.await;
@@ -112,7 +112,7 @@ impl<T: Runtime> Postgres<T> {
     async fn administer(&self, sql: &str) -> Result<(), Error> {
         let session = self.connect().await?;
         let done = session.client.batch_execute(sql).await;
-        self.close(session).await?;
+        self.close(session, Why::Shutdown).await?;
         Ok(done?)
     }
 }

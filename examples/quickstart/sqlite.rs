@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use blocking::unblock;
 use rusqlite::{Error, ErrorCode, ffi, params_from_iter};
-use tenure::{ErrorClass, Resource};
+use tenure::{ErrorClass, Resource, Why};
 
 use crate::database::Database;
 
@@ -39,7 +39,7 @@ impl Resource for Sqlite {
         .await
     }
 
-    async fn close(&self, connection: Connection) -> Result<(), Error> {
+    async fn close(&self, connection: Connection, _: Why) -> Result<(), Error> {
         let Some(connection) = connection.0 else {
             return Ok(());
         };

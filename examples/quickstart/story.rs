@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use futures::future;
-use tenure::{Audit, BoxError, Managed, Report, State};
+use tenure::{Audit, BoxError, Managed, Report, State, Why};
 
 use crate::database::Database;
 use crate::database_pool::{DatabasePool, KEPT_WARM};
@@ -220,7 +220,10 @@ impl<D: Database, T: Runtime> Story<D, T> {
         let lines = database
             .execute(&mut connection, "SELECT line FROM notes", &[])
             .await;
-        database.close(connection).await.map_err(Into::into)?;
+        database
+            .close(connection, Why::Shutdown)
+            .await
+            .map_err(Into::into)?;
         let mut lines = lines.map_err(Into::into)?;
         lines.sort();
         self.written.sort();

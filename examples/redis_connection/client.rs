@@ -2,7 +2,7 @@
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, AsyncConnectionConfig, Client, ErrorKind, RedisError, RetryMethod};
-use tenure::{ErrorClass, Resource};
+use tenure::{ErrorClass, Resource, Why};
 
 pub(crate) struct Redis {
     client: Client,
@@ -38,7 +38,7 @@ impl Resource for Redis {
     }
 
     /// It hangs up with its last clone. There is no goodbye, and so none that could fail on a connection that is lost.
-    async fn close(&self, client: MultiplexedConnection) -> Result<(), RedisError> {
+    async fn close(&self, client: MultiplexedConnection, _: Why) -> Result<(), RedisError> {
         drop(client);
         Ok(())
     }

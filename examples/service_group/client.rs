@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use tenure::tokio::Managed;
-use tenure::{BoxError, CallOptions, ErrorClass, Resource};
+use tenure::{BoxError, CallOptions, ErrorClass, Resource, Why};
 
 use crate::connection::Connection;
 use crate::http::Message;
@@ -27,7 +27,7 @@ impl Resource for HttpClient {
         Connection::open(&address.to_string()).await
     }
 
-    async fn close(&self, connection: Connection) -> io::Result<()> {
+    async fn close(&self, connection: Connection, _: Why) -> io::Result<()> {
         connection.close().await;
         Ok(())
     }

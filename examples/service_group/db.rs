@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use blocking::unblock;
 use rusqlite::Connection;
-use tenure::{BoxError, Resource};
+use tenure::{BoxError, Resource, Why};
 
 pub(crate) struct Db {
     file: PathBuf,
@@ -31,7 +31,7 @@ impl Resource for Db {
         .await
     }
 
-    async fn close(&self, notes: Notes) -> Result<(), BoxError> {
+    async fn close(&self, notes: Notes, _: Why) -> Result<(), BoxError> {
         unblock(move || match notes.connection().take() {
             Some(connection) => connection.close().map_err(|(_, error)| error.into()),
             None => Ok(()),

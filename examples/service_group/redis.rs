@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tenure::{BoxError, ErrorClass, Resource};
+use tenure::{BoxError, ErrorClass, Resource, Why};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use crate::connection::Connection;
@@ -32,7 +32,7 @@ impl Resource for Redis {
         Ok(session)
     }
 
-    async fn close(&self, session: Session) -> io::Result<()> {
+    async fn close(&self, session: Session, _: Why) -> io::Result<()> {
         session.0.close().await;
         Ok(())
     }

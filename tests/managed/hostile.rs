@@ -63,7 +63,7 @@ impl<C: Clock> LocalResource for Curious<C> {
         Err("not well")
     }
 
-    async fn close(&self, _: u32) -> Result<(), Self::Error> {
+    async fn close(&self, _: u32, _: Why) -> Result<(), Self::Error> {
         self.ask();
         Ok(())
     }

@@ -204,7 +204,7 @@ impl<T: Timer<Sleep: Send> + Send + Sync + 'static> Resource for SendProbe<T> {
         self.0.check(&self.1, value.id).await
     }
 
-    async fn close(&self, value: Self::Value) -> Result<(), Refused> {
+    async fn close(&self, value: Self::Value, _: Why) -> Result<(), Refused> {
         self.0.close(&self.1, value.id).await
     }
 
@@ -234,7 +234,7 @@ impl<T: Timer> LocalResource for LocalProbe<T> {
         self.0.check(&self.1, value.id).await
     }
 
-    async fn close(&self, value: Self::Value) -> Result<(), Refused> {
+    async fn close(&self, value: Self::Value, _: Why) -> Result<(), Refused> {
         self.0.close(&self.1, value.id).await
     }
 

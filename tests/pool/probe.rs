@@ -365,7 +365,7 @@ macro_rules! probe {
                 self.0.open().await
             }
 
-            async fn close(&self, value: Self::Value) -> Result<(), Fault> {
+            async fn close(&self, value: Self::Value, _: Why) -> Result<(), Fault> {
                 self.0.close(value).await
             }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::poll;
 use tenure_core::scope::LocalOpened;
-use tenure_core::{BoxError, LocalResource, OpenError, ScopeError};
+use tenure_core::{BoxError, LocalResource, OpenError, ScopeError, Why};
 use tenure_macros::with_resource;
 
 use super::Told;
@@ -36,7 +36,7 @@ impl LocalResource for Book {
         Ok(vec![String::from("title")])
     }
 
-    async fn close(&self, lines: Vec<String>) -> Result<(), BoxError> {
+    async fn close(&self, lines: Vec<String>, _: Why) -> Result<(), BoxError> {
         self.0.note(format!("close after {} lines", lines.len()));
         Ok(())
     }

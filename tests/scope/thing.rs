@@ -170,7 +170,7 @@ macro_rules! thing {
                 Ok(Opening { name: self.plan.name, uses: 0, _mark: Default::default() })
             }
 
-            async fn close(&self, value: Self::Value) -> Result<(), Refused> {
+            async fn close(&self, value: Self::Value, _: Why) -> Result<(), Refused> {
                 self.told.note(format!("close {}", value.name));
                 let _closing = Closing(&self.told, value.name);
                 self.plan.close.clone().perform(&self.timer).await

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use tenure_core::{Backoff, Budget, Resource, Retry, Timer, retry, with_timeout};
+use tenure_core::{Backoff, Budget, Resource, Retry, Timer, Why, retry, with_timeout};
 use tenure_sim::{
     Backend, Fault, Faults, FaultyResource, Hook, Sim, cancel_everywhere, cancel_pairs,
 };
@@ -53,7 +53,7 @@ impl Operation {
             }
         };
         if let Some(value) = value {
-            let _ = scene.resource.close(value).await;
+            let _ = scene.resource.close(value, Why::Shutdown).await;
         }
     }
 }
@@ -100,7 +100,7 @@ impl Scene {
         drawn::heal(&self.backend);
         let opened = retry(&self.sim, Retry::default(), || self.resource.open()).await;
         let value = opened.expect("the backend is well");
-        let _ = self.resource.close(value).await;
+        let _ = self.resource.close(value, Why::Shutdown).await;
         self.backend.assert_accounted();
     }
 }

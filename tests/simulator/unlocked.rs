@@ -425,7 +425,7 @@ impl Resource for Nosy {
         Ok(NosyValue(self.0.clone()))
     }
 
-    async fn close(&self, value: NosyValue) -> Result<(), Refused> {
+    async fn close(&self, value: NosyValue, _: Why) -> Result<(), Refused> {
         drop(value);
         self.fails("close", 2)
     }

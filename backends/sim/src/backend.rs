@@ -112,7 +112,7 @@ impl Backend {
     /// If no value has this number.
     ///
     /// ```
-    /// # use tenure_core::Resource;
+    /// # use tenure_core::{Resource, Why};
     /// # use tenure_sim::{Backend, FaultyResource};
     /// # tenure_sim::run(1, |sim| async move {
     /// let backend = Backend::new(&sim);
@@ -128,7 +128,7 @@ impl Backend {
     /// Breaks every live value.
     ///
     /// ```
-    /// # use tenure_core::Resource;
+    /// # use tenure_core::{Resource, Why};
     /// # use tenure_sim::{Backend, FaultyResource};
     /// # tenure_sim::run(1, |sim| async move {
     /// let backend = Backend::new(&sim);
@@ -175,13 +175,13 @@ impl Backend {
     /// How many values ended like this.
     ///
     /// ```
-    /// # use tenure_core::Resource;
+    /// # use tenure_core::{Resource, Why};
     /// # use tenure_sim::{Backend, Ended, FaultyResource};
     /// # tenure_sim::run(1, |sim| async move {
     /// let backend = Backend::new(&sim);
     /// let resource = FaultyResource::new(&backend);
     /// let value = resource.open().await.unwrap();
-    /// resource.close(value).await.unwrap();
+    /// resource.close(value, Why::Shutdown).await.unwrap();
     /// assert_eq!(backend.ended(Ended::Closed), 1);
     /// # });
     /// ```
@@ -196,7 +196,7 @@ impl Backend {
     /// The numbers of the values that were opened and have not ended, those being closed included.
     ///
     /// ```
-    /// # use tenure_core::Resource;
+    /// # use tenure_core::{Resource, Why};
     /// # use tenure_sim::{Backend, FaultyResource};
     /// # tenure_sim::run(1, |sim| async move {
     /// let backend = Backend::new(&sim);
@@ -219,14 +219,14 @@ impl Backend {
     /// sees, and what the maximum of a pool has to hold.
     ///
     /// ```
-    /// # use tenure_core::Resource;
+    /// # use tenure_core::{Resource, Why};
     /// # use tenure_sim::{Backend, FaultyResource};
     /// # tenure_sim::run(1, |sim| async move {
     /// let backend = Backend::new(&sim);
     /// let resource = FaultyResource::new(&backend);
     /// for _ in 0..3 {
     ///     let value = resource.open().await.unwrap();
-    ///     resource.close(value).await.unwrap();
+    ///     resource.close(value, Why::Shutdown).await.unwrap();
     /// }
     /// assert_eq!(backend.most_live(), 1);
     /// # });
@@ -257,7 +257,7 @@ impl Backend {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use tenure_core::Resource;
+    /// # use tenure_core::{Resource, Why};
     /// # use tenure_sim::{Backend, FaultyResource};
     /// # tenure_sim::run(1, |sim| async move {
     /// let backend = Backend::new(&sim);
@@ -290,7 +290,7 @@ impl Backend {
     /// each.
     ///
     /// ```should_panic
-    /// # use tenure_core::Resource;
+    /// # use tenure_core::{Resource, Why};
     /// # use tenure_sim::{Backend, FaultyResource};
     /// # tenure_sim::run(1, |sim| async move {
     /// let backend = Backend::new(&sim);

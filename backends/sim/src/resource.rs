@@ -4,7 +4,7 @@ use std::future::{Future, pending};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use tenure_core::{ErrorClass, Hooks, Resource};
+use tenure_core::{ErrorClass, Hooks, Resource, Why};
 
 use crate::backend::{Backend, Ended};
 use crate::faults::{Fault, Hook, Verdict};
@@ -268,7 +268,11 @@ impl<const HOOKED: bool> Resource for FaultyResource<HOOKED> {
         open(&self.backend).await
     }
 
-    fn close(&self, value: FaultyValue) -> impl Future<Output = Result<(), FaultyError>> + Send {
+    fn close(
+        &self,
+        value: FaultyValue,
+        _: Why,
+    ) -> impl Future<Output = Result<(), FaultyError>> + Send {
         Closing::begin(&value).finish()
     }
 
@@ -301,6 +305,7 @@ impl Resource for SharedFaultyResource {
     fn close(
         &self,
         value: Arc<FaultyValue>,
+        _: Why,
     ) -> impl Future<Output = Result<(), FaultyError>> + Send {
         Closing::begin(&value).finish()
     }

@@ -22,9 +22,10 @@ pub(crate) async fn close_value<R: LocalResource>(
     resource: &R,
     clock: &impl Clock,
     limit: Option<Duration>,
-    value: R::Value,
+    corpse: Corpse<R::Value>,
 ) -> (Ending, Option<Cause>) {
-    ending_of(hook(clock, limit, || resource.close(value)).await)
+    let Corpse { value, why } = corpse;
+    ending_of(hook(clock, limit, || resource.close(value, why)).await)
 }
 
 /// How whatever was closed has ended, and what it said.

@@ -362,7 +362,13 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
     async fn perform(mut self, value: Arc<R::Value>) {
         let shared = self.shared.clone();
         let (ending, error) = match shared.unshare(value) {
-            Ok(value) => close_value(&shared.resource, &shared.clock, self.limit, value).await,
+            Ok(value) => {
+                let corpse = Corpse {
+                    value,
+                    why: self.why,
+                };
+                close_value(&shared.resource, &shared.clock, self.limit, corpse).await
+            }
             Err(cause) => (Ending::CloseFailed, Some(cause)),
         };
         self.settle(ending, error);

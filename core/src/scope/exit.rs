@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::cleanup::Why;
+
 /// How a scope ended, as its deferred finalizers are told: a transaction is committed if the body
 /// succeeded, and else rolled back.
 ///
@@ -23,6 +25,16 @@ pub enum Exit {
     /// The body was cut off: by the scope's [timeout](super::ScopeBuilder::timeout), because its future was
     /// dropped, or, in a child scope, because the parent has ended.
     Cancelled,
+}
+
+impl Exit {
+    /// Returns the reason for which the values of a scope that ended so are closed.
+    pub(crate) const fn why(self) -> Why {
+        match self {
+            Self::Cancelled => Why::ScopeCancelled,
+            Self::Succeeded | Self::Failed | Self::Panicked => Why::ScopeEnded,
+        }
+    }
 }
 
 impl fmt::Display for Exit {

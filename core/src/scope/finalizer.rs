@@ -72,8 +72,8 @@ impl<R: LocalResource> Home<R> {
 }
 
 impl<R: LocalResource, C: Clock> Close<R, C> {
-    async fn perform(self, value: R::Value) -> Outcome {
-        close_value(&self.home.resource, &self.clock, self.limit, value).await
+    async fn perform(self, corpse: Corpse<R::Value>) -> Outcome {
+        close_value(&self.home.resource, &self.clock, self.limit, corpse).await
     }
 
     fn abandon(self, why: Why) -> Option<Cause> {
@@ -87,9 +87,10 @@ where
     R: Resource,
     C: Clock<Sleep: Send + 'static> + Send + Sync + 'static,
 {
-    fn begin(self: Box<Self>, _exit: Exit) -> Pin<Box<<Sending as Kind>::Work>> {
+    fn begin(self: Box<Self>, exit: Exit) -> Pin<Box<<Sending as Kind>::Work>> {
         let value = self.home.take();
-        Box::pin(self.perform(value))
+        let why = exit.why();
+        Box::pin(self.perform(Corpse { value, why }))
     }
 
     fn give_up(self: Box<Self>, why: Why) -> Option<Cause> {
@@ -102,9 +103,10 @@ where
     R: LocalResource + 'static,
     C: Clock<Sleep: 'static> + 'static,
 {
-    fn begin(self: Box<Self>, _exit: Exit) -> Pin<Box<<Staying as Kind>::Work>> {
+    fn begin(self: Box<Self>, exit: Exit) -> Pin<Box<<Staying as Kind>::Work>> {
         let value = self.home.take();
-        Box::pin(self.perform(value))
+        let why = exit.why();
+        Box::pin(self.perform(Corpse { value, why }))
     }
 
     fn give_up(self: Box<Self>, why: Why) -> Option<Cause> {

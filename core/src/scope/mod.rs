@@ -52,7 +52,7 @@ use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 /// [`Managed`](crate::Managed), and many that are used again and again in a [`Pool`](crate::Pool).
 ///
 /// ```
-/// use tenure_core::{BoxError, Resource, scope};
+/// use tenure_core::{BoxError, Resource, Why, scope};
 /// # use core::{future::Future, time::Duration};
 /// # use tenure_core::{Instant, Spawn, Timer};
 /// # #[derive(Clone)]
@@ -79,7 +79,7 @@ use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 ///     type Value = Connection;
 ///     type Error = BoxError;
 ///     async fn open(&self) -> Result<Connection, BoxError> { Ok(Connection) }
-///     async fn close(&self, connection: Connection) -> Result<(), BoxError> {
+///     async fn close(&self, connection: Connection, _: Why) -> Result<(), BoxError> {
 ///         connection.goodbye().await
 ///     }
 /// }

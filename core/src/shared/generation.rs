@@ -51,14 +51,15 @@ impl<R: LocalResource> LocalResource for Lent<R> {
     type Value = R::Value;
     type Error = R::Error;
     const CHECKED: bool = R::CHECKED;
+    const EXCLUSIVE: bool = R::EXCLUSIVE;
     const HOOKS: Hooks = R::HOOKS;
 
     fn open(&self) -> impl Future<Output = Result<R::Value, R::Error>> {
         self.0.open()
     }
 
-    fn close(&self, value: R::Value) -> impl Future<Output = Result<(), R::Error>> {
-        self.0.close(value)
+    fn close(&self, value: R::Value, why: Why) -> impl Future<Output = Result<(), R::Error>> {
+        self.0.close(value, why)
     }
 
     fn check(&self, value: &mut R::Value) -> impl Future<Output = Result<(), R::Error>> {

@@ -23,7 +23,7 @@ impl Resource for Shareable {
     }
 
     // Whoever got it a moment ago may hold it still, so it cannot be taken out of its `Arc`.
-    async fn close(&self, _value: Arc<Value>) -> Result<(), Infallible> {
+    async fn close(&self, _value: Arc<Value>, _: Why) -> Result<(), Infallible> {
         self.0.count(|counts| counts.closed += 1);
         Ok(())
     }

@@ -83,7 +83,7 @@ impl Resource for Source {
         Ok(Value(self.clone()))
     }
 
-    async fn close(&self, _value: Value) -> Result<(), Infallible> {
+    async fn close(&self, _value: Value, _: Why) -> Result<(), Infallible> {
         self.pause().await;
         self.count(|counts| counts.closed += 1);
         Ok(())

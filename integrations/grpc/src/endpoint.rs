@@ -277,7 +277,7 @@ impl Resource for GrpcEndpoint {
         self.connect().await
     }
 
-    async fn close(&self, transport: GrpcTransport) -> Result<(), ChannelError> {
+    async fn close(&self, transport: GrpcTransport, _: Why) -> Result<(), ChannelError> {
         if let Some(ties) = self.ties().filter(|ties| ties.goes_on()) {
             // The next connection is not opened before this returns.
             ties.let_linger(transport.wire().clone());

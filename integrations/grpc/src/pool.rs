@@ -86,7 +86,7 @@ impl<S: Send + 'static> Resource for GrpcClients<S> {
         Ok(GrpcClient { client, transport })
     }
 
-    async fn close(&self, client: GrpcClient<S>) -> Result<(), ChannelError> {
+    async fn close(&self, client: GrpcClient<S>, _: Why) -> Result<(), ChannelError> {
         let GrpcClient { client, transport } = client;
         drop(client);
         disconnect(transport).await;

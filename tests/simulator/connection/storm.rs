@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tenure_core::connection::WhenDown;
-use tenure_core::{Backoff, CallOptions, Connection, Jitter, LocalResource, Retry};
+use tenure_core::{Backoff, CallOptions, Connection, Jitter, LocalResource, Retry, Why};
 use tenure_sim::{Backend, Faults, Hook, SharedFaultyResource, Sim, run};
 
 use crate::tell::tell;
@@ -188,8 +188,8 @@ impl LocalResource for Anxious {
         self.resource.open().await
     }
 
-    async fn close(&self, value: Self::Value) -> Result<(), Self::Error> {
-        self.resource.close(value).await
+    async fn close(&self, value: Self::Value, why: Why) -> Result<(), Self::Error> {
+        self.resource.close(value, why).await
     }
 
     /// In a box, since a connection's own futures hold this one.

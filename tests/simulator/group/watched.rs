@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tenure_core::group::LocalLifecycle;
-use tenure_core::{BoxError, Resource, State};
+use tenure_core::{BoxError, Resource, State, Why};
 use tenure_sim::{Backend, FaultyResource, FaultyValue, Sim};
 
 /// A member that opens a value when it starts, closes it when it stops, and has nothing else but the defaults.
@@ -90,7 +90,7 @@ impl LocalLifecycle for Part {
     async fn stop(&self, _within: Option<Duration>) -> Result<(), BoxError> {
         let value = self.value.take();
         if let Some(value) = value {
-            Resource::close(&self.resource, value).await?;
+            Resource::close(&self.resource, value, Why::Shutdown).await?;
         }
         Ok(())
     }

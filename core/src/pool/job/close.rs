@@ -53,7 +53,9 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
         }
         if let Some(value) = self.value.take() {
             let limit = self.limit(shared.config.close_timeout);
-            let (ending, error) = close_value(&shared.resource, &shared.clock, limit, value).await;
+            let why = self.why;
+            let corpse = Corpse { value, why };
+            let (ending, error) = close_value(&shared.resource, &shared.clock, limit, corpse).await;
             self.settle(ending, error);
         }
     }

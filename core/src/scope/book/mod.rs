@@ -246,10 +246,7 @@ impl<K: Kind> Book<K> {
         if chapter.ended.is_some() {
             return;
         }
-        let why = match exit {
-            Exit::Cancelled => Why::ScopeCancelled,
-            Exit::Succeeded | Exit::Failed | Exit::Panicked => Why::ScopeEnded,
-        };
+        let why = exit.why();
         chapter.ended = Some(Ended { exit, why });
         for failure in chapter.ledger.begin_shutdown(now) {
             effects.wakes.drop_cause(failure.cause);
