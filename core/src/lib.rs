@@ -41,7 +41,7 @@ pub mod time;
 
 pub use backoff::{Backoff, Jitter};
 pub use config::ConfigError;
-pub use retry::{Budget, Decision, ErrorClass, Retry, RetryError, StopReason, retry};
+pub use retry::{Budget, Decision, ErrorClass, Failure, Retry, RetryError, StopReason, retry};
 pub use runtime::{Clock, NoTimer, Spawn, SpawnLocal, Timer};
 pub use state::State;
 pub use sync::Text;
@@ -52,7 +52,7 @@ pub use timeout::{TimedOut, WithTimeout, with_timeout};
 mod holding {
     //! What needs an allocator.
     pub use crate::cause::{Cause, Panicked};
-    pub use crate::cleanup::{Audit, Ending, Failure, Report, Why};
+    pub use crate::cleanup::{Audit, CloseFailure, Ending, Report, Why};
     pub use crate::connection::Connection;
     pub use crate::event::{Event, EventKind, EventSink};
     pub use crate::failure::OpenFailure;

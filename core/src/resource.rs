@@ -5,7 +5,7 @@ use core::future::Future;
 
 use crate::cleanup::Why;
 use crate::hooks::Hooks;
-use crate::retry::ErrorClass;
+use crate::retry::{ErrorClass, Failure};
 
 /// The error type that every resource's own error can become.
 ///
@@ -227,9 +227,9 @@ pub trait Resource: Send + Sync + 'static {
         false
     }
 
-    /// Says what follows from an error. By default everything is retried.
-    fn classify(&self, error: &Self::Error) -> ErrorClass {
-        let _ = error;
+    /// Returns what follows from a failed opening, hook or call. By default everything is retried.
+    fn classify(&self, failure: Failure<'_, Self::Error>) -> ErrorClass {
+        let _ = failure;
         ErrorClass::Retry
     }
 
@@ -392,8 +392,8 @@ pub trait LocalResource {
     }
 
     /// See [`Resource::classify`].
-    fn classify(&self, error: &Self::Error) -> ErrorClass {
-        let _ = error;
+    fn classify(&self, failure: Failure<'_, Self::Error>) -> ErrorClass {
+        let _ = failure;
         ErrorClass::Retry
     }
 
@@ -452,8 +452,8 @@ impl<R: Resource> LocalResource for R {
         Resource::is_broken(self, value)
     }
 
-    fn classify(&self, error: &Self::Error) -> ErrorClass {
-        Resource::classify(self, error)
+    fn classify(&self, failure: Failure<'_, Self::Error>) -> ErrorClass {
+        Resource::classify(self, failure)
     }
 
     fn abandon(&self, value: Self::Value, why: Why) {

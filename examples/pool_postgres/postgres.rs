@@ -1,6 +1,6 @@
 //! PostgreSQL as a resource: how one connection is opened, checked and closed.
 
-use tenure::{ErrorClass, Resource, Why};
+use tenure::{ErrorClass, Failure, Resource, Why};
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::{Config, Statement};
 
@@ -50,14 +50,14 @@ impl Resource for Postgres {
 
     /// A server that is down may come back. What it refuses for who we are, or for what we ask, it
     /// refuses again.
-    fn classify(&self, error: &Error) -> ErrorClass {
+    fn classify(&self, failure: Failure<'_, Error>) -> ErrorClass {
         let refused = [
             SqlState::INVALID_PASSWORD,
             SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
             SqlState::INSUFFICIENT_PRIVILEGE,
             SqlState::INVALID_CATALOG_NAME,
         ];
-        match error.code() {
+        match failure.error().and_then(Error::code) {
             Some(code) if refused.contains(code) => ErrorClass::GiveUp,
             _ => ErrorClass::Retry,
         }

@@ -6,7 +6,7 @@ use std::io;
 use std::process;
 
 use futures::channel::oneshot;
-use tenure::{ErrorClass, Resource, Why};
+use tenure::{ErrorClass, Failure, Resource, Why};
 use tokio_postgres::config::Host;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::ToSql;
@@ -59,13 +59,13 @@ impl<T: Runtime> Resource for Postgres<T> {
     }
 
     /// A server that is down may come back. What it refuses for who we are, it refuses again.
-    fn classify(&self, error: &Error) -> ErrorClass {
+    fn classify(&self, failure: Failure<'_, Error>) -> ErrorClass {
         let refused = [
             SqlState::INVALID_PASSWORD,
             SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
             SqlState::INSUFFICIENT_PRIVILEGE,
         ];
-        match error.code() {
+        match failure.error().and_then(Error::code) {
             Some(code) if refused.contains(code) => ErrorClass::GiveUp,
             _ => ErrorClass::Retry,
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use blocking::unblock;
 use rusqlite::{Error, ErrorCode, ffi, params_from_iter};
-use tenure::{ErrorClass, Resource, Why};
+use tenure::{ErrorClass, Failure, Resource, Why};
 
 use crate::database::Database;
 
@@ -58,8 +58,8 @@ impl Resource for Sqlite {
     }
 
     /// A file that is busy, or not there yet, may do later; one that is no database never will.
-    fn classify(&self, error: &Error) -> ErrorClass {
-        match error.sqlite_error_code() {
+    fn classify(&self, failure: Failure<'_, Error>) -> ErrorClass {
+        match failure.error().and_then(Error::sqlite_error_code) {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => ErrorClass::GiveUp,
             _ => ErrorClass::Retry,
         }

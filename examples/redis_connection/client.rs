@@ -2,7 +2,7 @@
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, AsyncConnectionConfig, Client, ErrorKind, RedisError, RetryMethod};
-use tenure::{ErrorClass, Resource, Why};
+use tenure::{ErrorClass, Failure, Resource, Why};
 
 pub(crate) struct Redis {
     client: Client,
@@ -43,7 +43,10 @@ impl Resource for Redis {
         Ok(())
     }
 
-    fn classify(&self, error: &RedisError) -> ErrorClass {
+    fn classify(&self, failure: Failure<'_, RedisError>) -> ErrorClass {
+        let Some(error) = failure.error() else {
+            return ErrorClass::Retry;
+        };
         // The client would connect anew for a wrong password, which makes it no better.
         if error.kind() == ErrorKind::AuthenticationFailed {
             return ErrorClass::GiveUp;

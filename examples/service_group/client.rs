@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use tenure::tokio::Managed;
-use tenure::{BoxError, CallOptions, ErrorClass, Resource, Why};
+use tenure::{BoxError, CallOptions, ErrorClass, Failure, Resource, Why};
 
 use crate::connection::Connection;
 use crate::http::Message;
@@ -44,7 +44,7 @@ impl Resource for HttpClient {
     }
 
     /// Whatever went wrong, on this connection nothing more is to be expected.
-    fn classify(&self, _: &io::Error) -> ErrorClass {
+    fn classify(&self, _: Failure<'_, io::Error>) -> ErrorClass {
         ErrorClass::Reconnect
     }
 }

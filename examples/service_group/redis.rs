@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tenure::{BoxError, ErrorClass, Resource, Why};
+use tenure::{BoxError, ErrorClass, Failure, Resource, Why};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use crate::connection::Connection;
@@ -41,7 +41,7 @@ impl Resource for Redis {
         session.ping().await
     }
 
-    fn classify(&self, _: &io::Error) -> ErrorClass {
+    fn classify(&self, _: Failure<'_, io::Error>) -> ErrorClass {
         ErrorClass::Reconnect
     }
 }

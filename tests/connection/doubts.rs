@@ -7,6 +7,27 @@ use super::*;
 on_every_backend! {
     b04_so_many_failed_calls_in_a_row_degrade_and_one_success_recovers,
     b04_what_ends_late_on_a_lost_connection_says_nothing_of_the_next,
+    calls_that_time_out_degrade_as_those_that_fail_do,
+}
+
+async fn calls_that_time_out_degrade_as_those_that_fail_do<W: ConnectionWorld>(world: W) {
+    let rig = Rig::new(&world, |builder| builder.doubt_after(2));
+    rig.open().await;
+    for _ in 0..2 {
+        assert_eq!(rig.connection.state(), State::Ready);
+        let options = CallOptions::named("hang")
+            .max_retries(0)
+            .attempt_timeout(world.tick());
+        let call = rig
+            .connection
+            .request(options)
+            .run(|_| std::future::pending::<Result<(), _>>());
+        soon(&world, call).await.expect_err("it never answers");
+    }
+    assert_eq!(rig.connection.state(), State::Degraded);
+    assert_eq!(rig.ask().await.expect("it can be used"), 1);
+    assert_eq!(rig.connection.state(), State::Ready);
+    rig.ends_well().await;
 }
 
 async fn b04_so_many_failed_calls_in_a_row_degrade_and_one_success_recovers<W: ConnectionWorld>(

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use tenure_core::{CallOptions, Clock, ErrorClass, LocalResource, Managed, Retry, State, Why};
+use tenure_core::{
+    CallOptions, Clock, ErrorClass, Failure, LocalResource, Managed, Retry, State, Why,
+};
 
 use super::recorder::{Recorder, What};
 use super::{every, soon, until, wait};
@@ -68,7 +70,7 @@ impl<C: Clock> LocalResource for Curious<C> {
         Ok(())
     }
 
-    fn classify(&self, _: &Self::Error) -> ErrorClass {
+    fn classify(&self, _: Failure<'_, Self::Error>) -> ErrorClass {
         self.ask();
         ErrorClass::Reconnect
     }
@@ -155,7 +157,7 @@ impl LocalResource for Brittle {
         Ok(())
     }
 
-    fn classify(&self, _: &Self::Error) -> ErrorClass {
+    fn classify(&self, _: Failure<'_, Self::Error>) -> ErrorClass {
         assert!(!self.classify, "it cannot be classified");
         ErrorClass::Retry
     }

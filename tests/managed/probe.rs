@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tenure_core::{ErrorClass, Instant, LocalResource, Resource, Timer, Why};
+use tenure_core::{ErrorClass, Failure, Instant, LocalResource, Resource, Timer, Why};
 
 pub(crate) use super::step::{Gate, Refused, Step};
 
@@ -208,8 +208,8 @@ impl<T: Timer<Sleep: Send> + Send + Sync + 'static> Resource for SendProbe<T> {
         self.0.close(&self.1, value.id).await
     }
 
-    fn classify(&self, error: &Refused) -> ErrorClass {
-        error.0
+    fn classify(&self, failure: Failure<'_, Refused>) -> ErrorClass {
+        failure.error().map_or(ErrorClass::Retry, |error| error.0)
     }
 
     fn abandon(&self, value: Self::Value, why: Why) {
@@ -238,8 +238,8 @@ impl<T: Timer> LocalResource for LocalProbe<T> {
         self.0.close(&self.1, value.id).await
     }
 
-    fn classify(&self, error: &Refused) -> ErrorClass {
-        error.0
+    fn classify(&self, failure: Failure<'_, Refused>) -> ErrorClass {
+        failure.error().map_or(ErrorClass::Retry, |error| error.0)
     }
 
     fn abandon(&self, value: Self::Value, why: Why) {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tenure_core::{
-    AcquireError, Ending, ErrorClass, Event, LocalResource, NoTimer, Panicked, Pool, Retry, Why,
+    AcquireError, Ending, ErrorClass, Event, Failure, LocalResource, NoTimer, Panicked, Pool,
+    Retry, Why,
 };
 
 use super::PoolWorld;
@@ -119,7 +120,7 @@ impl LocalResource for Rude {
         Err("refused".into())
     }
 
-    fn classify(&self, _: &String) -> ErrorClass {
+    fn classify(&self, _: Failure<'_, String>) -> ErrorClass {
         panic!("a panic in classify")
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use tenure_core::{ErrorClass, Hooks, Instant, LocalResource, Resource, Timer, Why};
+use tenure_core::{ErrorClass, Failure, Hooks, Instant, LocalResource, Resource, Timer, Why};
 
 /// What a hook of the probe does.
 #[derive(Clone, Copy, Debug, Default)]
@@ -393,8 +393,8 @@ macro_rules! probe {
                 Probe::<T>::is_broken(value)
             }
 
-            fn classify(&self, fault: &Fault) -> ErrorClass {
-                fault.class
+            fn classify(&self, failure: Failure<'_, Fault>) -> ErrorClass {
+                failure.error().map_or(ErrorClass::Retry, |fault| fault.class)
             }
 
             fn abandon(&self, value: Self::Value, why: Why) {

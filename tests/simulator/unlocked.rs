@@ -13,8 +13,8 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use tenure_core::{
-    Backoff, BoxError, ErrorClass, Event, EventSink, Instant, Managed, Pool, Resource, Retry,
-    Scope, Spawn, Start, Timer, Why,
+    Backoff, BoxError, ErrorClass, Event, EventSink, Failure, Instant, Managed, Pool, Resource,
+    Retry, Scope, Spawn, Start, Timer, Why,
 };
 use tenure_sim::{Sim, Sleep, run};
 
@@ -439,9 +439,11 @@ impl Resource for Nosy {
         false
     }
 
-    fn classify(&self, refused: &Refused) -> ErrorClass {
+    fn classify(&self, failure: Failure<'_, Refused>) -> ErrorClass {
         self.0.look("classify");
-        refused.class
+        failure
+            .error()
+            .map_or(ErrorClass::Retry, |refused| refused.class)
     }
 
     fn abandon(&self, value: NosyValue, _: Why) {

@@ -4,7 +4,7 @@ use std::future::{Future, pending};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use tenure_core::{ErrorClass, Hooks, Resource, Why};
+use tenure_core::{ErrorClass, Failure, Hooks, Resource, Why};
 
 use crate::backend::{Backend, Ended};
 use crate::faults::{Fault, Hook, Verdict};
@@ -284,8 +284,10 @@ impl<const HOOKED: bool> Resource for FaultyResource<HOOKED> {
         value.is_broken()
     }
 
-    fn classify(&self, error: &FaultyError) -> ErrorClass {
-        error.class()
+    fn classify(&self, failure: Failure<'_, FaultyError>) -> ErrorClass {
+        failure
+            .error()
+            .map_or(ErrorClass::Retry, FaultyError::class)
     }
 
     fn abandon(&self, value: FaultyValue, _why: tenure_core::Why) {
@@ -318,8 +320,10 @@ impl Resource for SharedFaultyResource {
         value.is_broken()
     }
 
-    fn classify(&self, error: &FaultyError) -> ErrorClass {
-        error.class()
+    fn classify(&self, failure: Failure<'_, FaultyError>) -> ErrorClass {
+        failure
+            .error()
+            .map_or(ErrorClass::Retry, FaultyError::class)
     }
 
     fn abandon(&self, value: Arc<FaultyValue>, _why: tenure_core::Why) {

@@ -7,7 +7,7 @@ mod report;
 
 pub use audit::Audit;
 pub use ending::{Ending, Why};
-pub use report::{Failure, Report};
+pub use report::{CloseFailure, Report};
 
 pub(crate) use audit::Tally;
 pub(crate) use graveyard::{Corpse, abandon_quietly, abandon_value, close_value, ending_of};

@@ -50,7 +50,7 @@ pub struct Report {
     /// Deferred finalizers that nothing could run any more, or that were dropped half-way.
     pub finalize_dropped: u64,
     /// The latest of what went wrong, at most sixteen.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<CloseFailure>,
 }
 
 impl Report {
@@ -149,7 +149,7 @@ impl fmt::Display for Report {
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Failure {
+pub struct CloseFailure {
     /// Which one it was, where one holder has many of different kinds, as a scope has.
     pub name: Option<Name>,
     /// How it ended; a deferred finalizer as the close of a value might have.
@@ -160,7 +160,7 @@ pub struct Failure {
     pub cause: Option<Cause>,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CloseFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(name) = &self.name {
             write!(f, "{name}: ")?;
@@ -179,7 +179,7 @@ const REMEMBERED: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) tally: Tally,
-    failures: VecDeque<Failure>,
+    failures: VecDeque<CloseFailure>,
     shutdown: Option<Shutdown>,
 }
 
@@ -200,7 +200,7 @@ impl Ledger {
         cause: Option<Cause>,
     ) -> Option<Cause> {
         self.tally.count(ending);
-        self.remember(Failure {
+        self.remember(CloseFailure {
             name: None,
             ending,
             why,
@@ -211,7 +211,7 @@ impl Ledger {
     /// Keeps in mind what did not end well, at most so much of it. Hands back an error that it forgets for
     /// it, to be dropped outside the lock.
     #[must_use = "an error of the user's is not to be dropped under a lock"]
-    pub(crate) fn remember(&mut self, failure: Failure) -> Option<Cause> {
+    pub(crate) fn remember(&mut self, failure: CloseFailure) -> Option<Cause> {
         if matches!(failure.ending, Ending::Closed | Ending::Detached) {
             return failure.cause;
         }
@@ -225,7 +225,7 @@ impl Ledger {
 
     /// From here on, endings count for the report.
     #[must_use = "errors of the user's are not to be dropped under a lock"]
-    pub(crate) fn begin_shutdown(&mut self, now: Option<Instant>) -> VecDeque<Failure> {
+    pub(crate) fn begin_shutdown(&mut self, now: Option<Instant>) -> VecDeque<CloseFailure> {
         self.shutdown = Some(Shutdown {
             before: self.tally,
             began_at: now,

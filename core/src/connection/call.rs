@@ -13,7 +13,7 @@ use super::when_down::WhenDown;
 use crate::cause::Cause;
 use crate::managed::{CallError, CallOptions, OpenError, Ways};
 use crate::resource::LocalResource;
-use crate::retry::{ErrorClass, StopReason};
+use crate::retry::{ErrorClass, Failure, StopReason};
 use crate::runtime::Clock;
 use crate::sync::Lock;
 use crate::work::{Round, go_round};
@@ -39,7 +39,7 @@ pub struct Request<
     'c,
     R: LocalResource,
     C: Clock,
-    K = fn(&<R as LocalResource>::Error) -> ErrorClass,
+    K = fn(Failure<'_, <R as LocalResource>::Error>) -> ErrorClass,
 > {
     connection: &'c Connection<R, C>,
     options: CallOptions,
@@ -74,7 +74,7 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
         self
     }
 
-    /// What the errors of this call deserve, if that differs from what the resource's
+    /// Sets what the failures of this call deserve, a timeout included, if that differs from what the resource's
     /// [`classify`](crate::Resource::classify) says: [`Reconnect`](ErrorClass::Reconnect) for those of the connection.
     ///
     /// ```
@@ -82,15 +82,15 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
     /// # let (connection, _runner) = Connection::builder("db:5432", Db).build_with_runner(NoTimer)?;
     /// let request = connection
     ///     .request(CallOptions::named("ping"))
-    ///     .classify(|error| match error.kind() {
-    ///         std::io::ErrorKind::BrokenPipe => ErrorClass::Reconnect,
+    ///     .classify(|failure| match failure {
+    ///         Failure::Error(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ErrorClass::Reconnect,
     ///         _ => ErrorClass::GiveUp,
     ///     });
     /// # Ok::<(), BoxError>(())
     /// ```
     pub fn classify<K2>(self, classify: K2) -> Request<'c, R, C, K2>
     where
-        K2: Fn(&R::Error) -> ErrorClass,
+        K2: Fn(Failure<'_, R::Error>) -> ErrorClass,
     {
         Request {
             connection: self.connection,
@@ -109,7 +109,7 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
     /// As [`Connection::call`].
     pub async fn run<O, F, U>(self, mut operation: O) -> Result<U, CallError>
     where
-        K: Fn(&R::Error) -> ErrorClass,
+        K: Fn(Failure<'_, R::Error>) -> ErrorClass,
         O: FnMut(R::Value) -> F,
         F: Future<Output = Result<U, R::Error>>,
     {
@@ -140,7 +140,7 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
     /// As [`Connection::call`].
     pub async fn run_attempts<O, F, U>(self, mut operation: O) -> Result<U, CallError>
     where
-        K: Fn(&R::Error) -> ErrorClass,
+        K: Fn(Failure<'_, R::Error>) -> ErrorClass,
         O: FnMut(R::Value, CallAttempt) -> F,
         F: Future<Output = Result<U, R::Error>>,
     {
@@ -152,9 +152,9 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
         } = self;
         let counted = Counted::begin(&connection.link);
         let (managed, link) = (&connection.managed, &*connection.link);
-        let classify = |error: &R::Error| match &classify {
-            Some(classify) => classify(error),
-            None => managed.resource().classify(error),
+        let classify = |failure: Failure<'_, R::Error>| match &classify {
+            Some(classify) => classify(failure),
+            None => managed.resource().classify(failure),
         };
         let policy = options.policy(managed.policy());
         let patience = match when_down {
@@ -168,8 +168,8 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
         }
         let attempts = Lock::new(Attempts::under(&policy, managed.clock()));
         let ways = Ways {
-            classify: |error: &R::Error, generation| {
-                let class = classify(error);
+            classify: |failure: Failure<'_, R::Error>, generation| {
+                let class = classify(failure);
                 connection.note_failure(generation, class);
                 class
             },

@@ -13,7 +13,9 @@ use crate::event::EventKind;
 use crate::name::redact;
 use crate::resource::LocalResource;
 use crate::retry::course::Hooks;
-use crate::retry::{AnyValue, Attempt, Budget, Decision, ErrorClass, Outcome, Retry, Retrying};
+use crate::retry::{
+    AnyValue, Attempt, Budget, Decision, ErrorClass, Failure, Outcome, Retry, Retrying,
+};
 use crate::runtime::Clock;
 use crate::state::Event;
 use crate::sync::{Arc, Lock, Text};
@@ -140,7 +142,7 @@ impl CallOptions {
 
 /// What holders differ in when they call.
 pub(crate) struct Ways<K, W, S> {
-    /// What an error of the operation deserves. Told which opening gave the value for it.
+    /// What a failure of the operation deserves. Told which opening gave the value for it.
     pub(crate) classify: K,
     /// Waits for the value, before an attempt, in the way that is theirs. Without it, an attempt waits for the opening.
     pub(crate) until_open: W,
@@ -152,6 +154,8 @@ pub(crate) struct Ways<K, W, S> {
 struct Operation<O> {
     begin: Option<O>,
     was_begun: bool,
+    /// Which opening gave the value that the attempt under way runs on.
+    runs_on: Option<u64>,
 }
 
 /// Why one attempt failed, and what that deserves.
@@ -172,7 +176,7 @@ where
     C: Clock,
     O: FnMut(R::Value) -> F,
     F: Future<Output = Result<U, R::Error>>,
-    K: Fn(&R::Error, u64) -> ErrorClass,
+    K: Fn(Failure<'_, R::Error>, u64) -> ErrorClass,
     W: Fn() -> P,
     P: Future<Output = Result<(), OpenError>>,
     S: Fn(u64, Option<Instant>),
@@ -183,13 +187,23 @@ where
     let operation = Lock::new(Operation {
         begin: Some(operation),
         was_begun: false,
+        runs_on: None,
     });
     // What the operation itself said last, though a later attempt may not even find a value.
     let answer = Lock::new(None);
     let policy = options.policy(shared.config.retry);
     let attempt = || attempt(shared, &ways, &operation);
     let hooks = Hooks {
-        classify: |failed: &Failed| failed.class,
+        classify: |failure: Failure<'_, Failed>| match failure {
+            Failure::Error(failed) => failed.class,
+            // One that was cut off while it waited for the value says nothing about it.
+            Failure::TimedOut => operation
+                .with(|operation| operation.runs_on)
+                .map_or(ErrorClass::Retry, |generation| {
+                    (ways.classify)(Failure::TimedOut, generation)
+                }),
+            Failure::Panicked => ErrorClass::GiveUp,
+        },
         until: AnyValue,
         on_attempt: Some(|attempt: &Attempt<'_, U, Failed>| {
             if let Outcome::Failed(Failed {
@@ -236,11 +250,12 @@ where
     C: Clock,
     O: FnMut(R::Value) -> F,
     F: Future<Output = Result<U, R::Error>>,
-    K: Fn(&R::Error, u64) -> ErrorClass,
+    K: Fn(Failure<'_, R::Error>, u64) -> ErrorClass,
     W: Fn() -> P,
     P: Future<Output = Result<(), OpenError>>,
     S: Fn(u64, Option<Instant>),
 {
+    operation.with(|operation| operation.runs_on = None);
     (ways.until_open)().await.map_err(Failed::to_open)?;
     let mut call = Call::begin(shared).await.map_err(Failed::to_open)?;
     let value = (*call.value).clone();
@@ -252,6 +267,7 @@ where
         *operation = Operation {
             begin: Some(begin),
             was_begun: true,
+            runs_on: Some(call.generation),
         };
     });
     match future.await {
@@ -261,7 +277,7 @@ where
             Ok(answer)
         }
         Err(error) => {
-            let class = (ways.classify)(&error, call.generation);
+            let class = (ways.classify)(Failure::Error(&error), call.generation);
             call.found_broken = class.is_of_broken_value();
             Err(Failed {
                 class,

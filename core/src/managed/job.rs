@@ -13,7 +13,7 @@ use crate::event::EventKind;
 use crate::failure::OpenFailure;
 use crate::opening::{Refusal, open_value};
 use crate::resource::LocalResource;
-use crate::retry::{Attempt, Decision, Outcome, RetryError, Retrying, StopReason};
+use crate::retry::{Attempt, Decision, ErrorClass, Outcome, RetryError, Retrying, StopReason};
 use crate::runtime::Clock;
 use crate::state::{Action, Event};
 use crate::sync::{self, Arc};
@@ -76,7 +76,11 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             policy = policy.backoff(Backoff::constant(Duration::ZERO).cap(cap));
         }
         let result = Retrying::over(shared.clock.clone(), policy, attempt)
-            .classify(|refusal| refusal.class)
+            .classify(|failure| {
+                failure
+                    .error()
+                    .map_or(ErrorClass::Retry, |refusal| refusal.class)
+            })
             .on_attempt(|attempt| self.note(attempt))
             .await;
         match result {

@@ -29,7 +29,7 @@ pub use watch::{StateChange, Watch};
 use crate::Instant;
 use crate::cleanup::{Report, Why};
 use crate::resource::LocalResource;
-use crate::retry::ErrorClass;
+use crate::retry::{ErrorClass, Failure};
 use crate::runtime::{Clock, Timer};
 use crate::sync::{Arc, Text};
 use job::CheckDuty;
@@ -231,7 +231,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
         F: Future<Output = Result<U, R::Error>>,
     {
         let ways = Ways {
-            classify: |error: &R::Error, _| self.shared.resource.classify(error),
+            classify: |failure: Failure<'_, R::Error>, _| self.shared.resource.classify(failure),
             until_open: || ready(Ok(())),
             succeeded: |_, _| {},
         };
@@ -248,7 +248,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     where
         O: FnMut(R::Value) -> F,
         F: Future<Output = Result<U, R::Error>>,
-        K: Fn(&R::Error, u64) -> ErrorClass,
+        K: Fn(Failure<'_, R::Error>, u64) -> ErrorClass,
         W: Fn() -> P,
         P: Future<Output = Result<(), OpenError>>,
         S: Fn(u64, Option<Instant>),

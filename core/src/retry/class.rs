@@ -1,27 +1,81 @@
-//! What an error deserves.
+//! How an attempt failed, and what follows from it.
 
 use core::time::Duration;
 
-/// What to do about an error: the answer of a classifier.
+/// How an attempt failed: the question to a classifier.
 ///
-/// Without a classifier every error is worth a [`Retry`](ErrorClass::Retry). Say
+/// A timeout and a panic are failures as an error is, though there is no error value to look at. A
+/// classifier decides on all three, so that an operation which must not run twice can say so of an attempt
+/// that timed out.
+///
+/// ```
+/// use tenure_core::{ErrorClass, Failure};
+///
+/// // A payment that was cut off may have been made.
+/// fn classify(failure: Failure<'_, std::io::Error>) -> ErrorClass {
+///     match failure {
+///         Failure::Error(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => ErrorClass::Retry,
+///         _ => ErrorClass::GiveUp,
+///     }
+/// }
+/// assert_eq!(classify(Failure::TimedOut), ErrorClass::GiveUp);
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failure<'a, E> {
+    /// It returned an error.
+    Error(&'a E),
+    /// It took longer than its timeout, or than what was left of the deadline, and was dropped.
+    TimedOut,
+    /// It panicked, where panics are contained.
+    Panicked,
+}
+
+impl<'a, E> Failure<'a, E> {
+    /// Returns the error, if there is one.
+    ///
+    /// ```
+    /// use tenure_core::Failure;
+    /// assert_eq!(Failure::Error(&7).error(), Some(&7));
+    /// assert_eq!(Failure::<u8>::TimedOut.error(), None);
+    /// ```
+    #[must_use]
+    pub const fn error(self) -> Option<&'a E> {
+        match self {
+            Self::Error(error) => Some(error),
+            Self::TimedOut | Self::Panicked => None,
+        }
+    }
+}
+
+// By hand, because a derive would ask the same of the error.
+impl<E> Clone for Failure<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Failure<'_, E> {}
+
+/// What to do about a failure: the answer of a classifier.
+///
+/// Without a classifier every failure is worth a [`Retry`](ErrorClass::Retry). Say
 /// [`GiveUp`](ErrorClass::GiveUp) of what would fail again, such as a rejected password or bad input.
 ///
 /// ```
 /// use core::time::Duration;
-/// use tenure_core::ErrorClass;
+/// use tenure_core::{ErrorClass, Failure};
 ///
-/// enum Failure { Timeout, Forbidden, Disconnected, Throttled { seconds: u64 } }
+/// enum DbError { Forbidden, Disconnected, Throttled { seconds: u64 } }
 ///
-/// fn classify(failure: &Failure) -> ErrorClass {
+/// fn classify(failure: Failure<'_, DbError>) -> ErrorClass {
 ///     match failure {
-///         Failure::Timeout => ErrorClass::Retry,
-///         Failure::Forbidden => ErrorClass::GiveUp,
-///         Failure::Disconnected => ErrorClass::Reconnect,
-///         Failure::Throttled { seconds } => ErrorClass::RetryAfter(Duration::from_secs(*seconds)),
+///         Failure::Error(DbError::Forbidden) => ErrorClass::GiveUp,
+///         Failure::Error(DbError::Disconnected) => ErrorClass::Reconnect,
+///         Failure::Error(DbError::Throttled { seconds }) => ErrorClass::RetryAfter(Duration::from_secs(*seconds)),
+///         Failure::TimedOut | Failure::Panicked => ErrorClass::Retry,
 ///     }
 /// }
-/// assert_eq!(classify(&Failure::Forbidden), ErrorClass::GiveUp);
+/// assert_eq!(classify(Failure::Error(&DbError::Forbidden)), ErrorClass::GiveUp);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

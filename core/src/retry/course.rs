@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::error::{History, Stopped};
 use super::nested::Nesting;
 use super::{
-    Accept, Attempt, AttemptRecord, Budget, Decision, Ended, ErrorClass, Outcome, Retry,
+    Accept, Attempt, AttemptRecord, Budget, Decision, Ended, ErrorClass, Failure, Outcome, Retry,
     RetryError, StopReason,
 };
 use crate::backoff::Delays;
@@ -126,7 +126,7 @@ where
     ) -> ControlFlow<Result<T, RetryError<E, R>>, Option<Instant>>
     where
         U: Accept<T, Rejected = R>,
-        K: FnMut(&E) -> ErrorClass,
+        K: FnMut(Failure<'_, E>) -> ErrorClass,
         H: FnMut(&Attempt<'_, T, E>),
     {
         let record = match result {
@@ -141,12 +141,15 @@ where
                 record
             }
             Some(Err(error)) => {
-                let class = (self.hooks.classify)(&error);
+                let class = (self.hooks.classify)(Failure::Error(&error));
                 let record = self.conclude(Ended::Failed, class, Outcome::Failed(&error));
                 self.cause = Some(error);
                 record
             }
-            None => self.conclude(Ended::TimedOut, ErrorClass::Retry, Outcome::TimedOut),
+            None => {
+                let class = (self.hooks.classify)(Failure::TimedOut);
+                self.conclude(Ended::TimedOut, class, Outcome::TimedOut)
+            }
         };
         match record.next {
             Decision::RetryIn(Duration::ZERO) => ControlFlow::Continue(None),

@@ -17,7 +17,7 @@
 //! assert_eq!(answer.unwrap(), "hello");
 //! ```
 //!
-//! [`Retry`] is the policy, a plain value; [`ErrorClass`] says what an error deserves; a [`Budget`]
+//! [`Retry`] is the policy, a plain value; [`ErrorClass`] says what a [`Failure`] deserves; a [`Budget`]
 //! keeps the retries of many callers together to a share of their calls; [`RetryError`] tells what
 //! happened. [`Retry::decide`] is the only place where it is decided whether to go on.
 //!
@@ -43,7 +43,7 @@ mod tests;
 pub use accept::{Accept, AnyValue, Until};
 pub use attempt::{Attempt, AttemptRecord, Ended, Outcome};
 pub use budget::Budget;
-pub use class::ErrorClass;
+pub use class::{ErrorClass, Failure};
 pub use error::RetryError;
 pub use policy::{Decision, Retry, StopReason};
 pub use run::{Retrying, retry};

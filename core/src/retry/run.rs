@@ -10,7 +10,7 @@ use futures_core::TryFuture;
 use pin_project_lite::pin_project;
 
 use super::course::{Course, Hooks};
-use super::{Accept, AnyValue, Attempt, Budget, ErrorClass, Retry, RetryError, Until};
+use super::{Accept, AnyValue, Attempt, Budget, ErrorClass, Failure, Retry, RetryError, Until};
 use crate::sync::Text;
 use crate::{Clock, Timer};
 
@@ -84,7 +84,7 @@ use crate::{Clock, Timer};
 #[doc = include_str!("doc_timer.txt")]
 /// use core::time::Duration;
 /// use std::io;
-/// use tenure_core::{ErrorClass, Retry, retry};
+/// use tenure_core::{ErrorClass, Failure, Retry, retry};
 ///
 /// async fn connect(address: &str, tries: &std::cell::Cell<u32>) -> io::Result<String> {
 ///     tries.set(tries.get() + 1);
@@ -99,8 +99,8 @@ use crate::{Clock, Timer};
 /// let policy = Retry::CRITICAL.attempt_timeout(Duration::from_secs(5));
 /// let connected = block_on(
 ///     retry(&timer, policy, || connect("db:5432", &tries))
-///         .classify(|error| match error.kind() {
-///             io::ErrorKind::PermissionDenied => ErrorClass::GiveUp,
+///         .classify(|failure| match failure {
+///             Failure::Error(error) if error.kind() == io::ErrorKind::PermissionDenied => ErrorClass::GiveUp,
 ///             _ => ErrorClass::Retry,
 ///         })
 ///         .named("connect"),
@@ -140,7 +140,7 @@ pin_project! {
         C,
         Op,
         Fut,
-        K = fn(&<Fut as TryFuture>::Error) -> ErrorClass,
+        K = fn(Failure<'_, <Fut as TryFuture>::Error>) -> ErrorClass,
         U = AnyValue,
         H = fn(&Attempt<'_, <Fut as TryFuture>::Ok, <Fut as TryFuture>::Error>),
         B = &'static Budget,
@@ -179,7 +179,7 @@ where
     /// With a clock that may be none: then there is one attempt, and no limit to its time.
     pub(crate) const fn over(clock: C, policy: Retry, op: Op) -> Self {
         let hooks = Hooks {
-            classify: retry_any::<Fut::Error> as fn(&_) -> _,
+            classify: retry_any::<Fut::Error> as fn(Failure<'_, _>) -> _,
             until: AnyValue,
             on_attempt: None,
             tells_success: true,
@@ -210,17 +210,20 @@ where
         }
     }
 
-    /// Says what each error deserves. Without it, every error is worth a retry.
+    /// Sets what each failure deserves: an error, or an attempt that timed out. Without it, both are worth a retry.
+    ///
+    /// A classifier that does not return [`ErrorClass::Retry`] for [`Failure::TimedOut`] ends the retry there: for an
+    /// operation that must not run twice.
     ///
     /// ```
     /// # use futures::executor::block_on;
     #[doc = include_str!("doc_timer.txt")]
-    /// use tenure_core::{ErrorClass, Retry, StopReason, retry};
+    /// use tenure_core::{ErrorClass, Failure, Retry, StopReason, retry};
     ///
     /// # let timer = Virtual::default();
     /// let login = retry(&timer, Retry::DEFAULT, async || Err::<(), _>("wrong password"))
-    ///     .classify(|error| match *error {
-    ///         "wrong password" => ErrorClass::GiveUp,
+    ///     .classify(|failure| match failure {
+    ///         Failure::Error(&"wrong password") => ErrorClass::GiveUp,
     ///         _ => ErrorClass::Retry,
     ///     });
     /// let error = block_on(login).unwrap_err();
@@ -228,7 +231,7 @@ where
     /// ```
     pub fn classify<K2>(self, classify: K2) -> Retrying<C, Op, Fut, K2, U, H, B>
     where
-        K2: FnMut(&Fut::Error) -> ErrorClass,
+        K2: FnMut(Failure<'_, Fut::Error>) -> ErrorClass,
     {
         self.with_hooks(|hooks| Hooks {
             classify,
@@ -361,7 +364,7 @@ where
     C: Clock,
     Op: FnMut() -> Fut,
     Fut: TryFuture,
-    K: FnMut(&Fut::Error) -> ErrorClass,
+    K: FnMut(Failure<'_, Fut::Error>) -> ErrorClass,
     U: Accept<Fut::Ok>,
     H: FnMut(&Attempt<'_, Fut::Ok, Fut::Error>),
     B: Deref<Target = Budget>,
@@ -449,6 +452,6 @@ where
     }
 }
 
-fn retry_any<E>(_error: &E) -> ErrorClass {
+fn retry_any<E>(_failure: Failure<'_, E>) -> ErrorClass {
     ErrorClass::Retry
 }

@@ -7,7 +7,7 @@ use crate::cleanup::{Audit, Why};
 use crate::hooks::Hooks;
 use crate::managed::Managed;
 use crate::resource::LocalResource;
-use crate::retry::ErrorClass;
+use crate::retry::{ErrorClass, Failure};
 use crate::runtime::Clock;
 use crate::sync::Arc;
 
@@ -86,8 +86,8 @@ impl<R: LocalResource> LocalResource for Lent<R> {
         self.0.is_broken(value)
     }
 
-    fn classify(&self, error: &R::Error) -> ErrorClass {
-        self.0.classify(error)
+    fn classify(&self, failure: Failure<'_, R::Error>) -> ErrorClass {
+        self.0.classify(failure)
     }
 
     fn abandon(&self, value: R::Value, why: Why) {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use tenure_core::{ErrorClass, Resource, Why};
+use tenure_core::{ErrorClass, Failure, Resource, Why};
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Endpoint;
 
@@ -295,8 +295,10 @@ impl Resource for GrpcEndpoint {
         transport.is_lost()
     }
 
-    fn classify(&self, error: &ChannelError) -> ErrorClass {
-        error.class(false)
+    fn classify(&self, failure: Failure<'_, ChannelError>) -> ErrorClass {
+        failure
+            .error()
+            .map_or(ErrorClass::Retry, |error| error.class(false))
     }
 
     fn abandon(&self, transport: GrpcTransport, _why: Why) {

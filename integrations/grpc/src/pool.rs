@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use tenure_core::pool::PoolBuilder;
-use tenure_core::{ErrorClass, Pool, Resource, Why};
+use tenure_core::{ErrorClass, Failure, Pool, Resource, Why};
 use tenure_tokio::Tokio;
 
 use crate::endpoint::{GrpcEndpoint, disconnect};
@@ -106,8 +106,10 @@ impl<S: Send + 'static> Resource for GrpcClients<S> {
         client.transport.is_lost()
     }
 
-    fn classify(&self, error: &ChannelError) -> ErrorClass {
-        error.class(false)
+    fn classify(&self, failure: Failure<'_, ChannelError>) -> ErrorClass {
+        failure
+            .error()
+            .map_or(ErrorClass::Retry, |error| error.class(false))
     }
 
     fn abandon(&self, client: GrpcClient<S>, _why: Why) {

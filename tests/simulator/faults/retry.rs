@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tenure_core::{
-    AcquireError, Backoff, ErrorClass, Jitter, LocalResource, Managed, OpenError, Pool, Retry,
-    SpawnLocal, State, StopReason, retry,
+    AcquireError, Backoff, ErrorClass, Failure, Jitter, LocalResource, Managed, OpenError, Pool,
+    Retry, SpawnLocal, State, StopReason, retry,
 };
 use tenure_sim::{Backend, Fault, FaultyError, Hook, SharedFaultyResource, explore, run};
 
@@ -209,7 +209,7 @@ impl LocalResource for Door {
         if self.is_open { Ok(()) } else { Err(Forbidden) }
     }
 
-    fn classify(&self, _: &Forbidden) -> ErrorClass {
+    fn classify(&self, _: Failure<'_, Forbidden>) -> ErrorClass {
         ErrorClass::GiveUp
     }
 }

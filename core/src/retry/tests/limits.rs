@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use super::{Calls, EXACT, SECOND, VirtualTimer, std};
 use crate::retry::Ended;
-use crate::{Budget, ErrorClass, Retry, StopReason, retry};
+use crate::{Budget, ErrorClass, Failure, Retry, StopReason, retry};
 
 #[test]
 fn s05_each_attempt_has_its_timeout() {
@@ -92,7 +92,7 @@ fn s05_a_delay_past_the_deadline_is_not_waited_for() {
     let timer = VirtualTimer::default();
     let operation = || ready(Err::<(), _>(()));
     let retrying = retry(&timer, EXACT.deadline(20 * SECOND), operation)
-        .classify(|()| ErrorClass::RetryAfter(25 * SECOND));
+        .classify(|_| ErrorClass::RetryAfter(25 * SECOND));
     let error = timer.run(retrying).unwrap_err();
     assert_eq!(
         (error.attempts(), error.reason()),
@@ -210,4 +210,33 @@ fn s05_history_keeps_the_latest_attempts() {
             .all(|attempt| attempt.ended == Ended::TimedOut)
     );
     assert_eq!(history[15].elapsed, error.elapsed());
+}
+
+#[test]
+fn an_attempt_that_times_out_is_classified_as_an_error_is() {
+    let timer = VirtualTimer::default();
+    let operation = || {
+        let timer = timer.clone();
+        async move {
+            timer.sleep(10 * SECOND).await;
+            Ok::<(), &str>(())
+        }
+    };
+    let policy = EXACT.attempt_timeout(SECOND);
+    let retrying = retry(&timer, policy, operation).classify(|failure| match failure {
+        Failure::Error(_) => ErrorClass::Retry,
+        Failure::TimedOut | Failure::Panicked => ErrorClass::GiveUp,
+    });
+    let error = timer.run(retrying).unwrap_err();
+    assert_eq!((error.attempts(), error.reason()), (1, StopReason::GivenUp));
+    // What says nothing of timeouts has them retried.
+    let retrying = retry(&timer, policy, operation).classify(|failure| match failure {
+        Failure::Error(_) => ErrorClass::GiveUp,
+        Failure::TimedOut | Failure::Panicked => ErrorClass::Retry,
+    });
+    let error = timer.run(retrying).unwrap_err();
+    assert_eq!(
+        (error.attempts(), error.reason()),
+        (4, StopReason::Attempts)
+    );
 }

@@ -383,7 +383,7 @@ impl RandomWorld {
             } else {
                 let attempt = || self.level(depth - 1);
                 let retrying = retry(&self.timer, self.policy(), attempt);
-                let classified = retrying.classify(|()| match self.below(5) {
+                let classified = retrying.classify(|_| match self.below(5) {
                     0 => ErrorClass::GiveUp,
                     _ => ErrorClass::Retry,
                 });

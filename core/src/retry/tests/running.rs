@@ -9,7 +9,9 @@ use std::vec::Vec;
 
 use super::{Calls, EXACT, SECOND, VirtualTimer, std};
 use crate::retry::{Outcome, Retrying};
-use crate::{Backoff, Decision, ErrorClass, Instant, Jitter, NoTimer, Retry, StopReason, Timer};
+use crate::{
+    Backoff, Decision, ErrorClass, Failure, Instant, Jitter, NoTimer, Retry, StopReason, Timer,
+};
 use crate::{RetryError, retry};
 
 #[test]
@@ -61,8 +63,8 @@ fn b02_permanent_errors_are_not_retried() {
             _ => "forbidden",
         }))
     };
-    let retrying = retry(&timer, EXACT, operation).classify(|error| match *error {
-        "forbidden" => ErrorClass::GiveUp,
+    let retrying = retry(&timer, EXACT, operation).classify(|failure| match failure {
+        Failure::Error(&"forbidden") => ErrorClass::GiveUp,
         _ => ErrorClass::Retry,
     });
     let error = timer.run(retrying).unwrap_err();
@@ -81,8 +83,10 @@ fn b02_the_server_says_when() {
             _ => Ok(()),
         })
     };
-    let retrying = retry(&timer, EXACT, operation)
-        .classify(|seconds| ErrorClass::RetryAfter(Duration::from_secs(*seconds)));
+    let retrying = retry(&timer, EXACT, operation).classify(|failure| match failure {
+        Failure::Error(seconds) => ErrorClass::RetryAfter(Duration::from_secs(*seconds)),
+        _ => ErrorClass::Retry,
+    });
     timer.run(retrying).unwrap();
     assert_eq!(timer.elapsed(), 35 * SECOND, "5 s, then the cap");
 }

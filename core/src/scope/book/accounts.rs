@@ -2,7 +2,7 @@
 
 use super::{Book, Effects, Entry, Subject, Tag};
 use crate::Instant;
-use crate::cleanup::{Audit, Failure, Report, Tally, Why};
+use crate::cleanup::{Audit, CloseFailure, Report, Tally, Why};
 use crate::scope::finalizer::{Kind, Outcome};
 
 impl<K: Kind> Book<K> {
@@ -62,12 +62,14 @@ impl<K: Kind> Book<K> {
         let mut scope = Some(scope);
         while let Some(number) = scope {
             let chapter = self.chapter(number);
-            effects.wakes.drop_cause(chapter.ledger.remember(Failure {
-                name: Some(tag.name.clone()),
-                ending: *ending,
-                why,
-                cause: cause.clone(),
-            }));
+            effects
+                .wakes
+                .drop_cause(chapter.ledger.remember(CloseFailure {
+                    name: Some(tag.name.clone()),
+                    ending: *ending,
+                    why,
+                    cause: cause.clone(),
+                }));
             scope = chapter.parent;
         }
     }

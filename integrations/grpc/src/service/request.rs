@@ -11,7 +11,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use tenure_core::connection::{CallAttempt, WhenDown};
 use tenure_core::retry::Budget;
-use tenure_core::{CallOptions, ErrorClass, Retry, Text};
+use tenure_core::{CallOptions, ErrorClass, Failure, Retry, Text};
 use tonic::codegen::http::HeaderMap;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -282,7 +282,12 @@ impl<'a, S> GrpcRequest<'a, S> {
         if let Some(when_down) = when_down {
             request = request.when_down(when_down);
         }
-        let classify = |error: &ChannelError| -> ErrorClass { error.class(is_idempotent) };
+        let classify = |failure: Failure<'_, ChannelError>| match failure {
+            Failure::Error(error) => error.class(is_idempotent),
+            // It may have run.
+            Failure::TimedOut | Failure::Panicked if is_idempotent => ErrorClass::Retry,
+            Failure::TimedOut | Failure::Panicked => ErrorClass::GiveUp,
+        };
         let result = request.classify(classify).run_attempts(attempt).await;
         result.map_err(GrpcError::from_call)
     }
