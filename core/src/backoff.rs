@@ -60,6 +60,20 @@ impl Backoff {
     /// 1 s, doubled for each retry, at most 30 s, [`Jitter::Full`].
     pub const DEFAULT: Self = Self::exponential(Duration::from_secs(1));
 
+    /// The pace at which a server is probed while openings fail: from 525 ms to 700 ms, [`Jitter::Quarter`].
+    ///
+    /// The default of what opens values for many callers at once. Such openings are few, one at a time, and callers wait
+    /// for them; so they do not back off as calls do. This one is about as slow as it can be with service back within a second of
+    /// the server.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use tenure_core::Backoff;
+    /// let mut delays = Backoff::OPENING.delays(42).take(100);
+    /// assert!(delays.all(|delay| (525..=700).contains(&delay.as_millis())));
+    /// ```
+    pub const OPENING: Self = Self::constant(Duration::from_millis(700)).jitter(Jitter::Quarter);
+
     /// Doubles with each retry: `base`, 2 `base`, 4 `base` .. See [`Backoff::factor`].
     ///
     /// The usual choice. It starts with a cap of 30 s and [`Jitter::Full`].
@@ -336,6 +350,8 @@ pub enum Jitter {
     Full,
     /// Half of `n`, and anything from zero to the other half. Where a delay near zero would be useless.
     Equal,
+    /// Three quarters of `n`, and anything from zero to the last quarter. Where the pace matters more than the spread.
+    Quarter,
     /// Anything from the first delay to three times the delay before, within the cap.
     ///
     /// It makes its own growth: of the backoff's kind only the first delay counts. Unlike in the article
@@ -381,6 +397,10 @@ impl Iterator for Delays {
             Jitter::Equal => {
                 let nominal = self.backoff.nominal_nanos(self.retry);
                 nominal / 2 + self.random.below_or_equal(nominal - nominal / 2)
+            }
+            Jitter::Quarter => {
+                let nominal = self.backoff.nominal_nanos(self.retry);
+                nominal - self.random.below_or_equal(nominal / 4)
             }
             Jitter::Decorrelated => {
                 let base = self.backoff.nominal_nanos(1);
