@@ -101,6 +101,21 @@ pub enum ErrorClass {
     /// neither hurry the caller nor park it for an hour. If it would end past the policy's deadline,
     /// there is no retry at all.
     RetryAfter(Duration),
+    /// The server said exactly when to come back, as gRPC's pushback does: the delay is this one, not the backoff's,
+    /// which begins anew after it. A time beyond the backoff's cap is treated as that of a
+    /// [`RetryAfter`](ErrorClass::RetryAfter).
+    RetryIn(Duration),
+    /// The operation has certainly not run: the connection was gone before the request was written, or the server
+    /// refused it before it did anything with it.
+    ///
+    /// The first such failure of a [`retry`](crate::retry()) or a call is repeated at once, whatever the policy: it is
+    /// not counted as a retry, and no budget pays for it. Only the deadline can prevent it. Later ones are worth a
+    /// [`Retry`](ErrorClass::Retry) or a [`Reconnect`](ErrorClass::Reconnect), and so is each in [`Retry::decide`](
+    /// crate::Retry::decide), which does not know of the attempts before. This is gRPC's transparent retry (gRFC A6).
+    NotRun {
+        /// Whether the value is broken, so that a new one is opened.
+        reconnect: bool,
+    },
 }
 
 impl ErrorClass {
@@ -113,6 +128,9 @@ impl ErrorClass {
     /// ```
     #[must_use]
     pub const fn is_of_broken_value(self) -> bool {
-        matches!(self, Self::Reconnect | Self::ReconnectOnly)
+        matches!(
+            self,
+            Self::Reconnect | Self::ReconnectOnly | Self::NotRun { reconnect: true }
+        )
     }
 }

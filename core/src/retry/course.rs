@@ -36,6 +36,10 @@ pub(super) struct Course<C, E, R, K, U, H, B> {
     started: Option<Instant>,
     attempt_started: Option<Instant>,
     attempts: u32,
+    /// Whether an attempt that had not run was repeated without being counted; that is done once.
+    was_repeated: bool,
+    /// Whether the attempt that begins next is such a repetition.
+    is_repetition: bool,
     /// Made for the first retry, so that an operation that succeeds at once asks nobody for entropy.
     delays: Option<Delays>,
     last: Option<Ended>,
@@ -60,6 +64,8 @@ impl<C, E, R, K, U, H, B> Course<C, E, R, K, U, H, B> {
             started: None,
             attempt_started: None,
             attempts: 0,
+            was_repeated: false,
+            is_repetition: false,
             delays: None,
             last: None,
             cause: None,
@@ -97,12 +103,16 @@ where
         if self.policy.is_past_deadline(elapsed) {
             return Err(self.stop(StopReason::Deadline, elapsed));
         }
-        if self.nesting.is_spent() {
+        // The attempt that it repeats did nothing, and was counted for both.
+        let is_counted = !core::mem::take(&mut self.is_repetition);
+        if is_counted && self.nesting.is_spent() {
             return Err(self.stop(StopReason::Nested, elapsed));
         }
         self.attempt_started = now;
         self.attempts = self.attempts.saturating_add(1);
-        self.nesting.attempt_begins();
+        if is_counted {
+            self.nesting.attempt_begins();
+        }
         Ok(())
     }
 
@@ -194,12 +204,7 @@ where
     {
         let now = self.clock.try_now();
         let elapsed = since(self.started, now);
-        let delay = self.next_delay();
-        let is_spent = self.nesting.is_spent();
-        let budget = self.hooks.budget.as_deref();
-        let next =
-            self.policy
-                .decide_nested(self.attempts, elapsed, class, delay, budget, is_spent);
+        let next = self.decide(elapsed, class);
         let record = AttemptRecord {
             number: self.attempts,
             elapsed: elapsed.unwrap_or_default(),
@@ -220,6 +225,25 @@ where
             });
         }
         record
+    }
+
+    fn decide(&mut self, elapsed: Option<Duration>, class: ErrorClass) -> Decision {
+        let is_late = elapsed.is_some_and(|elapsed| self.policy.is_past_deadline(elapsed));
+        if matches!(class, ErrorClass::NotRun { .. }) && !self.was_repeated && !is_late {
+            (self.was_repeated, self.is_repetition) = (true, true);
+            return Decision::RetryIn(Duration::ZERO);
+        }
+        let delay = self.next_delay();
+        let is_spent = self.nesting.is_spent();
+        let budget = self.hooks.budget.as_deref();
+        let counted = self.attempts - u32::from(self.was_repeated);
+        let next = self
+            .policy
+            .decide_nested(counted, elapsed, class, delay, budget, is_spent);
+        if let (ErrorClass::RetryIn(_), Decision::RetryIn(_)) = (class, next) {
+            self.delays = None;
+        }
+        next
     }
 
     fn next_delay(&mut self) -> Duration {

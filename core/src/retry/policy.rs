@@ -226,7 +226,8 @@ impl Retry {
                 return Decision::Stop(StopReason::GivenUp);
             }
             ErrorClass::RetryAfter(least) => delay.max(least),
-            ErrorClass::Retry | ErrorClass::Reconnect => delay,
+            ErrorClass::RetryIn(exact) => exact,
+            ErrorClass::Retry | ErrorClass::Reconnect | ErrorClass::NotRun { .. } => delay,
         };
         let delay = delay.min(self.backoff.longest());
 

@@ -10,7 +10,8 @@ use std::vec::Vec;
 use super::{Calls, EXACT, SECOND, VirtualTimer, std};
 use crate::retry::{Outcome, Retrying};
 use crate::{
-    Backoff, Decision, ErrorClass, Failure, Instant, Jitter, NoTimer, Retry, StopReason, Timer,
+    Backoff, Budget, Decision, ErrorClass, Failure, Instant, Jitter, NoTimer, Retry, StopReason,
+    Timer,
 };
 use crate::{RetryError, retry};
 
@@ -89,6 +90,83 @@ fn b02_the_server_says_when() {
     });
     timer.run(retrying).unwrap();
     assert_eq!(timer.elapsed(), 35 * SECOND, "5 s, then the cap");
+}
+
+#[test]
+fn what_has_not_run_is_repeated_at_once_and_without_being_counted() {
+    for (policy, attempts, elapsed) in [
+        (Retry::NEVER, 2, 0),
+        // The second such failure is counted, and so is each after it.
+        (EXACT.max_retries(2), 4, 3),
+    ] {
+        for reconnect in [false, true] {
+            let timer = VirtualTimer::default();
+            let budget = Budget::new(10, 0);
+            let retrying = retry(&timer, policy, || ready(Err::<(), _>("refused")))
+                .classify(|_| ErrorClass::NotRun { reconnect })
+                .budget(&budget);
+            let error = timer.run(retrying).unwrap_err();
+            assert_eq!(
+                (error.attempts(), error.reason()),
+                (attempts, StopReason::Attempts)
+            );
+            assert_eq!(timer.elapsed(), elapsed * SECOND);
+            assert_eq!(
+                budget.available(),
+                10 - (attempts - 2),
+                "the repetition is free"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_has_not_run_is_repeated_though_its_backoff_would_pass_the_deadline() {
+    let (timer, calls) = (VirtualTimer::default(), Calls::default());
+    let operation = || {
+        ready(match calls.count() {
+            1 => Err("the connection is gone"),
+            _ => Ok(()),
+        })
+    };
+    let hurried = EXACT.deadline(SECOND / 2);
+    let retrying = retry(&timer, hurried, operation);
+    let result = timer.run(retrying.classify(|_| ErrorClass::NotRun { reconnect: true }));
+    assert_eq!(result.map(|()| timer.elapsed()).unwrap(), Duration::ZERO);
+}
+
+#[test]
+fn a_repetition_needs_no_attempt_of_the_retries_around_it() {
+    let (timer, calls) = (VirtualTimer::default(), Calls::default());
+    let operation = || {
+        ready(match calls.count() {
+            1 => Err("the connection is gone"),
+            _ => Ok(()),
+        })
+    };
+    let inner = || {
+        retry(&timer, Retry::NEVER, operation).classify(|_| ErrorClass::NotRun { reconnect: true })
+    };
+    timer.run(retry(&timer, Retry::NEVER, inner)).unwrap();
+    assert_eq!(calls.so_far(), 2);
+}
+
+#[test]
+fn an_exact_delay_replaces_the_backoff_which_begins_anew() {
+    let (timer, calls) = (VirtualTimer::default(), Calls::default());
+    let operation = || {
+        ready(match calls.count() {
+            1 => Err(Some(SECOND / 10)),
+            2 => Err(None),
+            _ => Ok(()),
+        })
+    };
+    let retrying = retry(&timer, EXACT, operation).classify(|failure| match failure {
+        Failure::Error(Some(exact)) => ErrorClass::RetryIn(*exact),
+        _ => ErrorClass::Retry,
+    });
+    timer.run(retrying).unwrap();
+    assert_eq!(timer.elapsed(), SECOND + SECOND / 10);
 }
 
 #[test]
