@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 
 use crate::cause::{Cause, Panicked};
 use crate::resource::BoxError;
+use crate::retry::Failure;
 use crate::runtime::Clock;
 use crate::sync;
 use crate::timeout::Limited;
@@ -23,6 +24,16 @@ pub(crate) enum HookError<E> {
     TimedOut(Cause),
     /// It panicked.
     Panicked(Cause),
+}
+
+impl<E> HookError<E> {
+    pub(crate) const fn as_failure(&self) -> Failure<'_, E> {
+        match self {
+            Self::Failed(error) => Failure::Error(error),
+            Self::TimedOut(_) => Failure::TimedOut,
+            Self::Panicked(_) => Failure::Panicked,
+        }
+    }
 }
 
 impl<E: Into<BoxError>> HookError<E> {

@@ -6,7 +6,7 @@ use crate::cause::Cause;
 use crate::contain::{HookError, hook};
 use crate::event::Reporter;
 use crate::resource::LocalResource;
-use crate::retry::{ErrorClass, Failure, Retry};
+use crate::retry::{ErrorClass, Retry};
 use crate::runtime::Clock;
 use crate::sync;
 
@@ -38,11 +38,7 @@ pub(crate) fn refuse<R: LocalResource>(
     reporter: &Reporter,
     error: HookError<R::Error>,
 ) -> Refusal {
-    let failure = match &error {
-        HookError::Failed(error) => Failure::Error(error),
-        HookError::TimedOut(_) => Failure::TimedOut,
-        HookError::Panicked(_) => Failure::Panicked,
-    };
+    let failure = error.as_failure();
     let class = sync::contain(|| resource.classify(failure)).unwrap_or_else(|message| {
         reporter.swallowed(clock, "classify", message);
         ErrorClass::Retry

@@ -233,6 +233,31 @@ pub trait Resource: Send + Sync + 'static {
         ErrorClass::Retry
     }
 
+    /// Returns `true` if a check that failed so counts towards the value's replacement. By default every failure does.
+    ///
+    /// Say `false` of a value that answered and said that it cannot serve now: a [`Managed`](crate::Managed) or
+    /// [`Connection`](crate::Connection) is then degraded until a check passes, and keeps the value, since another one
+    /// would say the same. A pool closes an idle value whose check failed, whatever this returns.
+    ///
+    /// ```
+    /// # use std::io;
+    /// # use tenure_core::{Failure, Resource};
+    /// struct Db;
+    /// impl Resource for Db {
+    /// #     type Value = String;
+    /// #     type Error = io::Error;
+    ///     // `open` and `check` are left out.
+    /// #     async fn open(&self) -> io::Result<String> { Ok("session".into()) }
+    ///     fn counts_as_dead(&self, failure: Failure<'_, io::Error>) -> bool {
+    ///         !matches!(failure, Failure::Error(error) if error.kind() == io::ErrorKind::ResourceBusy)
+    ///     }
+    /// }
+    /// ```
+    fn counts_as_dead(&self, failure: Failure<'_, Self::Error>) -> bool {
+        let _ = failure;
+        true
+    }
+
     /// The last resort for a value that nothing can close any more, because no task and no time is
     /// left to await [`close`](Resource::close). By default it is dropped.
     fn abandon(&self, value: Self::Value, why: Why) {
@@ -397,6 +422,12 @@ pub trait LocalResource {
         ErrorClass::Retry
     }
 
+    /// See [`Resource::counts_as_dead`].
+    fn counts_as_dead(&self, failure: Failure<'_, Self::Error>) -> bool {
+        let _ = failure;
+        true
+    }
+
     /// See [`Resource::abandon`].
     fn abandon(&self, value: Self::Value, why: Why) {
         let _ = why;
@@ -454,6 +485,10 @@ impl<R: Resource> LocalResource for R {
 
     fn classify(&self, failure: Failure<'_, Self::Error>) -> ErrorClass {
         Resource::classify(self, failure)
+    }
+
+    fn counts_as_dead(&self, failure: Failure<'_, Self::Error>) -> bool {
+        Resource::counts_as_dead(self, failure)
     }
 
     fn abandon(&self, value: Self::Value, why: Why) {

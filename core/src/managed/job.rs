@@ -275,10 +275,19 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
     pub(crate) async fn perform(self) -> Result<(), Cause> {
         let shared = &*self.shared;
         let limit = shared.config.check_timeout;
+        let mut is_dead = true;
         let verdict = match sync::contain(|| (shared.clone_value)(&self.value)) {
             Ok(mut value) => {
                 let check = hook(&shared.clock, limit, || shared.resource.check(&mut value));
-                check.await.map_err(HookError::into_cause)
+                check.await.map_err(|error| {
+                    let counts = || shared.resource.counts_as_dead(error.as_failure());
+                    is_dead = sync::contain(counts).unwrap_or_else(|message| {
+                        let phase = "counts_as_dead";
+                        shared.reporter.swallowed(&shared.clock, phase, message);
+                        true
+                    });
+                    error.into_cause()
+                })
             }
             Err(message) => Err(Cause::new(Panicked::new(message))),
         };
@@ -295,7 +304,11 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
                 shared
                     .reporter
                     .send(&shared.clock, EventKind::CheckFailed { error });
-                Event::CheckFailed { generation }
+                if is_dead {
+                    Event::CheckFailed { generation }
+                } else {
+                    Event::Unwell { generation }
+                }
             }
         };
         shared.with(|cell, effects| {

@@ -90,6 +90,10 @@ impl<R: LocalResource> LocalResource for Lent<R> {
         self.0.classify(failure)
     }
 
+    fn counts_as_dead(&self, failure: Failure<'_, R::Error>) -> bool {
+        self.0.counts_as_dead(failure)
+    }
+
     fn abandon(&self, value: R::Value, why: Why) {
         self.0.abandon(value, why);
     }

@@ -108,6 +108,12 @@ pub enum Event {
         /// The number of the opening that gave the value.
         generation: u64,
     },
+    /// The value of this generation answered a check, and said that it cannot serve now. It is degraded until a check
+    /// passes, and not opened anew for that.
+    Unwell {
+        /// The number of the opening that gave the value.
+        generation: u64,
+    },
     /// Calls on the value of this generation fail, though it seems to be connected. It is not opened anew for that.
     Doubted {
         /// The number of the opening that gave the value.
@@ -235,6 +241,16 @@ impl Machine {
             }
             Event::CheckPassed { generation } => self.check_passed(generation),
             Event::CheckFailed { generation } => self.check_failed(generation, now),
+            Event::Unwell { generation } => {
+                if self.holds(generation) {
+                    // As if checks had failed, so that a call that succeeds is not taken for more than it is.
+                    self.failures = self.thresholds.fail_after;
+                    self.last_error_at = now;
+                    self.passes = 0;
+                    self.go(Trigger::HealthLost);
+                }
+                Action::None
+            }
             Event::Doubted { generation } => {
                 if self.holds(generation) {
                     self.last_error_at = now;

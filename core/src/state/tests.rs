@@ -71,7 +71,7 @@ fn s01_the_picture_has_every_row() {
 /// holds each move against the table.
 #[test]
 fn s01_no_sequence_of_events_leaves_the_table() {
-    fn events(generation: u64) -> [Event; 12] {
+    fn events(generation: u64) -> [Event; 13] {
         [
             Event::OpenWanted,
             Event::OpenCalledOff { generation },
@@ -80,6 +80,7 @@ fn s01_no_sequence_of_events_leaves_the_table() {
             Event::OpenFailed { generation },
             Event::CheckPassed { generation },
             Event::CheckFailed { generation },
+            Event::Unwell { generation },
             Event::Doubted { generation },
             Event::Trusted { generation },
             Event::ValueLost { generation },
@@ -130,6 +131,7 @@ fn b01_late_results_of_an_old_generation_change_nothing() {
         Event::OpenCalledOff { generation: 1 },
         Event::CheckFailed { generation: 1 },
         Event::CheckPassed { generation: 1 },
+        Event::Unwell { generation: 1 },
         Event::Doubted { generation: 1 },
         Event::Trusted { generation: 1 },
         Event::ValueLost { generation: 1 },
@@ -231,4 +233,22 @@ fn b04_a_call_that_succeeds_ends_a_doubt_but_not_what_a_check_has_found() {
         machine.step(failed, NOW);
     }
     assert_eq!(machine.state(), State::Error);
+}
+
+#[test]
+fn a_value_that_says_it_cannot_serve_is_degraded_until_a_check_passes_and_is_never_replaced() {
+    let unwell = Event::Unwell { generation: 1 };
+    let thresholds = Thresholds {
+        fail_after: 2,
+        ..Thresholds::default()
+    };
+    let mut machine = ready(thresholds);
+    for _ in 0..10 {
+        assert_eq!(machine.step(unwell, NOW).action, Action::None);
+        assert_eq!(machine.state(), State::Degraded);
+        machine.step(Event::Trusted { generation: 1 }, NOW);
+        assert_eq!(machine.state(), State::Degraded, "a call is no check");
+    }
+    machine.step(Event::CheckPassed { generation: 1 }, NOW);
+    assert_eq!(machine.state(), State::Ready);
 }
