@@ -8,7 +8,7 @@ use super::shared::{Flight, Held, Shared};
 use crate::backoff::Backoff;
 use crate::cause::{Cause, Panicked};
 use crate::cleanup::{Corpse, Ending, Why, close_value};
-use crate::contain::{HookError, hook};
+use crate::contain::hook;
 use crate::event::EventKind;
 use crate::failure::OpenFailure;
 use crate::opening::{Refusal, open_value};
