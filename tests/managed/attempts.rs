@@ -81,7 +81,9 @@ async fn s04_error_classes<W: ManagedWorld>(world: W) {
             Some(world.tick() * 3),
         ),
         (ErrorClass::RetryAfter(Duration::ZERO), Some(short)),
-        (ErrorClass::RetryAfter(Duration::MAX), Some(cap)),
+        (ErrorClass::RetryAfter(cap), Some(cap)),
+        (ErrorClass::RetryAfter(cap + short), None),
+        (ErrorClass::RetryAfter(Duration::MAX), None),
     ] {
         let rig = Rig::new(&world, |builder| builder.retry(policy));
         rig.probe.next(Hook::Open, [Step::fail(class)]);

@@ -95,7 +95,9 @@ async fn s04_error_classes_of_calls<W: ManagedWorld>(world: W) {
         (ErrorClass::GiveUp, None),
         (ErrorClass::RetryAfter(longer), Some(longer)),
         (ErrorClass::RetryAfter(Duration::ZERO), Some(short)),
-        (ErrorClass::RetryAfter(Duration::MAX), Some(cap)),
+        (ErrorClass::RetryAfter(cap), Some(cap)),
+        (ErrorClass::RetryAfter(cap + short), None),
+        (ErrorClass::RetryAfter(Duration::MAX), None),
     ] {
         let rig = Rig::new(&world, |builder| builder.retry(policy));
         let times = RefCell::new(Vec::new());

@@ -15,6 +15,7 @@ mod patience;
 mod pool;
 mod regressions;
 mod retry;
+mod retry_after;
 mod scope;
 mod shared;
 mod staged;

@@ -93,7 +93,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
     fn note(&self, attempt: &Attempt<'_, R::Value, Refusal>) {
         let shared = &self.shared;
         let number = attempt.number;
-        let error = match &attempt.outcome {
+        let (error, asked) = match &attempt.outcome {
             Outcome::Succeeded(_) => {
                 let pacing = shared.config.pacing.as_ref();
                 let began_at = pacing.and_then(|pacing| pacing.attempt_began_at());
@@ -108,10 +108,15 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
                 };
                 return shared.reporter.send(&shared.clock, opened);
             }
-            Outcome::Failed(refusal) => refusal.cause.clone(),
-            Outcome::Rejected(_) | Outcome::TimedOut => Cause::new(CUT_OFF),
+            Outcome::Failed(refusal) => (refusal.cause.clone(), refusal.class.least_delay()),
+            Outcome::Rejected(_) | Outcome::TimedOut => (Cause::new(CUT_OFF), Duration::ZERO),
         };
         let (now, generation) = (shared.now(), self.generation);
+        if let (Some(pacing), Some(now), true) =
+            (&shared.config.pacing, now, asked > Duration::ZERO)
+        {
+            pacing.postpone(generation, now + asked);
+        }
         shared.with(|cell, effects| {
             cell.step(Event::AttemptFailed { generation }, now, effects);
             let forgotten = cell.last_error.replace(error.clone());
@@ -176,18 +181,20 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let shared = &self.shared;
         let now = shared.now();
         let stopped = error.reason();
+        let (attempts, elapsed) = (error.attempts(), error.elapsed());
+        let (cause, asked) = match error.into_cause() {
+            Some(refusal) => (refusal.cause, refusal.class.least_delay()),
+            None => (Cause::new(CUT_OFF), Duration::ZERO),
+        };
         let failure = OpenFailure {
-            attempts: error.attempts(),
-            elapsed: now.map(|_| error.elapsed()),
+            attempts,
+            elapsed: now.map(|_| elapsed),
             stopped: Some(stopped),
-            cause: match error.into_cause() {
-                Some(refusal) => refusal.cause,
-                None => Cause::new(CUT_OFF),
-            },
+            cause,
         };
         // What is not worth a retry is not worth an attempt that nobody asked for either.
         let recovers = stopped != StopReason::GivenUp;
-        let delay = shared.jittered(shared.config.recovery_delay());
+        let delay = shared.jittered(shared.config.recovery_delay()).max(asked);
         let generation = self.generation;
         shared.with(|cell, effects| {
             cell.flight = Flight::None;

@@ -74,6 +74,15 @@ impl Pacing {
         });
     }
 
+    /// Postpones the next attempt to `at`, because the server asked for that.
+    pub(crate) fn postpone(&self, generation: u64, at: Instant) {
+        self.course.with(|course| {
+            if course.generation == generation {
+                course.next_at = course.next_at.max(Some(at));
+            }
+        });
+    }
+
     /// When the latest attempt began, its pause over.
     pub(crate) fn attempt_began_at(&self) -> Option<Instant> {
         self.course.with(|course| course.began_at)

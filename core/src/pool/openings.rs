@@ -148,6 +148,12 @@ impl Openings {
             let pause = retry_in.unwrap_or_else(|| delay.max(LEAST_PAUSE));
             self.pause = now.map_or(Pause::UntilAsked, |now| Pause::Until(now + pause));
         }
+        // The pool goes on opening whatever its callers were told, but not before the server said.
+        let asked = class.least_delay();
+        if let Some(now) = now.filter(|_| asked > Duration::ZERO) {
+            let at = self.resumes_at().max(Some(now + asked));
+            self.pause = at.map_or(Pause::None, Pause::Until);
+        }
         let attempts = self.attempts;
         let forgotten = self.failure.replace(OpenFailure {
             attempts,

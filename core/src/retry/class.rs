@@ -97,9 +97,13 @@ pub enum ErrorClass {
     /// The server said when to come back.
     ///
     /// The delay is then the longer of this one and the backoff's own, as HTTP's `Retry-After` means a
-    /// least time to wait (RFC 9110, 10.2.3), but never longer than the backoff's cap. A server can so
-    /// neither hurry the caller nor park it for an hour. If it would end past the policy's deadline,
-    /// there is no retry at all.
+    /// least time to wait (RFC 9110, 10.2.3): a server cannot hurry the caller, and jitter only adds to
+    /// what the server said. A time beyond the backoff's cap ends the retry with
+    /// [`StopReason::RetryAfter`](crate::StopReason::RetryAfter), since an attempt any earlier would be refused as well;
+    /// one that ends past the policy's deadline ends it too.
+    ///
+    /// Of an opening it tells the callers that wait for it in the same way. The pool, managed value or
+    /// connection itself waits in full, however long that is, before it opens the next value.
     RetryAfter(Duration),
     /// The server said exactly when to come back, as gRPC's pushback does: the delay is this one, not the backoff's,
     /// which begins anew after it. A time beyond the backoff's cap is treated as that of a
@@ -132,5 +136,17 @@ impl ErrorClass {
             self,
             Self::Reconnect | Self::ReconnectOnly | Self::NotRun { reconnect: true }
         )
+    }
+
+    /// Returns the time that the server asked to wait, or zero.
+    pub(crate) const fn least_delay(self) -> Duration {
+        match self {
+            Self::RetryAfter(asked) | Self::RetryIn(asked) => asked,
+            Self::Retry
+            | Self::GiveUp
+            | Self::Reconnect
+            | Self::ReconnectOnly
+            | Self::NotRun { .. } => Duration::ZERO,
+        }
     }
 }

@@ -182,6 +182,10 @@ impl Retry {
     /// began, or `None` where there is no clock; `delay` the next of the backoff's
     /// [`delays`](Backoff::delays). The budget is asked last and pays for the retry that is granted.
     ///
+    /// A loop that goes on by itself, as the openings of a pool do, waits at least as long as an
+    /// [`ErrorClass::RetryAfter`] says, whatever the decision: [`StopReason::RetryAfter`] is only one of the
+    /// reasons that may come with it.
+    ///
     /// For a loop of your own; [`retry`](crate::retry()) does it for you. It knows nothing of retries
     /// within each other.
     ///
@@ -221,15 +225,19 @@ impl Retry {
         budget: Option<&Budget>,
         is_spent: bool,
     ) -> Decision {
-        let delay = match class {
+        let cap = self.backoff.longest();
+        let delay = delay.min(cap);
+        // What the server asked for, and the delay that follows from it.
+        let (asked, delay) = match class {
             ErrorClass::GiveUp | ErrorClass::ReconnectOnly => {
                 return Decision::Stop(StopReason::GivenUp);
             }
-            ErrorClass::RetryAfter(least) => delay.max(least),
-            ErrorClass::RetryIn(exact) => exact,
-            ErrorClass::Retry | ErrorClass::Reconnect | ErrorClass::NotRun { .. } => delay,
+            ErrorClass::RetryAfter(least) => (least, delay.max(least)),
+            ErrorClass::RetryIn(exact) => (exact, exact),
+            ErrorClass::Retry | ErrorClass::Reconnect | ErrorClass::NotRun { .. } => {
+                (Duration::ZERO, delay)
+            }
         };
-        let delay = delay.min(self.backoff.longest());
 
         if elapsed.is_some_and(|elapsed| self.is_past_deadline(elapsed)) {
             return Decision::Stop(StopReason::Deadline);
@@ -243,6 +251,9 @@ impl Retry {
         let Some(elapsed) = elapsed else {
             return Decision::Stop(StopReason::NoTimer);
         };
+        if asked > cap {
+            return Decision::Stop(StopReason::RetryAfter(asked));
+        }
         if self.is_past_deadline(elapsed.saturating_add(delay)) {
             return Decision::Stop(StopReason::Deadline);
         }
@@ -344,6 +355,9 @@ pub enum StopReason {
     Nested,
     /// The deadline has come, or would come before another attempt.
     Deadline,
+    /// The server asked for a longer wait than the cap of the policy's backoff: this long, by
+    /// [`ErrorClass::RetryAfter`]. An attempt any earlier would be one that it asked not to be sent.
+    RetryAfter(Duration),
     /// The shared [`Budget`] had no retry left.
     Budget,
     /// There is no timer to wait with.
@@ -356,6 +370,12 @@ pub enum StopReason {
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::RetryAfter(after) => {
+                return write!(
+                    f,
+                    "the server asked to wait {after:?}, which is longer than the backoff's cap"
+                );
+            }
             Self::GivenUp => "it is not worth a retry",
             Self::Attempts => "no retries are left",
             Self::Nested => "the retries within each other have used up their attempts",

@@ -1,3 +1,5 @@
+extern crate std;
+
 use core::time::Duration;
 
 use super::{EXACT, SECOND};
@@ -63,7 +65,7 @@ fn b02_classes_decide() {
 }
 
 #[test]
-fn b02_retry_after_is_honoured_and_clamped() {
+fn retry_after_is_a_least_delay_and_ends_the_retry_beyond_the_cap() {
     let after = |least| EXACT.decide(1, Some(SECOND), ErrorClass::RetryAfter(least), SECOND, None);
     assert_eq!(after(seconds(7)), Decision::RetryIn(seconds(7)));
     assert_eq!(
@@ -71,16 +73,36 @@ fn b02_retry_after_is_honoured_and_clamped() {
         Decision::RetryIn(SECOND),
         "it does not hurry"
     );
-    assert_eq!(
-        after(seconds(3_600)),
-        Decision::RetryIn(seconds(30)),
-        "the cap holds"
-    );
+    assert_eq!(after(seconds(30)), Decision::RetryIn(seconds(30)));
+    let just_beyond = seconds(30) + Duration::from_nanos(1);
+    for beyond in [just_beyond, seconds(3_600), Duration::MAX] {
+        let stopped = Decision::Stop(StopReason::RetryAfter(beyond));
+        assert_eq!(after(beyond), stopped);
+        let exactly = ErrorClass::RetryIn(beyond);
+        let decision = EXACT.decide(1, Some(SECOND), exactly, SECOND, None);
+        assert_eq!(decision, stopped);
+    }
 
     let short = EXACT.deadline(seconds(5));
     let after = |least| short.decide(1, Some(SECOND), ErrorClass::RetryAfter(least), SECOND, None);
     assert_eq!(after(seconds(3)), Decision::RetryIn(seconds(3)));
     assert_eq!(after(seconds(7)), Decision::Stop(StopReason::Deadline));
+
+    let after = ErrorClass::RetryAfter(seconds(3_600));
+    let last = EXACT.decide(4, Some(SECOND), after, SECOND, None);
+    assert_eq!(last, Decision::Stop(StopReason::Attempts));
+    let without_clock = EXACT.decide(1, None, after, SECOND, None);
+    assert_eq!(without_clock, Decision::Stop(StopReason::NoTimer));
+    let budget = Budget::new(2, 0);
+    let _ = EXACT.decide(1, Some(SECOND), after, SECOND, Some(&budget));
+    assert_eq!(budget.available(), 2, "no retry was granted");
+}
+
+#[test]
+fn a_stop_for_a_wait_that_is_too_long_says_how_long() {
+    let reason = StopReason::RetryAfter(seconds(3_600));
+    let text = "the server asked to wait 3600s, which is longer than the backoff's cap";
+    assert_eq!(std::string::ToString::to_string(&reason), text);
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn b02_permanent_errors_are_not_retried() {
 }
 
 #[test]
-fn b02_the_server_says_when() {
+fn the_server_says_when_unless_the_cap_is_shorter() {
     let (timer, calls) = (VirtualTimer::default(), Calls::default());
     let operation = || {
         ready(match calls.count() {
@@ -88,8 +88,10 @@ fn b02_the_server_says_when() {
         Failure::Error(seconds) => ErrorClass::RetryAfter(Duration::from_secs(*seconds)),
         _ => ErrorClass::Retry,
     });
-    timer.run(retrying).unwrap();
-    assert_eq!(timer.elapsed(), 35 * SECOND, "5 s, then the cap");
+    let error = timer.run(retrying).unwrap_err();
+    assert_eq!(timer.elapsed(), 5 * SECOND);
+    let reason = StopReason::RetryAfter(3_600 * SECOND);
+    assert_eq!((error.attempts(), error.reason()), (2, reason));
 }
 
 #[test]
