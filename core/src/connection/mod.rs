@@ -338,6 +338,20 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
         self.managed.is_usable()
     }
 
+    /// Returns what calls do while there is no connection, unless they say otherwise.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// use tenure_core::connection::WhenDown;
+    /// let (connection, _runner) = Connection::builder("db:5432", Db).build_with_runner(NoTimer)?;
+    /// assert_eq!(connection.when_down(), WhenDown::WaitToDeadline);
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    #[must_use]
+    pub fn when_down(&self) -> WhenDown {
+        self.link.when_down
+    }
+
     /// The address, without its password.
     ///
     /// ```

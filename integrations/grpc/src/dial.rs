@@ -1,6 +1,7 @@
 //! Connecting once.
 
 use std::future::{Future, ready};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,7 +26,12 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    pub(crate) fn new(endpoint: &Endpoint, wire: Arc<Wire>, signals: Option<Signals>) -> Self {
+    pub(crate) fn new(
+        endpoint: &Endpoint,
+        local_address: Option<IpAddr>,
+        wire: Arc<Wire>,
+        signals: Option<Signals>,
+    ) -> Self {
         // As tonic's own connector is made.
         let mut http = HttpConnector::new();
         http.enforce_http(false);
@@ -34,6 +40,7 @@ impl Dial {
         http.set_keepalive_interval(endpoint.get_tcp_keepalive_interval());
         http.set_keepalive_retries(endpoint.get_tcp_keepalive_retries());
         http.set_connect_timeout(endpoint.get_connect_timeout());
+        http.set_local_address(local_address);
         Self {
             http,
             wire: Some(wire),

@@ -2,10 +2,15 @@
 
 use std::error::Error;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tenure_core::{ErrorClass, Failure, Resource, Why};
+use tonic::Status;
 use tonic::codec::CompressionEncoding;
+#[cfg(feature = "tls")]
+use tonic::transport::ClientTlsConfig;
 use tonic::transport::Endpoint;
 
 use crate::dial::Dial;
@@ -16,6 +21,14 @@ use crate::signals::Signals;
 use crate::ties::Ties;
 use crate::transport::GrpcTransport;
 use crate::wire::{CutOnDrop, Wire};
+
+/// Default interval of HTTP/2's keepalive. Servers of gRPC's C core, of Go and of Java take more than one ping in five
+/// minutes for an attack, unless they are told otherwise.
+const KEEP_ALIVE: Duration = Duration::from_secs(330);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long streams on a connection that failed its checks have to come to an end by themselves.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Where a server is, and how to connect to it: the [`Resource`] whose value is a [`GrpcTransport`].
 ///
@@ -53,10 +66,23 @@ pub struct GrpcEndpoint {
     endpoint: Endpoint,
     messages: Messages,
     health: HealthBoard,
+    local_address: Option<IpAddr>,
+    reconnect_on: ReconnectOn,
 }
 
 impl GrpcEndpoint {
     /// A server at `http://host:port`, or at `https://host:port` by TLS.
+    ///
+    /// Without a `tls_config` of its own, `https` trusts what the operating system trusts (feature `tls-native-roots`, a
+    /// default) and what Mozilla trusts (feature `tls-webpki-roots`). The former is read when the endpoint is made; where
+    /// there is nothing to read, no certificate is trusted.
+    ///
+    /// HTTP/2's keepalive sends a ping after 330 s without a frame while calls are under way, and gives the connection
+    /// up if it is not answered within 20 s. gRPC's own clients send none by default; servers of Go, Java and the C core
+    /// tolerate one in five minutes. It is for peers that vanish or freeze under calls that use all their streams, when
+    /// no check gets through. Set `http2_keep_alive_interval` in [`configure`](GrpcEndpoint::configure) to change that. A server that wants fewer
+    /// pings closes the connection with `too_many_pings`; hyper, which has the connection, does not tell that reason from
+    /// another end, so the interval is not lengthened by itself.
     ///
     /// ```
     /// use tenure_grpc::GrpcEndpoint;
@@ -78,12 +104,22 @@ impl GrpcEndpoint {
         {
             return Err(refuse(None));
         }
-        let endpoint =
-            Endpoint::from_shared(address.to_owned()).map_err(|error| refuse(Some(error)))?;
+        let endpoint = Endpoint::from_shared(address.to_owned())
+            .map_err(|error| refuse(Some(error)))?
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+        #[cfg(feature = "tls")]
+        let endpoint = if address.starts_with("https://") {
+            with_default_tls(endpoint).map_err(|error| refuse(Some(error)))?
+        } else {
+            endpoint
+        };
         Ok(Self {
             endpoint,
             messages: Messages::default(),
             health: HealthBoard::default(),
+            local_address: None,
+            reconnect_on: ReconnectOn::default(),
         })
     }
 
@@ -219,6 +255,57 @@ impl GrpcEndpoint {
     }
 
     /// For a channel, which wants to be told when a connection is worth a look.
+    /// Sets the address of this machine that connections are made from. By default the system chooses. tonic's own setter
+    /// of this name has no effect here, as tonic does not tell what was set.
+    ///
+    /// ```
+    /// use std::net::{IpAddr, Ipv4Addr};
+    /// # use tenure_grpc::GrpcEndpoint;
+    /// let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    /// let endpoint = GrpcEndpoint::new("http://localhost:50051")?.local_address(from);
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    #[must_use]
+    pub fn local_address(mut self, address: impl Into<Option<IpAddr>>) -> Self {
+        self.local_address = address.into();
+        self
+    }
+
+    /// Sets which statuses of the server's own have the channel reconnect. By default none does: a status that arrives
+    /// shows that the connection works, and UNAVAILABLE only brings its next check forward.
+    ///
+    /// For a proxy or balancer in front that answers for a server that it has lost, where another connection may lead to
+    /// another server. A call that is not idempotent is not repeated for that.
+    ///
+    /// ```
+    /// # use tenure_grpc::GrpcEndpoint;
+    /// let endpoint = GrpcEndpoint::new("http://localhost:50051")?.reconnect_on(|status| {
+    ///     status.code() == tonic::Code::Unavailable && status.message().contains("upstream connect error")
+    /// });
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    #[must_use]
+    pub fn reconnect_on(
+        mut self,
+        is_of_connection: impl Fn(&Status) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.reconnect_on = ReconnectOn(Some(Arc::new(is_of_connection)));
+        self
+    }
+
+    /// A call ended with a status that may come from a server in trouble.
+    pub(crate) fn suspect(&self) {
+        if let Some(signals) = &self.health.signals {
+            signals.suspect();
+        }
+    }
+
+    /// Returns `true` if the user takes this status of the server's own for one of the connection.
+    pub(crate) fn reconnects_on(&self, status: &Status) -> bool {
+        let hook = self.reconnect_on.0.as_ref();
+        hook.is_some_and(|hook| hook(status))
+    }
+
     pub(crate) fn of_channel(mut self, signals: Signals) -> Self {
         self.health.signals = Some(signals);
         self.health.ties = Some(Arc::default());
@@ -238,9 +325,10 @@ impl GrpcEndpoint {
     }
 
     pub(crate) async fn connect(&self) -> Result<GrpcTransport, ChannelError> {
-        let wire = Arc::new(Wire::default());
+        let wire = Arc::new(Wire::new());
         let cut = CutOnDrop::new(wire.clone());
-        let dial = Dial::new(&self.endpoint, wire.clone(), self.health.signals.clone());
+        let signals = self.health.signals.clone();
+        let dial = Dial::new(&self.endpoint, self.local_address, wire.clone(), signals);
         let channel = self
             .endpoint
             .connect_with_connector(dial)
@@ -277,10 +365,18 @@ impl Resource for GrpcEndpoint {
         self.connect().await
     }
 
-    async fn close(&self, transport: GrpcTransport, _: Why) -> Result<(), ChannelError> {
+    async fn close(&self, transport: GrpcTransport, why: Why) -> Result<(), ChannelError> {
         if let Some(ties) = self.ties().filter(|ties| ties.goes_on()) {
             // The next connection is not opened before this returns.
-            ties.let_linger(transport.wire().clone());
+            let wire = transport.wire().clone();
+            ties.let_linger(wire.clone());
+            if why == Why::CheckFailed {
+                // Nobody answers on it: its streams would wait for ever.
+                tokio::spawn(async move {
+                    let _ = tokio::time::timeout(GRACE, wire.gone()).await;
+                    wire.cut();
+                });
+            }
             return Ok(());
         }
         disconnect(transport).await;
@@ -301,9 +397,37 @@ impl Resource for GrpcEndpoint {
             .map_or(ErrorClass::Retry, |error| error.class(false))
     }
 
+    fn counts_as_dead(&self, failure: Failure<'_, ChannelError>) -> bool {
+        // Another connection to the same address would hear the same.
+        !matches!(failure, Failure::Error(ChannelError::Unhealthy(_)))
+    }
+
     fn abandon(&self, transport: GrpcTransport, _why: Why) {
         transport.wire().cut();
     }
+}
+
+/// The user's own word on statuses.
+#[derive(Clone, Default)]
+struct ReconnectOn(Option<Arc<OnStatus>>);
+
+type OnStatus = dyn Fn(&Status) -> bool + Send + Sync;
+
+impl fmt::Debug for ReconnectOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "set" } else { "none" })
+    }
+}
+
+/// The TLS of an `https` address for which none was configured.
+#[cfg(feature = "tls")]
+fn with_default_tls(endpoint: Endpoint) -> Result<Endpoint, tonic::transport::Error> {
+    let trusting = ClientTlsConfig::new().with_enabled_roots();
+    // Without a certificate to trust, it is the handshake that fails, unless the user configures others.
+    let without_roots = endpoint.clone();
+    endpoint
+        .tls_config(trusting)
+        .or_else(|_| without_roots.tls_config(ClientTlsConfig::new()))
 }
 
 /// What was given is no address of a gRPC server.

@@ -38,6 +38,9 @@ pub enum ChannelError {
     Handshake(tonic::transport::Error),
     /// There was a connection, but no HTTP/2 on it, or whoever is there has no server to pass requests on to.
     NotReady(Status),
+    /// The server ended the TLS session right after it was set up: it wants a certificate of the client's, or another one.
+    /// The text has its alert, such as `CertificateRequired`. It is not tried again by itself.
+    Rejected(Status),
     /// The server says that it does not serve.
     Unhealthy(Serving),
     /// The connection is gone.
@@ -51,22 +54,28 @@ pub enum ChannelError {
 
 impl ChannelError {
     pub(crate) fn from_connecting(error: tonic::transport::Error) -> Self {
-        // What rustls says of a peer comes wrapped so.
-        let is_of_tls = chain(&error).any(|error| {
-            let io = error.downcast_ref::<io::Error>();
-            io.is_some_and(|io| io.kind() == io::ErrorKind::InvalidData)
-        });
-        if is_of_tls {
+        if is_of_tls(&error) {
             Self::Handshake(error)
         } else {
             Self::Connect(error)
         }
     }
 
+    /// The status of the first request on a new connection, which was not answered.
+    pub(crate) fn from_proof(status: Status) -> Self {
+        if is_of_tls(&status) {
+            Self::Rejected(status)
+        } else {
+            Self::NotReady(status)
+        }
+    }
+
     /// The status of a request on a connection that is there, or what it says of the connection.
     pub(crate) fn from_check(status: Status) -> Self {
         match Origin::of(&status) {
-            Origin::NoConnection | Origin::Broken => Self::Lost,
+            Origin::NoConnection | Origin::Broken | Origin::Refused { goes_away: true } => {
+                Self::Lost
+            }
             _ => Self::Call(status),
         }
     }
@@ -82,17 +91,17 @@ impl ChannelError {
     #[must_use]
     pub const fn status(&self) -> Option<&Status> {
         match self {
-            Self::NotReady(status) | Self::Call(status) => Some(status),
+            Self::NotReady(status) | Self::Rejected(status) | Self::Call(status) => Some(status),
             _ => None,
         }
     }
 
     pub(crate) fn class(&self, is_idempotent: bool) -> ErrorClass {
         match self {
-            Self::Handshake(_) | Self::NotRepeated => ErrorClass::GiveUp,
+            Self::Handshake(_) | Self::Rejected(_) | Self::NotRepeated => ErrorClass::GiveUp,
             Self::Connect(_) | Self::NotReady(_) | Self::Unhealthy(_) => ErrorClass::Retry,
             Self::Lost => ErrorClass::Reconnect,
-            Self::Call(status) => verdict::class(status, is_idempotent),
+            Self::Call(status) => verdict::class(status, is_idempotent, false),
         }
     }
 }
@@ -104,6 +113,9 @@ impl fmt::Display for ChannelError {
             Self::Handshake(error) => write!(f, "no agreement on TLS: {}", root(error)),
             Self::NotReady(status) => {
                 write!(f, "connected, but not to a gRPC server: {}", Told(status))
+            }
+            Self::Rejected(status) => {
+                write!(f, "the server ended the TLS session: {}", root(status))
             }
             Self::Unhealthy(serving) => write!(f, "the server is {serving}"),
             Self::Lost => Lost.fmt(f),
@@ -117,7 +129,7 @@ impl Error for ChannelError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Connect(error) | Self::Handshake(error) => Some(error),
-            Self::NotReady(status) | Self::Call(status) => status.source(),
+            Self::NotReady(status) | Self::Rejected(status) | Self::Call(status) => status.source(),
             Self::Unhealthy(_) | Self::Lost | Self::NotRepeated => None,
         }
     }
@@ -137,12 +149,25 @@ impl fmt::Display for Told<'_> {
     }
 }
 
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+    // What rustls says of a peer comes wrapped so. HTTP/2 keeps the kind and the text of it.
+    chain(error).any(|error| {
+        let http2 = error.downcast_ref::<h2::Error>();
+        let io = http2
+            .and_then(h2::Error::get_io)
+            .or_else(|| error.downcast_ref());
+        io.is_some_and(|io| io.kind() == io::ErrorKind::InvalidData)
+    })
+}
+
+pub(crate) fn chain<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| below(*error))
 }
 
 /// tonic's own errors say "transport error"; what lies at the bottom says what happened.
-fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+pub(crate) fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     chain(error).last().unwrap_or(error)
 }
 
@@ -165,6 +190,27 @@ impl fmt::Display for Lost {
 }
 
 impl Error for Lost {}
+
+/// The source of a status that was made here, since the runtime ended that the connection lived on. The request may have
+/// been sent.
+#[derive(Debug)]
+pub(crate) struct RuntimeEnded;
+
+impl RuntimeEnded {
+    pub(crate) fn into_status(self) -> Status {
+        let mut status = Status::unavailable(self.to_string());
+        status.set_source(Arc::new(self));
+        status
+    }
+}
+
+impl fmt::Display for RuntimeEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime of the connection has ended")
+    }
+}
+
+impl Error for RuntimeEnded {}
 
 /// Why a call did not succeed. In each case the core's [`CallError`] tells how often it was tried and for how long.
 ///
@@ -264,7 +310,10 @@ impl GrpcError {
         match self {
             Self::NotConnected(_) => Code::Unavailable,
             Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
-            Self::Failed(_) => self.status().map_or(Code::Unknown, Status::code),
+            Self::Failed(error) => match error.downcast_ref::<ChannelError>() {
+                Some(ChannelError::Lost | ChannelError::Unhealthy(_)) => Code::Unavailable,
+                _ => self.status().map_or(Code::Unknown, Status::code),
+            },
         }
     }
 }

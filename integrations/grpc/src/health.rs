@@ -1,10 +1,12 @@
 //! What the server says of itself, by `grpc.health.v1`.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
@@ -14,8 +16,15 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::error::ChannelError;
 use crate::signals::Signals;
 use crate::ties::Ties;
-use crate::transport::GrpcTransport;
+use crate::transport::{GrpcTransport, Sends};
 use crate::wire::Wire;
+
+/// How long a check waits for a stream of a connection that others use, before it is taken to have none. A stream that is
+/// free is had at once.
+const STREAM_PATIENCE: Duration = Duration::from_millis(50);
+
+/// Pause before a watch that ended is begun again. It doubles while watches end without a push.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a server's health is asked for, by `grpc.health.v1`.
 ///
@@ -31,10 +40,16 @@ pub enum Health {
     /// keepalive finds a peer that is gone without a word then.
     Off,
     /// By `Check`, when a connection is opened and whenever it is checked. A server that says that it does not serve is
-    /// no opened connection; one without the service is healthy, which the event sink is told once.
+    /// no opened connection; one that says so later degrades the channel, which keeps the connection, since another one
+    /// would hear the same. One without the service is healthy, which the event sink is told once.
+    ///
+    /// A check that gets no stream, because calls use all that the server allows, says nothing and counts for nothing.
     #[default]
     Check,
-    /// By `Check`, and by `Watch` too: what the server pushes counts at once. Where it has no `Watch`, as `Check`.
+    /// By `Check`, and by `Watch` too: what the server pushes counts at once. While it says that it does not serve, the
+    /// channel is degraded and keeps its connection, on which it hears first that the server serves again; calls of a
+    /// [`GrpcService`](crate::GrpcService) wait for that, or fail, as [`WhenDown`](tenure_core::connection::WhenDown)
+    /// has it. Where the server has no `Watch`, as `Check`.
     Watch,
 }
 
@@ -108,6 +123,48 @@ impl fmt::Display for Serving {
     }
 }
 
+/// What the server of one connection pushed last, while it pushes.
+#[derive(Debug, Default)]
+pub(crate) struct Pushes {
+    latest: AtomicU8,
+    changed: Notify,
+}
+
+impl Pushes {
+    pub(crate) fn latest(&self) -> Serving {
+        Serving::from_number(self.latest.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, serving: Serving) {
+        self.latest.store(serving.number(), Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Returns the error of calls, if the server said that it does not serve.
+    pub(crate) fn refusal(&self) -> Option<ChannelError> {
+        self.latest().into_result().err()
+    }
+
+    /// Waits until the server says that it serves, or nothing any more.
+    ///
+    /// # Errors
+    /// If the connection is given up before that.
+    pub(crate) async fn until_serving(&self, wire: &Wire) -> Result<(), ChannelError> {
+        let mut ended = pin!(wire.ended());
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.refusal().is_none() {
+                return Ok(());
+            }
+            tokio::select! {
+                () = changed => {}
+                () = &mut ended => return Err(ChannelError::Lost),
+            }
+        }
+    }
+}
+
 /// Which health is asked for, and where what was said last is kept.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HealthBoard {
@@ -145,7 +202,7 @@ impl HealthBoard {
             Ok(_) => Ok(()),
             // Whoever answers UNAVAILABLE has no server behind it.
             Err(status) if is_answer(&status) && status.code() != Code::Unavailable => Ok(()),
-            Err(status) => Err(ChannelError::NotReady(status)),
+            Err(status) => Err(ChannelError::from_proof(status)),
         }
     }
 
@@ -158,13 +215,25 @@ impl HealthBoard {
         }
         if self.how == Health::Watch {
             // What was pushed is newer than what an answer would be.
-            transport.pushed().into_result()?;
+            transport.pushes().latest().into_result()?;
         }
-        let serving = self
-            .ask(transport)
-            .await
-            .map_err(ChannelError::from_check)?;
-        serving.into_result()
+        let has_stream = Arc::new(AtomicBool::new(false));
+        let asking = transport.clone().sending(Sends {
+            has_stream: Some(has_stream.clone()),
+            ..Sends::default()
+        });
+        let mut answer = pin!(self.ask(&asking));
+        let early = tokio::select! {
+            biased;
+            answer = &mut answer => Some(answer),
+            () = tokio::time::sleep(STREAM_PATIENCE) => None,
+        };
+        let answer = match early {
+            Some(answer) => answer,
+            None if is_busy(transport) && !has_stream.load(Ordering::Relaxed) => return Ok(()),
+            None => answer.await,
+        };
+        answer.map_err(ChannelError::from_check)?.into_result()
     }
 
     /// Asks by `Check`. Every answer but SERVING and its like is a status of its own.
@@ -188,23 +257,31 @@ impl HealthBoard {
             ties.tell_unimplemented();
         }
         // An answer may be older than a push.
-        if transport.pushed() == Serving::Unknown {
+        if transport.pushes().latest() == Serving::Unknown {
             self.note(serving);
         }
         Ok(serving)
     }
 
     /// Follows what the server pushes, for as long as the connection is there.
-    pub(crate) async fn watch(self, channel: Channel, wire: Arc<Wire>, pushed: Arc<AtomicU8>) {
+    pub(crate) async fn watch(self, channel: Channel, wire: Arc<Wire>, pushed: Arc<Pushes>) {
         let mut client = HealthClient::new(channel);
-        let mut pause = Duration::from_secs(1);
+        let mut pause = WATCH_PAUSE;
         loop {
+            let mut was_pushed = false;
             let ended = tokio::select! {
                 () = wire.ended() => return,
-                ended = self.follow(&mut client, &pushed) => ended,
+                ended = self.follow(&mut client, &pushed, &mut was_pushed) => ended,
             };
             // Until there is another push, answers count: nobody takes the last one back any more.
-            pushed.store(Serving::Unknown.number(), Ordering::Relaxed);
+            let was_refused = pushed.refusal().is_some();
+            pushed.set(Serving::Unknown);
+            if let (true, Some(signals)) = (was_refused, &self.signals) {
+                signals.look();
+            }
+            if was_pushed {
+                pause = WATCH_PAUSE;
+            }
             if ended.code() == Code::Unimplemented {
                 return;
             }
@@ -216,7 +293,12 @@ impl HealthBoard {
         }
     }
 
-    async fn follow(&self, client: &mut HealthClient<Channel>, pushed: &AtomicU8) -> Status {
+    async fn follow(
+        &self,
+        client: &mut HealthClient<Channel>,
+        pushed: &Pushes,
+        was_pushed: &mut bool,
+    ) -> Status {
         let mut pushes = match client.watch(self.question()).await {
             Ok(answer) => answer.into_inner(),
             Err(status) => return status,
@@ -226,7 +308,8 @@ impl HealthBoard {
                 Ok(Some(push)) => {
                     let serving = Serving::from_server(push.status());
                     let before = self.latest();
-                    pushed.store(serving.number(), Ordering::Relaxed);
+                    *was_pushed = true;
+                    pushed.set(serving);
                     self.note(serving);
                     if let (true, Some(signals)) = (before != serving, &self.signals) {
                         signals.look();
@@ -237,6 +320,11 @@ impl HealthBoard {
             }
         }
     }
+}
+
+/// Returns `true` if others have requests under way, the check's own not counted.
+fn is_busy(transport: &GrpcTransport) -> bool {
+    transport.wire().requests_under_way() > 1
 }
 
 fn is_answer(status: &Status) -> bool {

@@ -37,7 +37,7 @@ pub use health::{Health, Serving};
 pub use messages::Messages;
 pub use pool::{GrpcClient, GrpcClients, GrpcPool};
 pub use service::{GrpcRequest, GrpcService};
-pub use transport::{GrpcResponse, GrpcTransport};
+pub use transport::{GrpcBody, GrpcResponse, GrpcTransport};
 
 /// The README's example compiles.
 #[cfg(doctest)]

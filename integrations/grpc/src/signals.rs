@@ -1,19 +1,37 @@
-//! How a connection asks for a look at itself: it was lost, or its health changed.
+//! How a connection asks for a look at itself.
 
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
 
-/// Tells a [`GrpcChannel`](crate::GrpcChannel) that a look at its connection is worth it. Several at once are one.
-#[derive(Clone, Debug)]
-pub(crate) struct Signals(Sender<()>);
+use tokio::sync::Notify;
+
+/// Tells a [`GrpcChannel`](crate::GrpcChannel) that a look at its connection is due. Several of a kind at once are one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signals(Arc<Kinds>);
+
+#[derive(Debug, Default)]
+struct Kinds {
+    changed: Notify,
+    suspected: Notify,
+}
 
 impl Signals {
-    pub(crate) fn new() -> (Self, Receiver<()>) {
-        let (sender, receiver) = channel(1);
-        (Self(sender), receiver)
+    /// The connection was lost, or the server pushed another health: that is to be seen at once.
+    pub(crate) fn look(&self) {
+        self.0.changed.notify_one();
     }
 
-    pub(crate) fn look(&self) {
-        // If it is full, the look that is due will see this too.
-        let _ = self.0.try_send(());
+    /// A call ended with a status that may come from a server in trouble, on a connection that seems well.
+    pub(crate) fn suspect(&self) {
+        self.0.suspected.notify_one();
+    }
+
+    /// Waits until a look is due, since this was asked for the last time.
+    pub(crate) async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+
+    /// Waits until the connection is suspected, since this was asked for the last time.
+    pub(crate) async fn suspected(&self) {
+        self.0.suspected.notified().await;
     }
 }

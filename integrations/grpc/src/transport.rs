@@ -4,24 +4,26 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 
+use hyper::body::{Frame, SizeHint};
 use tenure_core::{Instant, Timer};
 use tenure_tokio::Tokio;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::Service;
 use tonic::codegen::http::header::{HeaderName, HeaderValue};
 use tonic::codegen::http::{HeaderMap, Request, Response};
+use tonic::codegen::{Body as HttpBody, Bytes, Service};
 use tonic::transport::Channel;
 use tonic::transport::channel::ResponseFuture;
 
 use crate::deadline::Deadlines;
-use crate::error::Lost;
-use crate::health::Serving;
+use crate::error::{Lost, RuntimeEnded, chain};
+use crate::health::Pushes;
 use crate::messages::Messages;
-use crate::wire::Wire;
+use crate::verdict::{is_dispatch_gone, status_of_body, status_of_error};
+use crate::wire::{UnderWay, Wire};
 
 const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
@@ -63,6 +65,8 @@ pub(crate) struct Sends {
     pub(crate) ends_at: Option<Instant>,
     pub(crate) previous_attempts: u32,
     pub(crate) metadata: Option<Arc<HeaderMap>>,
+    /// Set once the request has a stream of the connection's.
+    pub(crate) has_stream: Option<Arc<AtomicBool>>,
 }
 
 /// What all clones share. When the last goes, so does what watches the connection.
@@ -71,7 +75,7 @@ struct Hold {
     wire: Arc<Wire>,
     messages: Messages,
     /// What the server pushed last of its health, while it does.
-    pushed: Arc<AtomicU8>,
+    pushed: Arc<Pushes>,
     deadlines: Deadlines,
     clock: Tokio,
 }
@@ -147,17 +151,14 @@ impl GrpcTransport {
         &self.channel
     }
 
-    pub(crate) fn pushed(&self) -> Serving {
-        Serving::from_number(self.hold.pushed.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn pushes(&self) -> &Arc<AtomicU8> {
+    /// What the server pushed last of its health, while it does.
+    pub(crate) fn pushes(&self) -> &Arc<Pushes> {
         &self.hold.pushed
     }
 }
 
 impl Service<Request<Body>> for GrpcTransport {
-    type Response = Response<Body>;
+    type Response = Response<GrpcBody>;
     type Error = Status;
     type Future = GrpcResponse;
 
@@ -175,7 +176,10 @@ impl Service<Request<Body>> for GrpcTransport {
 
     fn call(&mut self, mut request: Request<Body>) -> GrpcResponse {
         if self.is_lost {
-            return GrpcResponse { sent: None };
+            return GrpcResponse {
+                under_way: None,
+                sent: None,
+            };
         }
         let headers = request.headers_mut();
         if let Some(metadata) = &self.sends.metadata {
@@ -191,7 +195,11 @@ impl Service<Request<Body>> for GrpcTransport {
             let previous = HeaderValue::from(self.sends.previous_attempts);
             headers.insert(PREVIOUS_ATTEMPTS, previous);
         }
+        if let Some(has_stream) = self.sends.has_stream.clone() {
+            request = request.map(|body| Body::new(Marking { body, has_stream }));
+        }
         GrpcResponse {
+            under_way: Some(UnderWay::begin(&self.hold.wire)),
             sent: Some(self.channel.call(request)),
         }
     }
@@ -211,25 +219,105 @@ impl fmt::Debug for GrpcTransport {
 /// Dropping it resets the request's stream. The connection stays.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct GrpcResponse {
+    under_way: Option<UnderWay>,
     /// Nothing, if there was no connection to send on.
     sent: Option<ResponseFuture>,
 }
 
 impl Future for GrpcResponse {
-    type Output = Result<Response<Body>, Status>;
+    type Output = Result<Response<GrpcBody>, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.sent {
-            Some(response) => Pin::new(response)
-                .poll(cx)
-                .map_err(|error| Status::from_error(Box::new(error))),
-            None => Poll::Ready(Err(Lost.into_status())),
+        let Some(sent) = &mut self.sent else {
+            return Poll::Ready(Err(Lost.into_status()));
+        };
+        let result = ready!(Pin::new(sent).poll(cx));
+        let under_way = self.under_way.take();
+        Poll::Ready(match result {
+            Ok(response) => Ok(response.map(|body| GrpcBody {
+                body,
+                _under_way: under_way,
+            })),
+            Err(error) => Err(told(error, under_way.as_ref())),
+        })
+    }
+}
+
+fn told(error: tonic::transport::Error, under_way: Option<&UnderWay>) -> Status {
+    let is_dropped = chain(&error).any(|error| error.downcast_ref().is_some_and(is_dispatch_gone));
+    // A runtime that ends drops requests that were sent in the same way as those that wait to be.
+    match under_way {
+        Some(under_way) if is_dropped && under_way.wire().has_lost_its_runtime() => {
+            RuntimeEnded.into_status()
         }
+        _ => status_of_error(error),
     }
 }
 
 impl fmt::Debug for GrpcResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GrpcResponse").finish_non_exhaustive()
+    }
+}
+
+/// The body of a response on a [`GrpcTransport`], which generated clients read. A connection that breaks under it is
+/// UNAVAILABLE.
+pub struct GrpcBody {
+    body: Body,
+    /// The stream lasts as long as its body.
+    _under_way: Option<UnderWay>,
+}
+
+impl HttpBody for GrpcBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        polled.map(|frame| frame.map(|frame| frame.map_err(status_of_body)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl fmt::Debug for GrpcBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcBody").finish_non_exhaustive()
+    }
+}
+
+/// The body of a request that tells when it is first asked for: hyper does that once the request has a stream.
+struct Marking {
+    body: Body,
+    has_stream: Arc<AtomicBool>,
+}
+
+impl HttpBody for Marking {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.has_stream.store(true, Ordering::Relaxed);
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

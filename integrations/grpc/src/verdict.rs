@@ -2,12 +2,13 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_core::ErrorClass;
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
-use crate::error::Lost;
+use crate::error::{Lost, RuntimeEnded, chain, root};
 
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
@@ -31,12 +32,21 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// Where a status comes from. One without a source was made by the server, or by a client that refused to encode or
+    /// to decode a message.
     pub(crate) fn of(status: &Status) -> Self {
+        status.source().map_or(Self::Server, Self::of_error)
+    }
+
+    /// Where an error of the transport comes from.
+    pub(crate) fn of_error(error: &(dyn Error + 'static)) -> Self {
         let mut origin = Self::Server;
-        let mut next = status.source();
-        while let Some(error) = next {
+        for error in chain(error) {
             if error.is::<Lost>() || error.is::<ConnectError>() {
                 return Self::NoConnection;
+            }
+            if error.is::<RuntimeEnded>() {
+                return Self::Broken;
             }
             if error.is::<TimeoutExpired>() {
                 return Self::TimedOut;
@@ -46,7 +56,7 @@ impl Origin {
             }
             if let Some(error) = error.downcast_ref::<hyper::Error>() {
                 // With HTTP/2, hyper cancels what it still holds whole and in hand.
-                if error.is_canceled() {
+                if error.is_canceled() || is_dispatch_gone(error) {
                     return Self::NoConnection;
                 }
                 origin = Self::Broken;
@@ -54,7 +64,6 @@ impl Origin {
             if error.is::<tonic::transport::Error>() {
                 origin = Self::Broken;
             }
-            next = below(error);
         }
         origin
     }
@@ -62,21 +71,64 @@ impl Origin {
     fn of_http2(error: &h2::Error) -> Self {
         if error.is_reset() {
             return match error.reason() {
-                Some(h2::Reason::REFUSED_STREAM) => Self::Refused { goes_away: false },
+                Some(h2::Reason::REFUSED_STREAM) if error.is_remote() => {
+                    Self::Refused { goes_away: false }
+                }
                 _ => Self::Server,
             };
         }
-        // The streams that a GOAWAY ends are those above the last that the server handles (RFC 9113, 6.8).
-        if error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR) {
+        // The streams that a GOAWAY ends are those above the last that the server handles, whatever its reason
+        // (RFC 9113, 6.8). Those below go on until the connection breaks.
+        if error.is_go_away() && error.is_remote() {
             return Self::Refused { goes_away: true };
         }
         Self::Broken
+    }
+
+    /// Returns `true` if the connection failed, and not this one call on it.
+    const fn is_of_connection(self) -> bool {
+        matches!(
+            self,
+            Self::NoConnection | Self::Refused { .. } | Self::Broken
+        )
     }
 
     /// Whether no code of the server has run for the request.
     pub(crate) const fn is_unsent(self) -> bool {
         matches!(self, Self::NoConnection | Self::Refused { .. })
     }
+}
+
+/// Returns `true` if hyper dropped a request that waited for a stream when its connection ended. Such a request has not
+/// been sent: one that has is answered with the connection's own error. hyper has no method that tells them apart.
+pub(crate) fn is_dispatch_gone(error: &hyper::Error) -> bool {
+    error.is_user() && error.to_string().contains("dispatch task is gone")
+}
+
+/// The status for an error of the transport. tonic's own is UNKNOWN or CANCELLED for a connection that broke.
+pub(crate) fn status_of_error(error: tonic::transport::Error) -> Status {
+    match Origin::of_error(&error) {
+        Origin::TimedOut => with_source(Status::deadline_exceeded("no time is left"), error),
+        origin if origin.is_of_connection() => {
+            let told = format!("the connection failed: {}", root(&error));
+            with_source(Status::unavailable(told), error)
+        }
+        _ => Status::from_error(Box::new(error)),
+    }
+}
+
+/// The same for the status that tonic made of an error in the middle of a response.
+pub(crate) fn status_of_body(status: Status) -> Status {
+    if status.code() == Code::Unavailable || !Origin::of(&status).is_of_connection() {
+        return status;
+    }
+    let told = format!("the connection failed: {}", root(&status));
+    with_source(Status::unavailable(told), status)
+}
+
+fn with_source(mut status: Status, source: impl Error + Send + Sync + 'static) -> Status {
+    status.set_source(Arc::new(source));
+    status
 }
 
 /// The source of an error. An [`io::Error`] passes over what it wraps, which this does not.
@@ -107,8 +159,34 @@ fn pushback(status: &Status) -> Option<Pushback> {
     })
 }
 
-/// What a call deserves that failed so. `is_idempotent`: it may be made twice.
-pub(crate) fn class(status: &Status, is_idempotent: bool) -> ErrorClass {
+/// Returns `true` if the server says of itself that it has no answer now, and leaves open whether its connection is well.
+pub(crate) fn is_suspicious(status: &Status) -> bool {
+    status.code() == Code::Unavailable
+        && Origin::of(status) == Origin::Server
+        && pushback(status).is_none()
+}
+
+/// Returns `true` if a message was larger than a limit of the server's or the client's. It would be so again.
+///
+/// RESOURCE_EXHAUSTED means that as well as an overload, so that only the text tells them apart: of gRPC's C core (Python,
+/// Ruby, PHP, C++) and Node, of Go, of Java, of .NET, and of tonic.
+fn is_of_size(status: &Status) -> bool {
+    const TEXTS: [&str; 7] = [
+        "larger than max",
+        "a size larger than",
+        "exceeds maximum size",
+        "exceeds the maximum configured message size",
+        "message length too large",
+        "exceeded while decompressing message",
+        "more than 4GB of data",
+    ];
+    status.code() == Code::ResourceExhausted
+        && TEXTS.iter().any(|text| status.message().contains(text))
+}
+
+/// What a call deserves that failed so. `is_idempotent`: it may be made twice. `reconnects`: the user takes the status for
+/// one of the connection.
+pub(crate) fn class(status: &Status, is_idempotent: bool, reconnects: bool) -> ErrorClass {
     // What may have run already.
     let (reconnect, retry) = if is_idempotent {
         (ErrorClass::Reconnect, ErrorClass::Retry)
@@ -116,21 +194,25 @@ pub(crate) fn class(status: &Status, is_idempotent: bool) -> ErrorClass {
         (ErrorClass::ReconnectOnly, ErrorClass::GiveUp)
     };
     match Origin::of(status) {
-        Origin::NoConnection | Origin::Refused { goes_away: true } => ErrorClass::Reconnect,
-        Origin::Refused { goes_away: false } => ErrorClass::Retry,
+        Origin::NoConnection => ErrorClass::NotRun { reconnect: true },
+        Origin::Refused { goes_away } => ErrorClass::NotRun {
+            reconnect: goes_away,
+        },
         Origin::Broken => reconnect,
         // If there is no time left for it, there is no retry either.
         Origin::TimedOut => retry,
+        Origin::Server if reconnects => reconnect,
+        Origin::Server if is_of_size(status) => ErrorClass::GiveUp,
         Origin::Server => match (status.code(), pushback(status)) {
             (Code::Unavailable | Code::ResourceExhausted, Some(Pushback::Never)) => {
                 ErrorClass::GiveUp
             }
             // It asks for the call to be made again: it knows whether it has run.
             (Code::Unavailable | Code::ResourceExhausted, Some(Pushback::After(time))) => {
-                ErrorClass::RetryAfter(time)
+                ErrorClass::RetryIn(time)
             }
-            (Code::Unavailable, None) => reconnect,
-            (Code::ResourceExhausted, None) => retry,
+            // The connection is well: it has carried the answer.
+            (Code::Unavailable | Code::ResourceExhausted, None) => retry,
             _ => ErrorClass::GiveUp,
         },
     }
@@ -149,25 +231,54 @@ mod tests {
     }
 
     #[test]
-    fn s15_what_may_have_run_is_retried_only_if_that_does_no_harm() {
+    fn what_may_have_run_is_retried_only_if_that_does_no_harm() {
         let status = Status::unavailable("overloaded");
-        assert_eq!(class(&status, false), ErrorClass::ReconnectOnly);
+        assert_eq!(class(&status, false, false), ErrorClass::GiveUp);
         assert!(!Origin::of(&status).is_unsent());
-        assert_eq!(class(&status, true), ErrorClass::Reconnect);
+        assert_eq!(class(&status, true, false), ErrorClass::Retry);
         let unsent = Lost.into_status();
-        assert_eq!(class(&unsent, false), ErrorClass::Reconnect);
+        let not_run = ErrorClass::NotRun { reconnect: true };
+        assert_eq!(class(&unsent, false, false), not_run);
         assert!(Origin::of(&unsent).is_unsent());
     }
 
     #[test]
-    fn s15_pushback_is_honoured() {
-        let class_of = |status: &Status| class(status, false);
-        let after = ErrorClass::RetryAfter(Duration::from_millis(250));
+    fn a_status_of_the_servers_own_reconnects_only_if_the_user_says_so() {
+        let status = Status::unavailable("upstream connect error");
+        assert!(is_suspicious(&status));
+        assert_eq!(class(&status, true, true), ErrorClass::Reconnect);
+        assert_eq!(class(&status, false, true), ErrorClass::ReconnectOnly);
+        assert!(!is_suspicious(&Lost.into_status()));
+        assert!(!is_suspicious(&pushed(Code::Unavailable, "250")));
+        assert!(!is_suspicious(&Status::resource_exhausted("overloaded")));
+    }
+
+    #[test]
+    fn a_message_beyond_a_size_limit_is_not_sent_again() {
+        for text in [
+            "Received message larger than max (5242885 vs. 4194304)",
+            "SERVER: Received message larger than max (5242885 vs. 4194304)",
+            "Attempted to send message with a size larger than 4194304",
+            "grpc: received message larger than max (5242885 vs. 4194304)",
+            "gRPC message exceeds maximum size 4194304: 5242885",
+            "Received message exceeds the maximum configured message size.",
+        ] {
+            let status = Status::resource_exhausted(text);
+            assert_eq!(class(&status, true, false), ErrorClass::GiveUp, "{text}");
+        }
+        let busy = Status::resource_exhausted("too many requests");
+        assert_eq!(class(&busy, true, false), ErrorClass::Retry);
+    }
+
+    #[test]
+    fn a_pushback_is_the_delay_and_a_negative_one_ends_the_call() {
+        let class_of = |status: &Status| class(status, false, false);
+        let after = ErrorClass::RetryIn(Duration::from_millis(250));
         assert_eq!(class_of(&pushed(Code::ResourceExhausted, "250")), after);
         assert_eq!(class_of(&pushed(Code::Unavailable, "250")), after);
         for never in ["-1", "later"] {
             let status = pushed(Code::Unavailable, never);
-            let verdict = class(&status, true);
+            let verdict = class(&status, true, false);
             assert_eq!(
                 verdict,
                 ErrorClass::GiveUp,
@@ -177,14 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn s15_others_surface_as_they_are() {
+    fn other_statuses_surface_as_they_are() {
         for code in [
             Code::NotFound,
             Code::Aborted,
             Code::Internal,
             Code::DeadlineExceeded,
         ] {
-            let verdict = class(&Status::new(code, "no"), true);
+            let verdict = class(&Status::new(code, "no"), true, false);
             assert_eq!(verdict, ErrorClass::GiveUp, "{code:?}");
         }
     }

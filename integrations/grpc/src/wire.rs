@@ -2,21 +2,26 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::signals::Signals;
 
 /// What is known of the socket by those who do not own it: the connection task of HTTP/2 does.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Wire {
     is_cut: AtomicBool,
+    /// Requests and streams on it.
+    under_way: AtomicUsize,
+    /// The runtime that the connection's tasks run on.
+    runtime: Handle,
     /// Whoever waits to read, to be woken when it is cut.
     reader: Mutex<Option<Waker>>,
     closing: CancellationToken,
@@ -24,6 +29,31 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    /// A socket that is not there yet, to be looked after by tasks on the current runtime.
+    pub(crate) fn new() -> Self {
+        Self {
+            is_cut: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
+            runtime: Handle::current(),
+            reader: Mutex::default(),
+            closing: CancellationToken::new(),
+            gone: CancellationToken::new(),
+        }
+    }
+
+    /// Returns `true` if the runtime of the connection has begun to end: its tasks were dropped, or are about to be.
+    pub(crate) fn has_lost_its_runtime(&self) -> bool {
+        // A runtime takes no more tasks before it drops those that it has, and ends at once what is spawned then.
+        let probe = self.runtime.spawn(std::future::pending::<()>());
+        let has_ended = probe.is_finished();
+        probe.abort();
+        has_ended
+    }
+
+    pub(crate) fn requests_under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
     /// Nobody wants it any more: what is only there to watch it ends.
     pub(crate) fn begin_closing(&self) {
         self.closing.cancel();
@@ -80,6 +110,27 @@ impl Wire {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
+    }
+}
+
+/// A request or a stream on a connection.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Arc<Wire>);
+
+impl UnderWay {
+    pub(crate) fn begin(wire: &Arc<Wire>) -> Self {
+        wire.under_way.fetch_add(1, Ordering::Relaxed);
+        Self(wire.clone())
+    }
+
+    pub(crate) const fn wire(&self) -> &Arc<Wire> {
+        &self.0
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tenure_core::connection::WhenDown;
 use tenure_core::{CheckError, Event, EventKind};
-use tenure_grpc::{ChannelError, Health, Serving};
+use tenure_grpc::{ChannelError, GrpcError, GrpcService, Health, Serving};
+use tonic::Code;
 use tonic_health::ServingStatus;
 
+use crate::greeter::greeter_client::GreeterClient;
 use crate::rig::*;
 
 #[tokio::test]
@@ -157,28 +160,88 @@ async fn s16_a_server_that_does_not_serve_yet_is_waited_for() {
 }
 
 #[tokio::test]
-async fn s16_a_call_that_succeeds_does_not_unsay_what_was_pushed() {
+async fn calls_wait_or_fail_while_the_server_says_that_it_does_not_serve() {
     let server = Server::builder().health().start().await;
     let watched = endpoint(&server.address()).health(Health::Watch);
-    let channel = build(channel_to(watched).check_every(Duration::from_secs(3600)));
-    let greeter =
-        tenure_grpc::GrpcService::new(&channel, crate::greeter::greeter_client::GreeterClient::new);
+    let channel = build(channel_to(watched).check_every(Duration::from_millis(20)));
+    let greeter: Greeter = GrpcService::new(&channel, GreeterClient::new);
     channel.open().await.expect("it opens");
+    let begin = |mut client: Client| async move { client.say_hellos(named("all")).await };
+    let mut stream = within(greeter.call("SayHellos", begin))
+        .await
+        .expect("a stream")
+        .into_inner();
+    within(stream.message()).await.expect("it goes on");
     server
         .reporter
         .set_service_status("", ServingStatus::NotServing)
         .await;
     until("it is degraded", || !channel.is_healthy()).await;
-    assert_eq!(greet(&greeter).await, "Hello you");
+
+    let request = || greeter.request("SayHello");
+    let at_once = request().when_down(WhenDown::FailAtOnce);
+    let error = within(at_once.unary(named("you"), say_hello)).await;
+    let error = error.expect_err("it does not serve");
+    assert_eq!(error.code(), Code::Unavailable);
+    let cause = error.call_error().downcast_ref::<ChannelError>();
+    let expected = matches!(cause, Some(ChannelError::Unhealthy(Serving::NotServing)));
+    assert!(expected, "{error:?}");
+    let late = request().timeout(Duration::from_millis(50));
+    let error = within(late.unary(named("you"), say_hello)).await;
+    let error = error.expect_err("it does not serve in time");
+    assert!(matches!(error, GrpcError::DeadlineExceeded(_)), "{error:?}");
+    let waiting = tokio::spawn({
+        let greeter = greeter.clone();
+        async move {
+            let request = greeter.request("SayHello").when_down(WhenDown::Wait);
+            let reply = request.unary(named("you"), say_hello).await;
+            reply.expect("a greeting").message
+        }
+    });
+    // So many checks would have a dead connection replaced.
+    let failures = || channel.stats().last_failure_at;
+    for _ in 0..5 {
+        let before = failures();
+        until("it is checked", || failures() > before).await;
+    }
+    assert_eq!(server.seen().len(), 1, "only the stream was sent");
+    assert!(!channel.is_healthy());
     assert_eq!(channel.serving(), Serving::NotServing);
-    assert!(
-        !channel.is_healthy(),
-        "it still says that it does not serve"
-    );
     server
         .reporter
         .set_service_status("", ServingStatus::Serving)
         .await;
+    assert_eq!(within(waiting).await.expect("it ends"), "Hello you");
     until("it is healthy", || channel.is_healthy()).await;
+    assert_eq!(channel.stats().connects.begun, 1, "it kept its connection");
+    drop(stream);
+    ends_well(&channel).await;
+}
+
+#[tokio::test]
+async fn a_check_that_gets_no_stream_does_not_give_the_connection_up() {
+    let server = Server::builder().health().max_streams(2).start().await;
+    let channel = channel_to(endpoint(&server.address()));
+    let channel = channel.check_every(Duration::from_millis(20));
+    let short = Duration::from_millis(500);
+    let channel = build(channel.connection(|it| it.check_timeout(short).reopen_after(1)));
+    let greeter: Greeter = GrpcService::new(&channel, GreeterClient::new);
+    server.answers([Answer::Hang; 2]);
+    let hanging: Vec<_> = (0..2)
+        .map(|_| {
+            let greeter = greeter.clone();
+            tokio::spawn(async move { greet(&greeter).await })
+        })
+        .collect();
+    until("both hang", || server.under_way() == 2).await;
+    for _ in 0..5 {
+        within(channel.check()).await.expect("it says nothing");
+    }
+    assert!(channel.is_healthy());
+    assert_eq!(channel.stats().connects.begun, 1);
+    for call in hanging {
+        call.abort();
+    }
+    assert_eq!(greet(&greeter).await, "Hello you");
     ends_well(&channel).await;
 }

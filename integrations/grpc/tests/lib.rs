@@ -27,6 +27,8 @@ mod processes;
 mod retries;
 mod rig;
 mod streams;
+mod suspicion;
 #[cfg(feature = "tls")]
 mod tls;
+mod unsent;
 mod watches;

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use tenure_core::StopReason;
+use tenure_core::{Backoff, Retry, StopReason};
+use tenure_grpc::GrpcService;
 use tonic::Code;
+
+use crate::greeter::greeter_client::GreeterClient;
 
 use crate::rig::*;
 
@@ -11,7 +14,7 @@ const UNAVAILABLE: Answer = Answer::Refuse(Code::Unavailable, None);
 const EXHAUSTED: Answer = Answer::Refuse(Code::ResourceExhausted, None);
 
 #[tokio::test]
-async fn s15_unavailable_reconnects_and_retries_what_is_idempotent() {
+async fn unavailable_is_retried_on_the_same_connection_if_idempotent() {
     let server = Server::start().await;
     let greeter = greeter(&server.address());
     server.answers([UNAVAILABLE; 2]);
@@ -23,12 +26,12 @@ async fn s15_unavailable_reconnects_and_retries_what_is_idempotent() {
         within(reply).await.expect("a greeting").message,
         "Hello you"
     );
-    assert_eq!(greeter.channel().stats().connects.reconnects, 2);
+    assert_eq!(greeter.channel().stats().connects.reconnects, 0);
     ends_well(greeter.channel()).await;
 }
 
 #[tokio::test]
-async fn s15_what_may_have_run_is_not_made_again_unless_it_is_idempotent() {
+async fn what_may_have_run_is_not_made_again_unless_it_is_idempotent() {
     let server = Server::start().await;
     let greeter = greeter(&server.address());
     greeter.channel().open().await.expect("it opens");
@@ -40,9 +43,8 @@ async fn s15_what_may_have_run_is_not_made_again_unless_it_is_idempotent() {
         assert_eq!(error.call_error().reason(), StopReason::GivenUp);
     }
     assert_eq!(server.seen().len(), 2);
-    // UNAVAILABLE had it reconnect all the same.
     assert_eq!(greet(&greeter).await, "Hello you");
-    assert_eq!(greeter.channel().stats().connects.reconnects, 1);
+    assert_eq!(greeter.channel().stats().connects.reconnects, 0);
     ends_well(greeter.channel()).await;
 }
 
@@ -83,6 +85,20 @@ async fn s15_a_pushback_is_waited_for() {
     }
     assert_eq!(greeter.channel().stats().connects.begun, 1);
     ends_well(greeter.channel()).await;
+}
+
+#[tokio::test]
+async fn a_pushback_is_shorter_than_the_backoff_if_the_server_says_so() {
+    let server = Server::start().await;
+    let hour = Duration::from_secs(3600);
+    let patient = Retry::new(Backoff::constant(hour).cap(hour));
+    let channel = build(channel_to(endpoint(&server.address())).retry(patient));
+    let greeter: Greeter = GrpcService::new(&channel, GreeterClient::new);
+    for code in [Code::ResourceExhausted, Code::Unavailable] {
+        server.answers([Answer::Refuse(code, Some("20"))]);
+        assert_eq!(greet(&greeter).await, "Hello you");
+    }
+    ends_well(&channel).await;
 }
 
 #[tokio::test]

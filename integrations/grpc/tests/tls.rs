@@ -81,9 +81,36 @@ async fn s15_tls_with_an_own_authority_and_a_certificate_of_the_clients() {
     let address = format!("https://localhost:{}", server.port());
     let unknown = endpoint(&address).configure(|endpoint| endpoint.tls_config(trusting));
     let channel = build(channel_to(unknown.expect("its certificates")).retry(once));
-    within(channel.open())
-        .await
-        .expect_err("it has no certificate to show");
+    let error = within(channel.open()).await;
+    let error = error.expect_err("it has no certificate to show");
+    let OpenError::Failed { failure, .. } = error else {
+        panic!("{error}");
+    };
+    let error = failure.cause.downcast_ref::<ChannelError>().expect("ours");
+    assert!(matches!(error, ChannelError::Rejected(_)), "{error:?}");
+    assert!(error.to_string().contains("CertificateRequired"), "{error}");
+}
+
+#[tokio::test]
+async fn https_needs_no_configuration_to_be_tls() {
+    let server = server_with(identity(&authority(), "localhost", false)).await;
+    let address = format!("https://localhost:{}", server.port());
+    let error = handshake_error(&build(channel_to(endpoint(&address)))).await;
+    // It is no authority that the system knows.
+    assert!(error.contains("UnknownIssuer"), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_is_made_from_the_address_that_was_set() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await;
+    let listener = listener.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    let from = std::net::IpAddr::from([127, 0, 0, 2]);
+    let channel = build(channel_to(endpoint(&address).local_address(from)));
+    let opening = tokio::spawn(async move { channel.open().await });
+    let (_socket, peer) = within(listener.accept()).await.expect("a client");
+    assert_eq!(peer.ip(), from);
+    opening.abort();
 }
 
 #[tokio::test]

@@ -41,14 +41,14 @@ use crate::signals::Signals;
 #[must_use = "a builder does nothing until it is built"]
 pub struct GrpcChannelBuilder {
     connection: ConnectionBuilder<GrpcEndpoint>,
-    signals: tokio::sync::mpsc::Receiver<()>,
+    signals: Signals,
 }
 
 impl GrpcChannelBuilder {
     pub(super) fn new(endpoint: GrpcEndpoint) -> Self {
-        let (sender, signals) = Signals::new();
+        let signals = Signals::default();
         let address = endpoint.address();
-        let connection = Connection::builder(address, endpoint.of_channel(sender))
+        let connection = Connection::builder(address, endpoint.of_channel(signals.clone()))
             .name("grpc")
             .open_timeout(Duration::from_secs(15))
             // NOT_FOUND and its like are answers. Health is asked for.

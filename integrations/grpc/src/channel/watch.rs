@@ -7,26 +7,41 @@ use std::time::Duration;
 use tenure_core::connection::{Connection, ConnectionState};
 use tenure_core::{CheckError, Timer};
 use tenure_tokio::Tokio;
-use tokio::sync::mpsc::Receiver;
 
 use crate::endpoint::GrpcEndpoint;
 use crate::error::ChannelError;
+use crate::health::Health;
+use crate::signals::Signals;
 use crate::ties::Ties;
+
+/// Least time between the checks that calls bring forward, however many of them end with UNAVAILABLE.
+const BETWEEN_SUSPICIONS: Duration = Duration::from_secs(1);
 
 /// Looks at the connection whenever it asks for that, and cuts what lingers once the channel is closed, in whichever way.
 pub(super) fn look_after(
     connection: &Connection<GrpcEndpoint, Tokio>,
     clock: Tokio,
     ties: Arc<Ties>,
-    mut signals: Receiver<()>,
+    signals: Signals,
 ) -> impl Future<Output = ()> + Send + use<> {
     let (weak, mut watch) = (connection.downgrade(), connection.watch());
+    let is_checked = connection.resource().board().how != Health::Off;
     async move {
         // It asked before it was opened, or as it was: then it is looked at once it is.
         let mut is_due = false;
+        let mut is_suspect = false;
+        let mut next_check = tokio::time::Instant::now();
         loop {
             tokio::select! {
-                Some(()) = signals.recv() => is_due = true,
+                () = signals.changed() => is_due = true,
+                () = signals.suspected(), if is_checked && !is_suspect => is_suspect = true,
+                () = tokio::time::sleep_until(next_check), if is_suspect => {
+                    is_suspect = false;
+                    next_check = tokio::time::Instant::now() + BETWEEN_SUSPICIONS;
+                    if let Some(connection) = weak.upgrade() {
+                        look(&connection, &clock).await;
+                    }
+                }
                 state = watch.changed() => match state {
                     None | Some(ConnectionState::Closed) => break,
                     Some(_) => {}

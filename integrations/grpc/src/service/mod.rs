@@ -18,11 +18,23 @@ use crate::transport::GrpcTransport;
 ///
 /// # What is retried
 ///
-/// A call that no server has seen is made again: there was no connection, or the server refused the stream. One that
-/// may have run, because the connection broke under it, its attempt was cut off or the server answered UNAVAILABLE or
-/// RESOURCE_EXHAUSTED, is made again only if the request is said to be [idempotent](GrpcRequest::idempotent), or the
-/// server asks for it by `grpc-retry-pushback-ms`. A negative pushback ends it at once. UNAVAILABLE and a broken
-/// connection have the channel reconnect in any case. Every other status is the caller's to see.
+/// A call that no server has seen is made again: there was no connection, it had not been sent when the connection
+/// ended, or the server refused its stream or went away before it. The first time that is done at once and counts for
+/// nothing; afterwards it is a retry like others.
+///
+/// One that may have run, because the connection broke under it, its attempt was cut off or the server answered
+/// UNAVAILABLE or RESOURCE_EXHAUSTED, is made again only if the request is said to be
+/// [idempotent](GrpcRequest::idempotent), or the server asks for it by `grpc-retry-pushback-ms`, which is then the delay. A
+/// negative pushback ends it at once, and so does a message beyond a size limit. Every other status is the caller's to
+/// see.
+///
+/// A connection that breaks is replaced. A status of the server's own shows that the connection works; UNAVAILABLE has
+/// it checked, at most once a second, and it is replaced if checks fail.
+/// [`GrpcEndpoint::reconnect_on`](crate::GrpcEndpoint::reconnect_on) can decide otherwise.
+///
+/// While the server pushes that it does not serve ([`Health::Watch`](crate::Health::Watch)), calls wait for it until their
+/// deadline, or for 3 s if they have none. With [`WhenDown::Wait`](tenure_core::connection::WhenDown) they wait without a
+/// limit of their own, and with `FailAtOnce` not at all.
 ///
 /// For a client that needs the same connection for several calls, take [`GrpcEndpoint`](crate::GrpcEndpoint) in a scope.
 ///

@@ -1,11 +1,11 @@
 //! One call, and how it differs from the others.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 use super::GrpcService;
 use crate::error::{ChannelError, GrpcError};
 use crate::transport::{GrpcTransport, Sends};
-use crate::verdict::Origin;
+use crate::verdict::{self, Origin};
 
 /// A call that is about to be made. See [`GrpcService::request`].
 ///
@@ -271,10 +271,13 @@ impl<'a, S> GrpcRequest<'a, S> {
             seen: AtomicU32::new(0),
             is_unanswered: AtomicBool::new(false),
         };
-        let attempt = |transport, attempt| {
+        let patience = when_down.unwrap_or_else(|| service.channel.connection().when_down());
+        let attempt = |transport: GrpcTransport, attempt: CallAttempt| {
+            let serving = serving(&transport, patience, attempt.ends_at.is_some());
             let client = calling.begin(transport, attempt);
             Attempt {
                 calling: &calling,
+                serving,
                 answer: client.map(&mut operation),
             }
         };
@@ -283,9 +286,9 @@ impl<'a, S> GrpcRequest<'a, S> {
             request = request.when_down(when_down);
         }
         let classify = |failure: Failure<'_, ChannelError>| match failure {
-            Failure::Error(error) => error.class(is_idempotent),
-            // It may have run.
-            Failure::TimedOut | Failure::Panicked if is_idempotent => ErrorClass::Retry,
+            Failure::Error(error) => calling.class(error),
+            // It may have run, unless it still waited for the server to serve.
+            Failure::TimedOut | Failure::Panicked if calling.may_be_repeated() => ErrorClass::Retry,
             Failure::TimedOut | Failure::Panicked => ErrorClass::GiveUp,
         };
         let result = request.classify(classify).run_attempts(attempt).await;
@@ -307,26 +310,81 @@ struct Calling<'a, S> {
 impl<S> Calling<'_, S> {
     /// The client for an attempt, unless one before it was cut off that must not run twice.
     fn begin(&self, transport: GrpcTransport, attempt: CallAttempt) -> Option<S> {
-        let is_repeat = self.is_unanswered.swap(true, Ordering::Relaxed);
-        if is_repeat && !self.is_idempotent {
+        if !self.may_be_repeated() {
             return None;
         }
         Some((self.service.client)(transport.sending(Sends {
             ends_at: attempt.ends_at,
             previous_attempts: self.seen.fetch_add(1, Ordering::Relaxed),
             metadata: self.metadata.clone(),
+            has_stream: None,
         })))
+    }
+
+    fn may_be_repeated(&self) -> bool {
+        self.is_idempotent || !self.is_unanswered.load(Ordering::Relaxed)
+    }
+
+    /// The answer is waited for from now on.
+    fn is_sent(&self) {
+        self.is_unanswered.store(true, Ordering::Relaxed);
+    }
+
+    /// It ended before it was sent.
+    fn is_unsent(&self) {
+        self.seen.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn ended<U>(&self, result: Result<U, Status>) -> Result<U, ChannelError> {
         self.is_unanswered.store(false, Ordering::Relaxed);
         result.map_err(|status| {
             if Origin::of(&status).is_unsent() {
-                self.seen.fetch_sub(1, Ordering::Relaxed);
+                self.is_unsent();
             }
             ChannelError::Call(status)
         })
     }
+
+    fn class(&self, error: &ChannelError) -> ErrorClass {
+        let endpoint = self.service.channel.connection().resource();
+        match error {
+            // It waited for the server to serve, for as long as it should.
+            ChannelError::Unhealthy(_) => ErrorClass::GiveUp,
+            ChannelError::Lost => ErrorClass::NotRun { reconnect: true },
+            ChannelError::Call(status) if Origin::of(status) == Origin::Server => {
+                let reconnects = endpoint.reconnects_on(status);
+                if !reconnects && verdict::is_suspicious(status) {
+                    endpoint.suspect();
+                }
+                verdict::class(status, self.is_idempotent, reconnects)
+            }
+            error => error.class(self.is_idempotent),
+        }
+    }
+}
+
+/// Waits until the server says that it serves.
+type Serving = Pin<Box<dyn Future<Output = Result<(), ChannelError>> + Send>>;
+
+/// How long a call waits for a server that says that it does not serve, if neither a deadline nor
+/// [`WhenDown`] says.
+const SERVING_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What an attempt waits for before it is made. Nothing, if the server has not pushed that it does not serve.
+fn serving(transport: &GrpcTransport, when_down: WhenDown, is_limited: bool) -> Option<Serving> {
+    let refusal = transport.pushes().refusal()?;
+    if when_down == WhenDown::FailAtOnce {
+        return Some(Box::pin(ready(Err(refusal))));
+    }
+    let (pushes, wire) = (transport.pushes().clone(), transport.wire().clone());
+    Some(Box::pin(async move {
+        let serves = pushes.until_serving(&wire);
+        if is_limited || when_down == WhenDown::Wait {
+            return serves.await;
+        }
+        let waited = tokio::time::timeout(SERVING_PATIENCE, serves).await;
+        waited.unwrap_or_else(|_| pushes.refusal().map_or(Ok(()), Err))
+    }))
 }
 
 pin_project! {
@@ -334,6 +392,7 @@ pin_project! {
     /// as it is awaited, and each call moves all of it.
     struct Attempt<'a, S, F> {
         calling: &'a Calling<'a, S>,
+        serving: Option<Serving>,
         // Nothing, if the call must not be made again.
         #[pin]
         answer: Option<F>,
@@ -351,6 +410,15 @@ where
         let Some(answer) = this.answer.as_pin_mut() else {
             return Poll::Ready(Err(ChannelError::NotRepeated));
         };
+        if let Some(serving) = this.serving {
+            let serves = ready!(serving.as_mut().poll(cx));
+            *this.serving = None;
+            if let Err(error) = serves {
+                this.calling.is_unsent();
+                return Poll::Ready(Err(error));
+            }
+        }
+        this.calling.is_sent();
         answer.poll(cx).map(|result| this.calling.ended(result))
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests have in common: a server that answers as it is told, a proxy, and a channel with a short patience.
 
 pub(crate) mod dropped;
+pub(crate) mod frames;
 #[cfg(target_os = "linux")]
 pub(crate) mod process;
 mod proxy;

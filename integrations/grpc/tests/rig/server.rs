@@ -20,6 +20,7 @@ pub(crate) struct ServerBuilder {
     port: u16,
     health: bool,
     capacity: Option<Capacity>,
+    max_streams: Option<u32>,
     #[cfg(feature = "gzip")]
     gzip: bool,
     #[cfg(feature = "tls")]
@@ -35,6 +36,12 @@ impl ServerBuilder {
 
     pub(crate) fn capacity(mut self, capacity: Capacity) -> Self {
         self.capacity = Some(capacity);
+        self
+    }
+
+    /// So many on each connection.
+    pub(crate) fn max_streams(mut self, streams: u32) -> Self {
+        self.max_streams = Some(streams);
         self
     }
 
@@ -169,6 +176,7 @@ impl Server {
 
     fn router(&self) -> tonic::transport::server::Router {
         let mut builder = tonic::transport::Server::builder();
+        builder = builder.max_concurrent_streams(self.builder.max_streams);
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.builder.tls {
             builder = builder.tls_config(tls.clone()).expect("its certificates");
