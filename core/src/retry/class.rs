@@ -87,6 +87,9 @@ pub enum ErrorClass {
     GiveUp,
     /// The value is broken: open a new one, then retry.
     ///
+    /// A delay that would leave no time for the retry is shortened to half of what is left, rather than ending the retry
+    /// early: the new value may be there soon, and it is the pace of opening that spares the server.
+    ///
     /// Where no value is held, as in [`retry`](crate::retry()), it means [`Retry`](ErrorClass::Retry).
     Reconnect,
     /// The value is broken: open a new one, but no retry. For what may have been done already and must not be done

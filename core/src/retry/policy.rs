@@ -254,8 +254,16 @@ impl Retry {
         if asked > cap {
             return Decision::Stop(StopReason::RetryAfter(asked));
         }
+        let mut delay = delay;
         if self.is_past_deadline(elapsed.saturating_add(delay)) {
-            return Decision::Stop(StopReason::Deadline);
+            let half = self.deadline.unwrap_or_default().saturating_sub(elapsed) / 2;
+            // Halved a few times at most, or it would be tried ever faster as the deadline comes near.
+            let is_shortened = half >= delay / 16
+                && matches!(class, ErrorClass::Reconnect | ErrorClass::NotRun { .. });
+            if !is_shortened {
+                return Decision::Stop(StopReason::Deadline);
+            }
+            delay = half;
         }
         if budget.is_some_and(|budget| !budget.withdraw()) {
             return Decision::Stop(StopReason::Budget);

@@ -181,3 +181,21 @@ fn b02_a_policy_is_a_const_value() {
     let copy = POLICY;
     assert_eq!(copy.validate(), POLICY.validate());
 }
+
+#[test]
+fn the_delay_after_a_broken_value_is_shortened_to_what_the_deadline_leaves() {
+    let hurried = EXACT.deadline(seconds(5));
+    let decide = |class| hurried.decide(1, Some(SECOND), class, seconds(4), None);
+    for class in [
+        ErrorClass::Reconnect,
+        ErrorClass::NotRun { reconnect: false },
+    ] {
+        assert_eq!(decide(class), Decision::RetryIn(seconds(2)));
+    }
+    assert_eq!(decide(RETRY), Decision::Stop(StopReason::Deadline));
+    let almost = seconds(5) - SECOND / 10;
+    for late in [almost, seconds(5)] {
+        let late = hurried.decide(1, Some(late), ErrorClass::Reconnect, SECOND, None);
+        assert_eq!(late, Decision::Stop(StopReason::Deadline));
+    }
+}
