@@ -17,6 +17,8 @@ mod cancel;
 mod closing;
 mod deadlines;
 mod faults;
+#[cfg(unix)]
+mod foreign;
 mod health;
 mod members;
 mod network;
