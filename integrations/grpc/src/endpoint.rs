@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tenure_core::{ErrorClass, Failure, Resource, Why};
@@ -25,6 +26,7 @@ use crate::wire::{CutOnDrop, Wire};
 /// Default interval of HTTP/2's keepalive. Servers of gRPC's C core, of Go and of Java take more than one ping in five
 /// minutes for an attack, unless they are told otherwise.
 const KEEP_ALIVE: Duration = Duration::from_secs(330);
+const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(24 * 60 * 60);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long streams on a connection that failed its checks have to come to an end by themselves.
@@ -67,6 +69,9 @@ pub struct GrpcEndpoint {
     messages: Messages,
     health: HealthBoard,
     local_address: Option<IpAddr>,
+    /// As set by the method of this name, which leaves it to tonic otherwise.
+    keep_alive: Option<Duration>,
+    too_many_pings: Arc<AtomicU32>,
     reconnect_on: ReconnectOn,
 }
 
@@ -80,9 +85,7 @@ impl GrpcEndpoint {
     /// HTTP/2's keepalive sends a ping after 330 s without a frame while calls are under way, and gives the connection
     /// up if it is not answered within 20 s. gRPC's own clients send none by default; servers of Go, Java and the C core
     /// tolerate one in five minutes. It is for peers that vanish or freeze under calls that use all their streams, when
-    /// no check gets through. Set `http2_keep_alive_interval` in [`configure`](GrpcEndpoint::configure) to change that. A server that wants fewer
-    /// pings closes the connection with `too_many_pings`; hyper, which has the connection, does not tell that reason from
-    /// another end, so the interval is not lengthened by itself.
+    /// no check gets through. [`keep_alive`](GrpcEndpoint::keep_alive) changes the interval.
     ///
     /// ```
     /// use tenure_grpc::GrpcEndpoint;
@@ -119,6 +122,8 @@ impl GrpcEndpoint {
             messages: Messages::default(),
             health: HealthBoard::default(),
             local_address: None,
+            keep_alive: None,
+            too_many_pings: Arc::default(),
             reconnect_on: ReconnectOn::default(),
         })
     }
@@ -271,6 +276,26 @@ impl GrpcEndpoint {
         self
     }
 
+    /// Sets after how long without a frame HTTP/2's keepalive sends a ping, while calls are under way. Default 330 s.
+    ///
+    /// A server for which that is too often ends the connection with `too_many_pings`. The interval then doubles for the
+    /// connections after it (gRFC A8), if that can be seen: HTTP/2's reason reaches only calls that were refused by the
+    /// same frame, and hyper tells it of no others. One that is set in [`configure`](GrpcEndpoint::configure), by tonic's
+    /// `http2_keep_alive_interval`, never doubles.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure_grpc::GrpcEndpoint;
+    /// let endpoint = GrpcEndpoint::new("http://localhost:50051")?.keep_alive(Duration::from_secs(30));
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    #[must_use]
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.endpoint = self.endpoint.http2_keep_alive_interval(interval);
+        self.keep_alive = Some(interval);
+        self
+    }
+
     /// Sets which statuses of the server's own have the channel reconnect. By default none does: a status that arrives
     /// shows that the connection works, and UNAVAILABLE only brings its next check forward.
     ///
@@ -325,12 +350,20 @@ impl GrpcEndpoint {
     }
 
     pub(crate) async fn connect(&self) -> Result<GrpcTransport, ChannelError> {
-        let wire = Arc::new(Wire::new());
+        let wire = Arc::new(Wire::new(self.too_many_pings.clone()));
         let cut = CutOnDrop::new(wire.clone());
         let signals = self.health.signals.clone();
         let dial = Dial::new(&self.endpoint, self.local_address, wire.clone(), signals);
-        let channel = self
-            .endpoint
+        let doublings = self.too_many_pings.load(Ordering::Relaxed);
+        let endpoint = match self.keep_alive {
+            Some(interval) if doublings > 0 => {
+                let factor = 2_u32.saturating_pow(doublings);
+                let longer = interval.saturating_mul(factor).min(LONGEST_KEEP_ALIVE);
+                self.endpoint.clone().http2_keep_alive_interval(longer)
+            }
+            _ => self.endpoint.clone(),
+        };
+        let channel = endpoint
             .connect_with_connector(dial)
             .await
             .map_err(ChannelError::from_connecting)?;

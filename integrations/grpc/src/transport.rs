@@ -22,7 +22,7 @@ use crate::deadline::Deadlines;
 use crate::error::{Lost, RuntimeEnded, chain};
 use crate::health::Pushes;
 use crate::messages::Messages;
-use crate::verdict::{is_dispatch_gone, status_of_body, status_of_error};
+use crate::verdict::{is_dispatch_gone, is_of_pings, status_of_body, status_of_error};
 use crate::wire::{UnderWay, Wire};
 
 const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
@@ -244,6 +244,9 @@ impl Future for GrpcResponse {
 }
 
 fn told(error: tonic::transport::Error, under_way: Option<&UnderWay>) -> Status {
+    if let (Some(under_way), true) = (under_way, is_of_pings(&error)) {
+        under_way.wire().is_too_eager();
+    }
     let is_dropped = chain(&error).any(|error| error.downcast_ref().is_some_and(is_dispatch_gone));
     // A runtime that ends drops requests that were sent in the same way as those that wait to be.
     match under_way {

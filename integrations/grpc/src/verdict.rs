@@ -105,6 +105,17 @@ pub(crate) fn is_dispatch_gone(error: &hyper::Error) -> bool {
     error.is_user() && error.to_string().contains("dispatch task is gone")
 }
 
+/// Returns `true` if the server goes away because it gets more pings than it allows (gRFC A8).
+pub(crate) fn is_of_pings(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(|error| {
+        error.downcast_ref::<h2::Error>().is_some_and(|error| {
+            error.is_remote()
+                && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+                && error.to_string().contains("too_many_pings")
+        })
+    })
+}
+
 /// The status for an error of the transport. tonic's own is UNKNOWN or CANCELLED for a connection that broke.
 pub(crate) fn status_of_error(error: tonic::transport::Error) -> Status {
     match Origin::of_error(&error) {

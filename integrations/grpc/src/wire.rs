@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -22,6 +22,10 @@ pub(crate) struct Wire {
     under_way: AtomicUsize,
     /// The runtime that the connection's tasks run on.
     runtime: Handle,
+    /// Pings were too many for the server, which has been noted.
+    was_too_eager: AtomicBool,
+    /// How many connections to the address were ended for that.
+    too_many_pings: Arc<AtomicU32>,
     /// Whoever waits to read, to be woken when it is cut.
     reader: Mutex<Option<Waker>>,
     closing: CancellationToken,
@@ -30,8 +34,10 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// A socket that is not there yet, to be looked after by tasks on the current runtime.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(too_many_pings: Arc<AtomicU32>) -> Self {
         Self {
+            was_too_eager: AtomicBool::new(false),
+            too_many_pings,
             is_cut: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
             runtime: Handle::current(),
@@ -48,6 +54,13 @@ impl Wire {
         let has_ended = probe.is_finished();
         probe.abort();
         has_ended
+    }
+
+    /// The server goes away since it gets too many pings, and has said so to one of perhaps many calls.
+    pub(crate) fn is_too_eager(&self) {
+        if !self.was_too_eager.swap(true, Ordering::Relaxed) {
+            self.too_many_pings.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn requests_under_way(&self) -> usize {

@@ -1,6 +1,6 @@
 //! Calls that no server has seen, and those that one may have.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tenure_core::{Backoff, Retry, StopReason};
 use tenure_grpc::GrpcService;
@@ -132,4 +132,29 @@ fn a_request_under_way_on_a_runtime_that_ends_may_have_run() {
     let status = status.expect_err("its connection is gone");
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().contains("runtime"), "{status:?}");
+}
+
+#[tokio::test]
+async fn pings_that_are_too_many_for_a_server_become_half_as_many() {
+    const INTERVAL: Duration = Duration::from_millis(200);
+    let server = Frames::start(None).await;
+    let endpoint = endpoint(server.address()).keep_alive(INTERVAL);
+    let channel = build(channel_to(endpoint));
+    let greeter: Greeter = GrpcService::new(&channel, GreeterClient::new);
+    for (deed, connections) in [
+        (Deed::GoAway(ENHANCE_YOUR_CALM), 2),
+        (Deed::GoAway(NO_ERROR), 3),
+    ] {
+        server.does([deed, Deed::Hold]);
+        let began = Instant::now();
+        let held = tokio::spawn({
+            let greeter = greeter.clone();
+            async move { greet(&greeter).await }
+        });
+        let before = server.pings();
+        until("there is a ping", || server.pings() > before).await;
+        assert!(began.elapsed() >= 2 * INTERVAL, "{deed:?}");
+        assert_eq!(server.connections(), connections, "{deed:?}");
+        held.abort();
+    }
 }

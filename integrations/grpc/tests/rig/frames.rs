@@ -45,6 +45,7 @@ struct Script {
     max_streams: Option<u32>,
     connections: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
+    pings: Arc<AtomicUsize>,
     /// Says GOAWAY without being asked, as a server does that is shut down.
     retires: Arc<tokio::sync::Notify>,
 }
@@ -97,6 +98,10 @@ impl Frames {
 
     pub(crate) fn connections(&self) -> usize {
         self.script.connections.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn pings(&self) -> usize {
+        self.script.pings.load(Ordering::SeqCst)
     }
 
     /// How many requests have come, those that prove a connection not counted.
@@ -157,6 +162,9 @@ fn trailers(stream: u32) -> Vec<u8> {
 fn go_away(last_stream: u32, reason: u32) -> Vec<u8> {
     let mut payload = last_stream.to_be_bytes().to_vec();
     payload.extend(reason.to_be_bytes());
+    if reason == ENHANCE_YOUR_CALM {
+        payload.extend(b"too_many_pings");
+    }
     frame(GOAWAY, 0, 0, &payload)
 }
 
@@ -193,6 +201,7 @@ async fn serve(mut socket: TcpStream, script: Script) -> std::io::Result<()> {
                 write.write_all(&frame(SETTINGS, ACK, 0, &[])).await?;
             }
             PING if flags & ACK == 0 => {
+                script.pings.fetch_add(1, Ordering::SeqCst);
                 write.write_all(&frame(PING, ACK, 0, &payload)).await?;
             }
             // Each request here ends with a frame of data.
