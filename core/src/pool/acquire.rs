@@ -10,11 +10,13 @@ use super::Pool;
 use super::error::AcquireError;
 use super::job::{CareDuty, Done, Job};
 use super::lease::{Lease, OwnedLease};
+use super::lend::found_broken;
 use super::queue::End;
 use super::refusal::Rejected;
 use super::shared::{Handed, Shared};
 use super::waiting::{Waiting, Wish};
 use crate::Instant;
+use crate::cleanup::Why;
 use crate::resource::LocalResource;
 use crate::runtime::{Clock, Timer};
 use crate::sync::Arc;
@@ -134,8 +136,13 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         if self.shared.prepares() {
             return None;
         }
-        let slot = self.shared.try_take()?;
-        Some(Lease::new(&self.shared, slot, Location::caller()))
+        loop {
+            let mut slot = self.shared.try_take()?;
+            if !self.shared.is_broken(&mut slot) {
+                return Some(Lease::new(&self.shared, slot, Location::caller()));
+            }
+            self.shared.bury(slot, Why::Broken);
+        }
     }
 
     /// The same for somebody else, who asked there.
@@ -157,7 +164,6 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             wanted: 1,
             end: End::Back,
             within,
-            prepares: self.shared.prepares(),
             timed: true,
             rejected: None,
             asked_at: Location::caller(),
@@ -195,13 +201,13 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             wanted: u32::try_from(values).unwrap_or(u32::MAX),
             end: End::Back,
             within,
-            prepares: false,
             timed: false,
             rejected: None,
             asked_at,
         };
         let mut leases = Waiting::new(shared, wish, Job::perform, many_borrowed).await?;
-        if shared.prepares() {
+        // One is made ready as it is taken.
+        if values > 1 {
             let mut ready = Vec::with_capacity(values);
             // Taken from the end, so that what is left stays a lease and goes back if this is dropped.
             while let Some(lease) = leases.pop() {
@@ -221,16 +227,23 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     ) -> Result<Lease<'p, R, C>, AcquireError> {
         let shared = &self.shared;
         let (mut rejected, mut unfit) = (None, None);
-        if let Some(slot) = lease.into_slot() {
-            let since = shared.now().unwrap_or_default();
-            match CareDuty::claim_lent(shared, slot, until).perform().await {
-                Done::Ready(slot) => return Ok(Lease::new(shared, slot, asked_at)),
-                Done::Unfit(cause, duty) => {
-                    let took = shared.now().map_or(Duration::ZERO, |now| now - since);
-                    rejected = Some(Rejected::another(None, took, cause));
-                    unfit = Some(duty);
+        if let Some(mut slot) = lease.into_slot() {
+            if shared.is_broken(&mut slot) {
+                rejected = Some(Rejected::another(None, Duration::ZERO, found_broken()));
+                unfit = Some(CareDuty::claim_broken(shared, slot));
+            } else if !shared.prepares() {
+                return Ok(Lease::new(shared, slot, asked_at));
+            } else {
+                let since = shared.now().unwrap_or_default();
+                match CareDuty::claim_lent(shared, slot, until).perform().await {
+                    Done::Ready(slot) => return Ok(Lease::new(shared, slot, asked_at)),
+                    Done::Unfit(cause, duty) => {
+                        let took = shared.now().map_or(Duration::ZERO, |now| now - since);
+                        rejected = Some(Rejected::another(None, took, cause));
+                        unfit = Some(duty);
+                    }
+                    Done::Nothing => {}
                 }
-                Done::Nothing => {}
             }
         }
         let left = (until != Instant::MAX)
@@ -240,7 +253,6 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             wanted: 1,
             end: End::Front,
             within: left,
-            prepares: true,
             timed: false,
             rejected,
             asked_at,

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::Pool;
 use super::error::AcquireError;
+use super::lend::Asked;
 use super::shared::{Phase, Queue, Shared};
 use super::slot::Slot;
 use super::{shutdown, start};
@@ -12,7 +13,6 @@ use crate::cleanup::{Report, Why};
 use crate::config::{ConfigError, above_zero, at_most};
 use crate::resource::LocalResource;
 use crate::runtime::{Clock, Timer};
-use crate::sync::Arc;
 use crate::work::Wakes;
 
 impl<R: LocalResource, C: Clock> Pool<R, C> {
@@ -217,7 +217,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     pub fn retain(&self, mut keeps: impl FnMut(&mut R::Value, Idle) -> bool) {
         let shared = &self.shared;
         let now = shared.now();
-        let mut asked = Asked::take(shared);
+        let mut asked = Asked::take(shared, Why::NotRetained, |_| true);
         while let Some(slot) = asked.next() {
             let idle = Idle {
                 age: now.map(|now| now - slot.opened_at),
@@ -274,66 +274,9 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
     }
 }
 
-/// Idle values that are asked about, one after another. They count as under care meanwhile; whatever ends
-/// the asking, each goes to where it belongs.
-struct Asked<'p, R: LocalResource, C: Clock> {
-    shared: &'p Shared<R, C>,
-    /// The one that is asked about, from its question on until it is settled.
-    current: Option<Slot<R::Value>>,
-    left: alloc::vec::IntoIter<Slot<R::Value>>,
-}
-
-impl<'p, R: LocalResource, C: Clock> Asked<'p, R, C> {
-    fn take(shared: &'p Arc<Shared<R, C>>) -> Self {
-        let slots = shared.queue.with(|queue| {
-            if queue.phase != Phase::Open {
-                return Vec::new();
-            }
-            let slots = shared.stacks.take_all();
-            queue.checking += slots.len();
-            slots
-        });
-        Self {
-            shared,
-            current: None,
-            left: slots.into_iter(),
-        }
-    }
-
-    fn next(&mut self) -> Option<&mut Slot<R::Value>> {
-        self.current = self.left.next();
-        self.current.as_mut()
-    }
-
-    fn settle(&mut self, kept: bool) {
-        let Some(slot) = self.current.take() else {
-            return;
-        };
-        let shared = self.shared;
-        shared.change(|queue, wakes| {
-            queue.checking -= 1;
-            if kept {
-                shared.give(queue, slot, wakes);
-            } else {
-                shared.bury_slot(queue, slot, Why::NotRetained);
-            }
-            shared.poke(queue, wakes);
-        });
-    }
-}
-
-impl<R: LocalResource, C: Clock> Drop for Asked<'_, R, C> {
-    fn drop(&mut self) {
-        self.settle(false);
-        while self.next().is_some() {
-            self.settle(true);
-        }
-    }
-}
-
 impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Changes the pool under the queue's lock, and wakes whom that concerns.
-    fn change(&self, change: impl FnOnce(&mut Queue<R::Value>, &mut Wakes)) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut Queue<R::Value>, &mut Wakes)) {
         let mut wakes = Wakes::default();
         self.queue.with(|queue| change(queue, &mut wakes));
         self.wake(wakes);

@@ -72,6 +72,19 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         self.hand_over(queue, slot, wakes, Stacks::add_last);
     }
 
+    /// The same for an idle value that was taken out for a moment: it goes back under those that lie above it.
+    pub(crate) fn give_back_to(
+        &self,
+        queue: &mut Queue<R::Value>,
+        slot: Slot<R::Value>,
+        home: usize,
+        wakes: &mut Wakes,
+    ) {
+        self.hand_over(queue, slot, wakes, |stacks, slot| {
+            stacks.add_under(home, slot);
+        });
+    }
+
     /// The same for several values.
     pub(crate) fn give_each(
         &self,

@@ -158,12 +158,7 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<
             return;
         };
         let pool = &self.pool;
-        let broken = sync::contain(|| pool.resource.is_broken(&mut slot.value));
-        let broken = broken.unwrap_or_else(|message| {
-            pool.reporter.swallowed(&pool.clock, "is_broken", message);
-            true
-        });
-        if broken || sync::is_panicking() {
+        if pool.is_broken(&mut slot) || sync::is_panicking() {
             pool.bury(slot, Why::Broken);
         } else if pool.cleans_up() {
             pool.release_into_care(slot);

@@ -9,6 +9,7 @@ mod handoff;
 mod job;
 mod keyed;
 mod lease;
+mod lend;
 mod loans;
 mod member;
 mod openings;

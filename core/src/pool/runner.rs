@@ -124,6 +124,7 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                 if let Some((now, at)) = now.zip(sweep_at).filter(|(now, at)| now >= at) {
                     shared.tell_if_late(now - at);
                     shared.report_leaks(now);
+                    shared.retire_broken();
                     let swept = shared.sweep(now);
                     for slot in swept.to_check {
                         let duty = CareDuty::claim(shared, slot, Occasion::Idle);

@@ -257,6 +257,30 @@ impl<V> Stacks<V> {
         left
     }
 
+    /// Takes out the values that are meant, each with the number of its stack, in the order in which they lie.
+    /// Under the queue's lock.
+    pub(crate) fn take_those(&self, meant: impl Fn(&Slot<V>) -> bool) -> Vec<(usize, Slot<V>)> {
+        let mut taken = Vec::new();
+        for (home, stack) in self.stacks.iter().enumerate() {
+            stack.with(|stack| {
+                let mut index = 0;
+                while let Some(slot) = stack.idle.get(index) {
+                    if meant(slot) {
+                        taken.extend(stack.idle.remove(index).map(|slot| (home, slot)));
+                    } else {
+                        index += 1;
+                    }
+                }
+            });
+        }
+        taken
+    }
+
+    /// Adds a value below all others of a stack. Under the queue's lock, with nobody waiting.
+    pub(crate) fn add_under(&self, home: usize, slot: Slot<V>) {
+        self.stacks[home].with(|stack| stack.idle.push_front(slot));
+    }
+
     /// Takes out every value. Under the queue's lock.
     pub(crate) fn take_all(&self) -> Vec<Slot<V>> {
         let all = self.sort_out(|_| Some(()));

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::lend::Asked;
 use super::shared::{Phase, Queue, Shared};
 use super::slot::{Lifetime, Slot};
 use crate::Instant;
@@ -53,6 +54,16 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             .random
             .with(|random: &mut Random| random.below_or_equal(most));
         now + every.saturating_sub(Duration::from_nanos(early))
+    }
+
+    /// Asks about every value that has lain idle since the last sweep, and retires those that are broken. One
+    /// that was used since was asked about as it came back.
+    pub(crate) fn retire_broken(&self) {
+        let mut asked = Asked::take(self, Why::Broken, |slot| slot.seen_idle != 0);
+        while let Some(slot) = asked.next() {
+            let broken = self.is_broken(slot);
+            asked.settle(!broken);
+        }
     }
 
     /// Looks at every idle value: gives those that came back since the last sweep their time, buries

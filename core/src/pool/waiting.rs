@@ -11,11 +11,14 @@ use pin_project_lite::pin_project;
 
 use super::error::AcquireError;
 use super::job::{CareDuty, CloseDuty, Done, Job, OpenDuty};
+use super::lend::found_broken;
 use super::queue::{End, Look, Place};
 use super::refusal::Rejected;
 use super::shared::{Answer, Entry, Handed, Shared};
+use super::slot::Slot;
 use crate::Instant;
 use crate::alarm::Alarm;
+use crate::cleanup::Why;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
@@ -46,8 +49,6 @@ pub(crate) struct Wish {
     pub(crate) end: End,
     /// For how long, in all.
     pub(crate) within: Option<Duration>,
-    /// Whether the value is made ready for its user.
-    pub(crate) prepares: bool,
     /// Whether it is an acquire of its own, not a part of one.
     pub(crate) timed: bool,
     /// What was handed over before, and was no good.
@@ -63,7 +64,6 @@ pub(super) struct Waiter<'p, R: LocalResource, C: Clock> {
     wanted: u32,
     stage: Stage,
     pub(super) end: End,
-    prepares: bool,
     /// Whether a Runner saw it join, until that was made use of.
     is_driven: bool,
     timed: bool,
@@ -110,7 +110,6 @@ where
                 wanted: wish.wanted,
                 stage: Stage::Unpolled,
                 end: wish.end,
-                prepares: wish.prepares,
                 is_driven: false,
                 timed: wish.timed,
                 self_deadlock: false,
@@ -147,9 +146,16 @@ where
         let shared = waiter.shared;
         // The whole of the common case.
         if waiter.stage == Stage::Unpolled && waiter.is_plain() {
-            if let Some(slot) = shared.take_idle() {
-                waiter.stage = Stage::Over;
-                return Poll::Ready(Ok((this.lend)(shared, Handed::One(slot), waiter.asked_at)));
+            while let Some(mut slot) = shared.take_idle() {
+                if !shared.is_broken(&mut slot) {
+                    waiter.stage = Stage::Over;
+                    return Poll::Ready(Ok((this.lend)(
+                        shared,
+                        Handed::One(slot),
+                        waiter.asked_at,
+                    )));
+                }
+                waiter.retire_idle(slot);
             }
         }
         let answer =
@@ -169,7 +175,14 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     /// Whether a value that lies idle is the answer as it is.
     #[inline(always)]
     fn is_plain(&self) -> bool {
-        self.wanted == 1 && !self.prepares && self.shared.timings.is_none()
+        self.wanted == 1 && !self.shared.prepares() && self.shared.timings.is_none()
+    }
+
+    /// Takes an idle value out of service that was found broken. It was this waiter's turn, and still is.
+    #[cold]
+    fn retire_idle(&mut self, slot: Slot<R::Value>) {
+        self.end = End::Front;
+        self.shared.bury(slot, Why::Broken);
     }
 
     #[inline(never)]
@@ -221,7 +234,16 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                     drop(unfit.take());
                     if let Poll::Ready(answer) = answer {
                         match answer {
-                            Ok(Handed::One(slot)) if self.prepares => {
+                            Ok(Handed::One(mut slot)) if self.wanted == 1 => {
+                                // Outside all locks, and however it came here: it may have broken since.
+                                if shared.is_broken(&mut slot) {
+                                    self.note_rejected(found_broken(), Working::Interruptible);
+                                    unfit = Some(CareDuty::claim_broken(shared, slot));
+                                    continue;
+                                }
+                                if !shared.prepares() {
+                                    return self.ends(Ok(Handed::One(slot)));
+                                }
                                 now = shared.now();
                                 if self.is_over(now) {
                                     // A check without time would be cut off, and the value lost.

@@ -3,6 +3,7 @@
 mod cancel;
 mod exhaustive;
 mod keyed;
+mod lending;
 mod operations;
 mod random;
 mod scene;

@@ -65,6 +65,13 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         Self::claim(shared, slot, Occasion::Lend { until })
     }
 
+    /// Takes over a value that was about to be lent and is broken: it goes to its end as this is dropped.
+    pub(crate) fn claim_broken(shared: &Arc<Shared<R, C>>, slot: Slot<R::Value>) -> Self {
+        let mut duty = Self::claim_lent(shared, slot, Instant::MAX);
+        duty.cut_off = Why::Broken;
+        duty
+    }
+
     pub(crate) async fn perform(mut self) -> Done<R, C> {
         let shared = self.shared.clone();
         let config = &shared.config;
@@ -184,7 +191,7 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
             return;
         };
         let shared = &self.shared;
-        let failed = matches!(why, Why::CheckFailed | Why::HookFailed);
+        let failed = matches!(why, Why::Broken | Why::CheckFailed | Why::HookFailed);
         let is_new = slot.uses == 0 && matches!(self.occasion, Occasion::Lend { .. });
         let mut wakes = Wakes::default();
         shared.queue.with(|queue| {
@@ -234,12 +241,6 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let slot = queue.returned.pop_front()?;
         queue.checking += 1;
         Some(CareDuty::claim(self, slot, Occasion::Return))
-    }
-
-    /// Whether something is done to a value before it is lent.
-    #[inline]
-    pub(crate) fn prepares(&self) -> bool {
-        R::HOOKS.has(Hooks::BEFORE_ACQUIRE) || self.config.check_on.acquire
     }
 
     /// Whether something is done to a value after it was given back.
