@@ -13,8 +13,9 @@ use tenure::{Clock, NoTimer, Pool, Resource};
 use tenure_tokio::Tokio;
 
 const USAGE: &str = "usage: path NAME COUNT, where NAME is one of:";
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "uncontended",
+    "uncontended-checked",
     "uncontended-timeout",
     "uncontended-owned",
     "uncontended-no-timer",
@@ -50,6 +51,7 @@ fn walk(name: &str, count: u64) {
     runtime.block_on(async {
         match name {
             "uncontended" => borrow(&tokio_pool(16, None).await, count).await,
+            "uncontended-checked" => borrow(&checked_pool(16).await, count).await,
             "uncontended-timeout" => {
                 let timeout = Some(Duration::from_secs(5));
                 borrow(&tokio_pool(16, timeout).await, count).await;
@@ -68,7 +70,7 @@ fn walk(name: &str, count: u64) {
     });
 }
 
-async fn borrow<C: Clock>(pool: &Pool<Unit, C>, count: u64) {
+async fn borrow<R: Resource, C: Clock>(pool: &Pool<R, C>, count: u64) {
     for _ in 0..count {
         drop(pool.acquire().await);
     }
@@ -122,6 +124,33 @@ impl Resource for Unit {
     async fn open(&self) -> Result<u64, Infallible> {
         Ok(0)
     }
+}
+
+/// A unit that has a check, which a pool asks for by default once a value has lain idle.
+struct Checked;
+
+impl Resource for Checked {
+    type Value = u64;
+    type Error = Infallible;
+    const CHECKED: bool = true;
+
+    async fn open(&self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+
+    async fn check(&self, _: &mut u64) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+async fn checked_pool(size: usize) -> Pool<Checked, Tokio> {
+    let pool = Pool::builder(Checked)
+        .min_size(size)
+        .max_size(size)
+        .build(Tokio::current())
+        .expect("the settings are valid");
+    pool.start().await.expect("opening cannot fail");
+    pool
 }
 
 async fn tokio_pool(size: usize, acquire_timeout: Option<Duration>) -> Pool<Unit, Tokio> {

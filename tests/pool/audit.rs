@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 
 use futures::executor::block_on;
-use tenure_core::pool::Status;
+use tenure_core::pool::{CheckOnAcquire, Status};
 use tenure_core::{Event, Timer};
 
 use super::probe::{Condition, Control, Hook, SendProbe, Step};
@@ -129,7 +129,11 @@ async fn p03_audit_balances_whenever_an_event_is_told<W: Threads>(world: W) {
         let control = Control::default();
         let pool = world.pool(&control, |pool| {
             let pool = pool.max_size(2).events(sink.clone());
-            let pool = pool.check_on_open(checked).check_on_acquire(checked);
+            let pool = pool.check_on_open(checked).check_on_acquire(if checked {
+                CheckOnAcquire::Always
+            } else {
+                CheckOnAcquire::Never
+            });
             pool.retry(world.quick_retries()).check_on_release(checked)
         });
         *watched.lock().expect("no test panics under the lock") = Some(pool.clone());

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tenure_async_std::AsyncStd;
-use tenure_core::pool::{Idle, KeyedPool, PoolBuilder, Runner, Status, Timings};
+use tenure_core::pool::{CheckOnAcquire, Idle, KeyedPool, PoolBuilder, Runner, Status, Timings};
 use tenure_core::{
     AcquireError, Audit, Cause, Hooks, Lease, LocalResource, OwnedLease, Pool, Report, Resource,
     Spawn, Timer,
@@ -229,7 +229,9 @@ fn n14_a_task_that_waits_for_hooks_moves_to_another_thread() {
         pool.close().await;
         (first, sum)
     }
-    let pool = Pool::builder(Hooked).max_size(2).check_on_acquire(true);
+    let pool = Pool::builder(Hooked)
+        .max_size(2)
+        .check_on_acquire(CheckOnAcquire::Always);
     let pool = pool.build_with_runner(FuturesTimer);
     let (pool, runner) = pool.expect("a pool");
     let background = std::thread::spawn(|| futures::executor::block_on(runner.run()));

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use futures::future::join_all;
+use tenure_core::pool::CheckOnAcquire;
 use tenure_core::{AcquireError, Backoff, Retry};
 
 use super::PoolWorld;
@@ -104,7 +105,8 @@ async fn b08_rejected_says_how_many_were_tried_and_why<W: PoolWorld>(world: W) {
     let control = Control::default();
     let pool = world.pool(&control, |pool| {
         let pool = pool.name("sessions").max_size(4);
-        pool.check_every(None).check_on_acquire(true)
+        pool.check_every(None)
+            .check_on_acquire(CheckOnAcquire::Always)
     });
     let mut idle = pool.acquire_many(3).await.expect("values");
     let held = idle.pop().expect("one of three");
@@ -192,7 +194,7 @@ async fn n05_time_in_checks_is_told_apart<W: PoolWorld>(world: W) {
     let control = Control::default();
     let pool = world.pool(&control, |pool| {
         let pool = pool.check_every(None).check_timeout(None);
-        pool.check_on_acquire(true).max_size(2)
+        pool.check_on_acquire(CheckOnAcquire::Always).max_size(2)
     });
     let mut idle = pool.acquire_many(2).await.expect("values");
     let held = idle.pop().expect("one of two");

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use futures::future::{RemoteHandle, join_all};
+use tenure_core::pool::CheckOnAcquire;
 use tenure_core::{AcquireError, Ending, Retry, Why};
 
 use super::probe::{Control, Hook, Step};
@@ -44,7 +45,11 @@ async fn b07_each_occasion_has_its_check<W: PoolWorld>(world: W) {
         let pool = world.pool(&control, |pool| {
             let pool = pool.check_every(None).max_size(1);
             let pool = pool.check_on_open(occasion == "open");
-            let pool = pool.check_on_acquire(occasion == "acquire");
+            let pool = pool.check_on_acquire(if occasion == "acquire" {
+                CheckOnAcquire::Always
+            } else {
+                CheckOnAcquire::Never
+            });
             pool.check_on_release(occasion == "release")
         });
         drop(pool.acquire().await.expect("a value"));
@@ -111,7 +116,7 @@ async fn b07_a_check_that_fails_on_acquire_costs_the_value_and_not_the_turn<W: P
     let control = Control::default();
     let pool = world.pool(&control, |pool| {
         let pool = pool.check_every(None).check_timeout(None);
-        pool.check_on_acquire(true).max_size(1)
+        pool.check_on_acquire(CheckOnAcquire::Always).max_size(1)
     });
     let held = pool.acquire().await.expect("a value");
     control.script(Hook::Check, [Step::Held]);
@@ -161,7 +166,9 @@ async fn b07_a_check_that_fails_on_acquire_leads_to_the_next_idle_value<W: PoolW
     let control = Control::default();
     let recorder = Recorder::default();
     let pool = world.pool(&control, |pool| {
-        let pool = pool.check_every(None).check_on_acquire(true);
+        let pool = pool
+            .check_every(None)
+            .check_on_acquire(CheckOnAcquire::Always);
         pool.events(recorder.sink())
     });
     drop(pool.acquire_many(3).await.expect("values"));
@@ -184,7 +191,7 @@ async fn b07_a_check_that_hangs_on_acquire_has_failed<W: PoolWorld>(world: W) {
     let limit = world.tick() * 2;
     let pool = world.pool(&control, |pool| {
         let pool = pool.check_every(None).check_timeout(limit);
-        pool.check_on_acquire(true).max_size(1)
+        pool.check_on_acquire(CheckOnAcquire::Always).max_size(1)
     });
     drop(pool.acquire().await.expect("a value"));
     control.script(Hook::Check, [Step::Hang]);
@@ -199,7 +206,9 @@ async fn b07_a_check_that_is_dropped_costs_the_value<W: PoolWorld>(world: W) {
     let control = Control::default();
     let recorder = Recorder::default();
     let pool = world.pool(&control, |pool| {
-        let pool = pool.check_every(None).check_on_acquire(true);
+        let pool = pool
+            .check_every(None)
+            .check_on_acquire(CheckOnAcquire::Always);
         pool.max_size(1).events(recorder.sink())
     });
     control.script(Hook::Check, [Step::Hang]);

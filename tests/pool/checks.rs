@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tenure_core::pool::CheckOnAcquire;
 use tenure_core::{Ending, Why};
 
 use super::PoolWorld;
@@ -79,6 +80,7 @@ async fn s09_hung_check_blocks_nobody<W: PoolWorld>(world: W) {
     control.always(Hook::Check, Step::Hang);
     let pool = world.pool(&control, |pool| {
         let pool = pool.max_size(3).check_every(world.tick() * 2);
+        let pool = pool.check_on_acquire(CheckOnAcquire::Never);
         pool.check_timeout(None)
     });
     drop(futures::join!(pool.acquire(), pool.acquire()));
@@ -176,7 +178,10 @@ async fn b04_check_has_a_timeout_of_its_own<W: PoolWorld>(world: W) {
 async fn b04_what_was_just_used_is_not_checked<W: PoolWorld>(world: W) {
     let control = Control::default();
     let every = world.tick() * 8;
-    let pool = world.pool(&control, |pool| pool.check_every(every));
+    let pool = world.pool(&control, |pool| {
+        let pool = pool.check_on_acquire(CheckOnAcquire::Never);
+        pool.check_every(every)
+    });
     let mut uses = Vec::new();
     for _ in 0..12 {
         // Under its check it cannot be had, where a slow machine has let one become due.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tenure_core::pool::CheckOnAcquire;
 use tenure_core::{AcquireError, Ending, ErrorClass, StopReason, Why};
 
 use super::PoolWorld;
@@ -26,7 +27,9 @@ async fn b07_hooks_run_in_their_order<W: PoolWorld>(world: W) {
     let control = Control::default();
     let pool = world.hooked_pool(&control, |pool| {
         let pool = pool.check_every(None).max_size(1);
-        let pool = pool.check_on_open(true).check_on_acquire(true);
+        let pool = pool
+            .check_on_open(true)
+            .check_on_acquire(CheckOnAcquire::Always);
         pool.check_on_release(true)
     });
     drop(pool.acquire().await.expect("a value"));

@@ -6,6 +6,7 @@ use std::task::Poll;
 use futures::future::join_all;
 use futures::poll;
 use smol::future::yield_now;
+use tenure_core::pool::CheckOnAcquire;
 use tenure_core::{AcquireError, Retry};
 
 use super::PoolWorld;
@@ -167,7 +168,9 @@ async fn b06_many_are_checked_each<W: PoolWorld>(world: W) {
     let control = Control::default();
     control.script(Hook::Check, [Step::Fail("sick")]);
     let pool = world.pool(&control, |pool| {
-        pool.check_every(None).check_on_acquire(true).max_size(2)
+        pool.check_every(None)
+            .check_on_acquire(CheckOnAcquire::Always)
+            .max_size(2)
     });
     let leases = pool.acquire_many(2).await.expect("two good ones");
     assert_eq!(leases.len(), 2);

@@ -1,5 +1,7 @@
 //! Histograms of how long acquires, openings and loans took.
 
+use tenure_core::pool::CheckOnAcquire;
+
 use super::PoolWorld;
 use super::probe::{Control, Hook, Step};
 
@@ -91,7 +93,11 @@ async fn s09_timings_count_each_of_several_once<W: PoolWorld>(world: W) {
         control.always(Hook::Check, Step::Slow(check));
         control.script(Hook::Check, [Step::Fail("sick")]);
         let pool = world.pool(&control, |pool| {
-            let pool = pool.check_every(None).check_on_acquire(checked);
+            let pool = pool.check_every(None).check_on_acquire(if checked {
+                CheckOnAcquire::Always
+            } else {
+                CheckOnAcquire::Never
+            });
             pool.timings(true).max_size(2)
         });
         drop(pool.acquire_many(2).await.expect("two values"));

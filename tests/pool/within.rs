@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::{join, poll};
 use tenure_core::AcquireError;
+use tenure_core::pool::CheckOnAcquire;
 
 use super::probe::{Control, Hook, Step};
 use super::{PoolOf, PoolWorld};
@@ -67,7 +68,9 @@ async fn checked<W: PoolWorld>(
     check_timeout: Option<Duration>,
 ) -> PoolOf<W> {
     let pool = world.pool(control, |pool| {
-        let pool = pool.check_every(None).check_on_acquire(true);
+        let pool = pool
+            .check_every(None)
+            .check_on_acquire(CheckOnAcquire::Always);
         pool.max_size(idle).check_timeout(check_timeout)
     });
     drop(pool.acquire_many(idle).await.expect("the values"));
@@ -154,7 +157,9 @@ async fn b06_who_has_no_time_begins_no_check<W: PoolWorld>(world: W) {
 async fn b06_who_is_late_leaves_what_it_was_handed_to_the_next<W: PoolWorld>(world: W) {
     let control = Control::default();
     let pool = world.pool(&control, |pool| {
-        let pool = pool.check_every(None).check_on_acquire(true);
+        let pool = pool
+            .check_every(None)
+            .check_on_acquire(CheckOnAcquire::Always);
         pool.max_size(1).check_timeout(None)
     });
     let held = pool.acquire().await.expect("a value");

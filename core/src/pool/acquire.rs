@@ -111,8 +111,9 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
 
     /// Takes an idle value, if there is one and nobody waits for it. Never opens one.
     ///
-    /// A pool that [checks](super::PoolBuilder::check_on_acquire) values or runs a
-    /// [hook](crate::Resource::before_acquire) before it lends them gives none here: both take time.
+    /// A value that has to be [checked](super::PoolBuilder::check_on_acquire) before it is lent is passed over, since
+    /// that takes time. So a pool that checks every value, or runs a [hook](crate::Resource::before_acquire) before
+    /// it lends one, gives none here. One that is known to be [broken](crate::Resource::is_broken) is closed.
     ///
     /// ```
     /// # use tenure_core::{NoTimer, Pool, Resource};
@@ -193,12 +194,16 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         if values == 0 {
             return Ok(Vec::new());
         }
+        // More than can be counted as waited for, and than there can be.
+        let Ok(wanted) = u32::try_from(values) else {
+            return Err(shared.refuse_uncountable(values));
+        };
         let until = shared
             .now()
             .zip(within)
             .map_or(Instant::MAX, |(now, within)| now + within);
         let wish = Wish {
-            wanted: u32::try_from(values).unwrap_or(u32::MAX),
+            wanted,
             end: End::Back,
             within,
             timed: false,
@@ -231,11 +236,16 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             if shared.is_broken(&mut slot) {
                 rejected = Some(Rejected::another(None, Duration::ZERO, found_broken()));
                 unfit = Some(CareDuty::claim_broken(shared, slot));
-            } else if !shared.prepares() {
-                return Ok(Lease::new(shared, slot, asked_at));
             } else {
+                let checks = shared.checks_before_lending(&slot);
+                if !checks && !shared.prepares() {
+                    return Ok(Lease::new(shared, slot, asked_at));
+                }
                 let since = shared.now().unwrap_or_default();
-                match CareDuty::claim_lent(shared, slot, until).perform().await {
+                match CareDuty::claim_lent(shared, slot, until, checks)
+                    .perform()
+                    .await
+                {
                     Done::Ready(slot) => return Ok(Lease::new(shared, slot, asked_at)),
                     Done::Unfit(cause, duty) => {
                         let took = shared.now().map_or(Duration::ZERO, |now| now - since);

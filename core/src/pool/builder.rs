@@ -304,7 +304,11 @@ impl<R: LocalResource> PoolBuilder<R> {
             clock,
             config,
         });
-        shared.queue.with(|queue| shared.settle_gates(queue));
+        let now = shared.now();
+        shared.queue.with(|queue| {
+            shared.settle_gates(queue);
+            shared.watch_without_runner(queue, now);
+        });
         Ok((Pool::new(shared.clone()), Runner::new(shared)))
     }
 

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::lend::CheckOnAcquire;
 use super::slot::Limits;
 use super::stack::IdleOrder;
 use crate::Instant;
@@ -30,10 +31,10 @@ pub(crate) struct Config {
 }
 
 /// On which occasions a value is checked, beside while it lies idle.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct CheckOn {
     pub(crate) open: bool,
-    pub(crate) acquire: bool,
+    pub(crate) acquire: CheckOnAcquire,
     pub(crate) release: bool,
 }
 
@@ -48,7 +49,15 @@ impl Config {
             max_lifetime: Some(Duration::from_secs(1800)),
             max_uses: None,
             check_every: checked.then_some(Duration::from_secs(60)),
-            check_on: CheckOn::default(),
+            check_on: CheckOn {
+                open: false,
+                acquire: if checked {
+                    CheckOnAcquire::default()
+                } else {
+                    CheckOnAcquire::Never
+                },
+                release: false,
+            },
             check_timeout: Some(Duration::from_secs(5)),
             hook_timeout: Some(Duration::from_secs(5)),
             open_timeout: Some(Duration::from_secs(30)),
@@ -74,7 +83,12 @@ impl Config {
         if let Some(uses) = self.max_uses {
             above_zero("max_uses", uses)?;
         }
+        let after_idle = match self.check_on.acquire {
+            CheckOnAcquire::AfterIdle(limit) => Some(limit),
+            CheckOnAcquire::Never | CheckOnAcquire::Always => None,
+        };
         for (field, time) in [
+            ("check_on_acquire", after_idle),
             ("idle_timeout", self.idle_timeout),
             ("max_lifetime", self.max_lifetime),
             ("check_every", self.check_every),

@@ -7,8 +7,9 @@ use super::Pool;
 use super::error::AcquireError;
 use super::lend::Asked;
 use super::shared::{Phase, Queue, Shared};
-use super::slot::Slot;
+use super::slot::{Generation, Limits, Slot};
 use super::{shutdown, start};
+use crate::Instant;
 use crate::cleanup::{Report, Why};
 use crate::config::{ConfigError, above_zero, at_most};
 use crate::resource::LocalResource;
@@ -180,20 +181,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     /// # }).unwrap();
     /// ```
     pub fn evict_all(&self) {
-        let shared = &self.shared;
-        shared.change(|queue, wakes| {
-            if queue.phase != Phase::Open {
-                return;
-            }
-            queue.limits.generation = queue.limits.generation.wrapping_add(1);
-            shared.stacks.set_limits(queue.limits);
-            let mut idle = shared.stacks.take_all();
-            // What the first who waits has got of several is in nobody's use either.
-            queue.waiters.first_lost(queue.gathered.len() as u32);
-            idle.append(&mut queue.gathered);
-            shared.bury_each(queue, idle, Why::Evicted);
-            shared.poke(queue, wakes);
-        });
+        self.shared
+            .evict(|limits| limits.generation = limits.generation.next());
     }
 
     /// Keeps those of the idle values for which `keeps` says so, and closes the others. What is in use is
@@ -248,6 +237,39 @@ pub struct Idle {
 }
 
 impl<R: LocalResource, T: Timer> Pool<R, T> {
+    /// Calls in the values that were opened before `instant`, as [`evict_all`](Pool::evict_all) does all. Called again,
+    /// by another who found the same, it does no more than is left to do.
+    ///
+    /// When the server was restarted, each user of an old connection finds out by an error of its own. Were each
+    /// to evict all, the eighth would close what the seven before it had opened anew. Here is what to do instead:
+    ///
+    /// ```
+    /// # use tenure_core::{Instant, Lease, Pool, Resource, Timer};
+    /// # struct Gone;
+    /// # trait Ask { fn ask(&mut self) -> impl Future<Output = Result<(), Gone>>; }
+    /// # impl Ask for String { async fn ask(&mut self) -> Result<(), Gone> { Ok(()) } }
+    /// # async fn f<R: Resource<Value = String>, T: Timer>(pool: Pool<R, T>, timer: T) -> Result<(), tenure_core::BoxError> {
+    /// let mut lease = pool.acquire().await?;
+    /// if let Err(Gone) = lease.ask().await {
+    ///     // Only the first who finds out evicts: to all others it is said that their value was called in.
+    ///     if !lease.is_revoked() {
+    ///         pool.evict_opened_before(timer.now());
+    ///     }
+    ///     lease.discard();
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Where it is not known that the whole server was restarted, and the connection may just be too old, name the
+    /// time at which the bad one was opened: `pool.evict_opened_before(opened_at)`, with
+    /// [`Lease::opened_at`](crate::Lease::opened_at). What was opened after it stays.
+    ///
+    /// A value counts as opened when its opening ended, so one that is being opened meanwhile is kept.
+    pub fn evict_opened_before(&self, instant: Instant) {
+        self.shared.evict(|limits| limits.evict_before(instant));
+    }
+
     /// Shuts the pool down: refuses whoever asks from now on, wakes all who wait with
     /// [`AcquireError::Closed`], closes idle values at once and the others as they come back, and says
     /// what was not closed when `within` is over.
@@ -280,6 +302,41 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let mut wakes = Wakes::default();
         self.queue.with(|queue| change(queue, &mut wakes));
         self.wake(wakes);
+    }
+
+    /// Calls in the values that the limits forbid from now on: idle ones at once, the others as they come back.
+    fn evict(&self, forbid: impl FnOnce(&mut Limits)) {
+        self.change(|queue, wakes| {
+            if queue.phase != Phase::Open {
+                return;
+            }
+            forbid(&mut queue.limits);
+            let limits = queue.limits;
+            self.stacks.set_limits(limits);
+            let idle = self
+                .stacks
+                .sort_out(|slot| limits.has_evicted(slot).then_some(()));
+            let mut idle: Vec<_> = idle.into_iter().map(|((), slot)| slot).collect();
+            // What the first who waits has got of several is in nobody's use either.
+            let gathered = core::mem::take(&mut queue.gathered);
+            let (evicted, kept): (Vec<_>, Vec<_>) = gathered
+                .into_iter()
+                .partition(|slot| limits.has_evicted(slot));
+            queue.waiters.first_lost(evicted.len() as u32);
+            queue.gathered = kept;
+            idle.extend(evicted);
+            self.bury_each(queue, idle, Why::Evicted);
+            // Those on loan are revoked.
+            wakes.signal();
+            self.poke(queue, wakes);
+        });
+    }
+
+    /// Returns `true` if a value of that kind is not wanted any more.
+    pub(super) fn has_revoked(&self, generation: Generation, opened_at: Instant) -> bool {
+        self.queue.with(|queue| {
+            queue.phase != Phase::Open || queue.limits.have_evicted(generation, opened_at)
+        })
     }
 
     fn bury_each(&self, queue: &mut Queue<R::Value>, slots: Vec<Slot<R::Value>>, why: Why) {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::error::AcquireError;
 use super::queue::{Left, Place};
-use super::shared::{Handed, Phase, Queue, Shared};
+use super::shared::{Handed, Phase, Queue, Shared, Watch};
 use super::slot::Slot;
 use super::stack::Stacks;
 use crate::cleanup::{Corpse, Ending, Why};
@@ -27,10 +27,12 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Takes back a value that was taken and not lent.
     #[cold]
-    pub(crate) fn return_unused(&self, slot: Slot<R::Value>) {
+    pub(crate) fn return_unused(&self, mut slot: Slot<R::Value>) {
+        let now = self.time_of_return();
         let mut wakes = Wakes::default();
         self.queue.with(|queue| {
             queue.lent -= 1;
+            self.note_return(queue, &mut slot, now);
             self.give(queue, slot, &mut wakes);
             self.poke(queue, &mut wakes);
         });
@@ -40,9 +42,11 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Takes back a lent value to which something has to be done before it is lent again.
     pub(crate) fn release_into_care(&self, mut slot: Slot<R::Value>) {
         slot.loan_ended();
+        let now = self.time_of_return();
         let mut wakes = Wakes::default();
         self.queue.with(|queue| {
             queue.lent -= 1;
+            self.note_return(queue, &mut slot, now);
             match self.unfit(queue, &slot) {
                 Some(why) => self.bury_slot(queue, slot, why),
                 None => queue.returned.push_back(slot),
@@ -101,7 +105,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     fn hand_over(
         &self,
         queue: &mut Queue<R::Value>,
-        slot: Slot<R::Value>,
+        mut slot: Slot<R::Value>,
         wakes: &mut Wakes,
         lay_idle: impl FnOnce(&Stacks<R::Value>, Slot<R::Value>),
     ) {
@@ -120,6 +124,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             }
             None => {
                 self.settle_gates(queue);
+                if queue.watch != Watch::Nothing {
+                    self.see_laid_idle(queue, &mut slot, wakes);
+                }
                 lay_idle(&self.stacks, slot);
             }
             Some(1) if queue.gathered.is_empty() => self.answer(queue, Handed::One(slot), wakes),
@@ -152,7 +159,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let limits = &queue.limits;
         if queue.phase != Phase::Open {
             Some(Why::Shutdown)
-        } else if slot.generation != limits.generation {
+        } else if limits.has_evicted(slot) {
             Some(Why::Evicted)
         } else if slot.uses >= limits.max_uses {
             Some(Why::UsedUp)

@@ -1,13 +1,15 @@
 //! A value on loan.
 
 use core::fmt;
+use core::future::Future;
 use core::ops::{Deref, DerefMut};
 use core::panic::Location;
 use core::time::Duration;
 
 use super::loans::Ticket;
 use super::shared::Shared;
-use super::slot::Slot;
+use super::slot::{Generation, Slot};
+use crate::Instant;
 use crate::cleanup::Why;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -122,9 +124,18 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> 
 
     fn invalidate(&mut self) {
         if let Some(slot) = &mut self.slot {
-            // Of no generation that is served.
-            slot.generation = slot.generation.wrapping_sub(1);
+            slot.generation = Generation::REVOKED;
         }
+    }
+
+    fn opened_at(&self) -> Option<Instant> {
+        let opened_at = self.slot().opened_at;
+        self.pool.now().map(|_| opened_at)
+    }
+
+    fn is_revoked(&self) -> bool {
+        let slot = self.slot();
+        self.pool.has_revoked(slot.generation, slot.opened_at)
     }
 
     #[inline(always)]
@@ -239,6 +250,77 @@ macro_rules! lease {
             /// ```
             pub fn invalidate(&mut self) {
                 self.0.invalidate();
+            }
+
+            /// Returns `true` once the pool does not want the value any more: a
+            /// [shutdown](crate::Pool::shutdown) has begun, the value was called in by an
+            /// [eviction](crate::Pool::evict_all), or [invalidated](Self::invalidate).
+            ///
+            /// The value can be used on, and is closed when the loan ends. A long-running user asks between two
+            /// pieces of its work; one that can be interrupted awaits [`revoked`](Self::revoked).
+            ///
+            /// ```
+            #[doc = include_str!("../doc_setting.txt")]
+            /// # block_on(async {
+            /// let lease = pool.acquire().await?;
+            /// assert!(!lease.is_revoked());
+            /// pool.evict_all();
+            /// assert!(lease.is_revoked());
+            /// # Ok::<(), BoxError>(())
+            /// # }).unwrap();
+            /// ```
+            #[must_use]
+            pub fn is_revoked(&self) -> bool {
+                self.0.is_revoked()
+            }
+
+            /// Waits until the pool does not want the value any more, as [`is_revoked`](Self::is_revoked) says. The
+            /// future does not borrow the lease, so that the value can be used beside it; it does not hear of an
+            /// [`invalidate`](Self::invalidate) after this call, which is its user's own doing.
+            ///
+            /// ```
+            #[doc = include_str!("../doc_setting.txt")]
+            /// # block_on(async {
+            /// let mut lease = pool.acquire().await?;
+            /// let revoked = lease.revoked();
+            /// lease.len();
+            /// pool.evict_all();
+            /// revoked.await;
+            /// # Ok::<(), BoxError>(())
+            /// # }).unwrap();
+            /// ```
+            ///
+            /// # Cancel safety
+            /// Dropping the future loses nothing.
+            pub fn revoked(&self) -> impl Future<Output = ()> + use<$($life,)? R, C> {
+                let slot = self.0.slot();
+                let (generation, opened_at) = (slot.generation, slot.opened_at);
+                let pool = self.0.pool.clone();
+                async move {
+                    loop {
+                        let changed = pool.changed.listen();
+                        if pool.has_revoked(generation, opened_at) {
+                            return;
+                        }
+                        changed.await;
+                    }
+                }
+            }
+
+            /// When the value was opened, by the clock of the pool, if it has one: for
+            /// [`evict_opened_before`](crate::Pool::evict_opened_before).
+            ///
+            /// ```
+            #[doc = include_str!("../doc_setting.txt")]
+            /// # block_on(async {
+            /// let lease = pool.acquire().await?;
+            /// assert!(lease.opened_at().is_some());
+            /// # Ok::<(), BoxError>(())
+            /// # }).unwrap();
+            /// ```
+            #[must_use]
+            pub fn opened_at(&self) -> Option<Instant> {
+                self.0.opened_at()
             }
 
             /// How long ago the value was opened, if the pool has a clock.

@@ -3,15 +3,56 @@
 use alloc::string::String;
 use alloc::vec::{IntoIter, Vec};
 use core::iter::Rev;
+use core::time::Duration;
 
 use super::shared::{Phase, Shared};
-use super::slot::Slot;
+use super::slot::{Slot, Standing};
+use crate::Instant;
 use crate::cause::Cause;
 use crate::cleanup::Why;
 use crate::hooks::Hooks;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync;
+
+/// Whether a pool checks a value before it lends it.
+///
+/// A check costs the user a round trip; none costs the user of a value that has died an error. Most die while they
+/// lie idle, so the default of a checked resource is [`AfterIdle`](CheckOnAcquire::AfterIdle) half a second.
+///
+/// ```
+/// use core::time::Duration;
+/// use tenure_core::pool::CheckOnAcquire;
+/// # use tenure_core::{Pool, Resource};
+/// # fn f<R: Resource>(db: R) {
+/// # if R::CHECKED { return; }
+/// let seldom = CheckOnAcquire::AfterIdle(Duration::from_secs(10));
+/// assert_eq!(CheckOnAcquire::default(), CheckOnAcquire::AfterIdle(Duration::from_millis(500)));
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckOnAcquire {
+    /// No value is checked before it is lent.
+    Never,
+    /// A value that was idle for that long is checked before it is lent; one that was idle for less than half of
+    /// it is not. Between the two it depends on when the Runner looked.
+    ///
+    /// A value that is lent without a check costs no reading of the clock: the Runner notes, a few times within
+    /// the time, which values lie idle, and sleeps while none comes back. Without a Runner the clock is read
+    /// as a value comes back, which costs the pool its fast path. Without a clock (a [`NoTimer`](crate::NoTimer)) no
+    /// time passes and none is checked: use [`Always`](CheckOnAcquire::Always).
+    AfterIdle(Duration),
+    /// Every value is checked each time before it is lent.
+    Always,
+}
+
+impl Default for CheckOnAcquire {
+    /// After half a second of idleness, as HikariCP does (its `aliveBypassWindowMs`); pgx pings after more than a
+    /// second. A value that was used within half a second is seldom dead, and one that is used often pays nothing.
+    fn default() -> Self {
+        Self::AfterIdle(Duration::from_millis(500))
+    }
+}
 
 impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Returns `true` if the resource calls the value broken, or panics when asked. Under no lock.
@@ -30,7 +71,83 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Returns `true` if something is done to every value before it is lent.
     #[inline(always)]
     pub(crate) fn prepares(&self) -> bool {
-        R::HOOKS.has(Hooks::BEFORE_ACQUIRE) || self.config.check_on.acquire
+        R::HOOKS.has(Hooks::BEFORE_ACQUIRE)
+            || (R::CHECKED && self.config.check_on.acquire == CheckOnAcquire::Always)
+    }
+
+    /// For how long a value may lie idle and be lent unchecked, if that counts.
+    #[inline]
+    pub(crate) fn rest_limit(&self) -> Option<Duration> {
+        match self.config.check_on.acquire {
+            CheckOnAcquire::AfterIdle(limit) if R::CHECKED => Some(limit),
+            _ => None,
+        }
+    }
+
+    /// Returns `true` if the value is checked before it is lent. Reads the clock only for one that was seen idle.
+    #[inline]
+    pub(crate) fn checks_before_lending(&self, slot: &Slot<R::Value>) -> bool {
+        R::CHECKED
+            && match self.config.check_on.acquire {
+                CheckOnAcquire::Never => false,
+                CheckOnAcquire::AfterIdle(limit) => match slot.standing {
+                    Standing::Used | Standing::Idle => false,
+                    Standing::Rested => self
+                        .now()
+                        .is_some_and(|now| self.may_have_rested(slot, limit, now)),
+                    Standing::Stale => true,
+                },
+                CheckOnAcquire::Always => true,
+            }
+    }
+
+    /// Returns `true` if the value may have been idle for that long: it came back up to a period before a sweep saw
+    /// it.
+    fn may_have_rested(&self, slot: &Slot<R::Value>, limit: Duration, now: Instant) -> bool {
+        let unseen = self.sweep_period().unwrap_or_default();
+        now - slot.idle_since + unseen >= limit
+    }
+
+    /// Takes an idle value without joining the queue: one that may be lent as it is.
+    #[inline]
+    pub(crate) fn try_take(&self) -> Option<Slot<R::Value>> {
+        self.take_idle().or_else(|| self.try_take_slowly())
+    }
+
+    /// The same, past a lowered gate, where the next value of its stack needs no look.
+    #[inline(always)]
+    pub(crate) fn take_idle(&self) -> Option<Slot<R::Value>> {
+        self.stacks.take(R::CHECKED)
+    }
+
+    /// Looks for a value under those that have rested, and behind gates that are up for others of the family.
+    #[cold]
+    fn try_take_slowly(&self) -> Option<Slot<R::Value>> {
+        let (now, limit) = (self.now(), self.rest_limit());
+        let fit = |slot: &Slot<R::Value>| match slot.standing {
+            Standing::Used | Standing::Idle => true,
+            Standing::Rested => now
+                .zip(limit)
+                .is_some_and(|(now, limit)| !self.may_have_rested(slot, limit, now)),
+            Standing::Stale => false,
+        };
+        if limit.is_some() {
+            if let Some(slot) = self.stacks.take_fit(fit) {
+                return Some(slot);
+            }
+        }
+        self.queue.with(|queue| {
+            let stays = queue.quota.is_none()
+                || queue.suspended
+                || queue.phase != Phase::Open
+                || queue.waiters.waiting() > 0;
+            if stays {
+                return None;
+            }
+            let slot = self.stacks.take_fit_behind_gates(fit)?;
+            queue.lent += 1;
+            Some(slot)
+        })
     }
 }
 

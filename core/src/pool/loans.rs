@@ -62,6 +62,12 @@ impl Loans {
         (count > 0 && loans.all(|loan| loan.task == Some(task))).then_some(count)
     }
 
+    fn oldest_unreported(&self) -> Option<Instant> {
+        let loans = self.entries.iter().flatten();
+        let unreported = loans.filter(|loan| !loan.reported);
+        unreported.filter_map(|loan| loan.since).min()
+    }
+
     /// Takes note of the loans that are older than `limit`, each once.
     fn overdue(
         &mut self,
@@ -96,14 +102,19 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     fn note_begin(&self, loans: &Lock<Loans>, taken_at: &'static Location<'static>) -> Ticket {
         let (task, since) = (self.clock.current_task(), self.now());
         let reported = false;
-        loans.with(|loans| {
+        let ticket = loans.with(|loans| {
             loans.begin(Loan {
                 task,
                 taken_at,
                 since,
                 reported,
             })
-        })
+        });
+        // After it is noted: the Runner looks at the loans after it has begun to rest.
+        if self.config.leak_after.is_some() && self.stacks.is_watched() {
+            self.change(|queue, wakes| self.wake_sweeper(queue, wakes));
+        }
+        ticket
     }
 
     #[inline(always)]
@@ -148,6 +159,13 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 timings.with(|timings| timings.waited.record(now - began_at));
             }
         }
+    }
+
+    /// When a loan that goes on until then is held for too long.
+    pub(crate) fn next_leak(&self) -> Option<Instant> {
+        let (loans, limit) = (self.loans.as_ref()?, self.config.leak_after?);
+        let since = loans.with(|loans| loans.oldest_unreported())?;
+        Some(since + limit)
     }
 
     /// Tells of the leases that are held for longer than the limit for leaks.

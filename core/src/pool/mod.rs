@@ -35,6 +35,7 @@ pub use control::Idle;
 pub use error::AcquireError;
 pub use keyed::{KeyedPool, KeyedPoolBuilder};
 pub use lease::{Lease, OwnedLease};
+pub use lend::CheckOnAcquire;
 pub(crate) use quota::Quota;
 pub use runner::Runner;
 pub use stack::IdleOrder;

@@ -5,7 +5,7 @@ use core::pin::{Pin, pin};
 use core::task::Poll;
 
 use super::job::{CareDuty, CloseDuty, Job, Occasion, OpenDuty};
-use super::shared::{Phase, Shared};
+use super::shared::{Phase, Shared, Watch};
 use crate::Instant;
 use crate::alarm::Alarm;
 use crate::cleanup::Why;
@@ -88,9 +88,10 @@ struct Attached<R: LocalResource, C: Clock> {
 
 impl<R: LocalResource, C: Clock> Attached<R, C> {
     fn new(shared: Arc<Shared<R, C>>) -> Self {
-        shared
-            .queue
-            .with(|queue| queue.runner = Attachment::Attached(None));
+        shared.queue.with(|queue| {
+            queue.runner = Attachment::Attached(None);
+            shared.watch_by_sweeps(queue);
+        });
         Self { shared }
     }
 
@@ -102,6 +103,8 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
         let mut era = 0;
         let mut sweep_at = shared.first_sweep();
         let mut overdue = false;
+        // While it rests, a sweep is planned only for what lies idle.
+        let mut rests = false;
         let quota = shared.queue.with(|queue| queue.quota.clone());
         let mut family = None;
         let mut alarm = pin!(Alarm::unset());
@@ -124,19 +127,34 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                 if let Some((now, at)) = now.zip(sweep_at).filter(|(now, at)| now >= at) {
                     shared.tell_if_late(now - at);
                     shared.report_leaks(now);
+                    shared.queue.with(|queue| shared.watch_by_sweeps(queue));
                     shared.retire_broken();
-                    let swept = shared.sweep(now);
+                    let swept = shared.sweep(now, now - at);
                     for slot in swept.to_check {
                         let duty = CareDuty::claim(shared, slot, Occasion::Idle);
                         services.push(Job::Care(duty).perform_quietly());
                     }
                     sweep_at = swept.next_at;
-                    overdue = swept.overdue;
+                    (overdue, rests) = (swept.overdue, swept.rests);
+                    if rests {
+                        sweep_at = sweep_at.into_iter().chain(shared.next_leak()).min();
+                    }
                 }
                 let resumes_at = loop {
                     let claimed = shared.claim_for_runner(now);
                     if claimed.phase != Phase::Open {
                         services.clear();
+                    }
+                    if rests {
+                        let planned = match claimed.watch {
+                            Watch::Nothing => {
+                                rests = false;
+                                now.zip(shared.sweep_period())
+                                    .map(|(now, period)| now + period)
+                            }
+                            _ => Some(claimed.next_due).filter(|at| *at != Instant::MAX),
+                        };
+                        sweep_at = sweep_at.into_iter().chain(planned).min();
                     }
                     if claimed.era != era {
                         era = claimed.era;
@@ -154,7 +172,7 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                 };
                 let served = services.poll(cx);
                 if served && overdue {
-                    sweep_at = sweep_at.and(now);
+                    sweep_at = now;
                 }
                 let progressed = served | closings.poll(cx);
                 if shared.is_closed() {
@@ -176,10 +194,12 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
 
 impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
     fn drop(&mut self) {
+        let now = self.shared.now();
         let mut wakes = Wakes::default();
         self.shared.queue.with(|queue| {
             wakes.drop_waker(queue.runner.take_waker());
             queue.runner = Attachment::Absent;
+            self.shared.watch_without_runner(queue, now);
             self.shared.poke(queue, &mut wakes);
         });
         self.shared.wake(wakes);
@@ -191,6 +211,8 @@ struct Claimed<R: LocalResource, C: Clock> {
     job: Option<Job<R, C>>,
     resumes_at: Option<Instant>,
     phase: Phase,
+    watch: Watch,
+    next_due: Instant,
     era: u64,
 }
 
@@ -216,6 +238,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 job,
                 resumes_at,
                 phase: queue.phase,
+                watch: queue.watch,
+                next_due: queue.next_due,
                 era: queue.era,
             }
         })

@@ -73,6 +73,9 @@ pub(crate) struct Queue<V> {
     pub(crate) gated: bool,
     pub(crate) suspended: bool,
     pub(crate) phase: Phase,
+    pub(crate) watch: Watch,
+    /// While the Runner rests: when one of the idle values has to be looked at.
+    pub(crate) next_due: Instant,
     pub(crate) runner: Attachment,
     pub(crate) max_size: usize,
     pub(crate) limits: Limits,
@@ -109,6 +112,17 @@ pub(crate) enum Phase {
     Closed,
 }
 
+/// What is done when a value is laid idle that was in use, beside laying it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// Nothing: the next sweep sees it, or for how long values lie idle does not count.
+    Nothing,
+    /// The Runner is woken, which has seen all that lay idle and plans no sweep for others.
+    WakesRunner,
+    /// The time is noted: there is no Runner to do it.
+    NotesTime,
+}
+
 /// What somebody who wants a value finds.
 pub(crate) enum Entry<V> {
     Taken(Handed<V>),
@@ -134,6 +148,8 @@ impl<V> Queue<V> {
             gated: false,
             suspended: false,
             phase: Phase::Open,
+            watch: Watch::Nothing,
+            next_due: Instant::MAX,
             runner: Attachment::Absent,
             max_size,
             limits,
@@ -281,6 +297,20 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         })
     }
 
+    /// What a caller is told that wants more values than any pool can hold.
+    #[cold]
+    pub(crate) fn refuse_uncountable(&self, wanted: usize) -> AcquireError {
+        let pool = self.reporter.name.clone();
+        self.queue.with(|queue| match queue.phase {
+            Phase::Open => AcquireError::TooMany {
+                pool,
+                wanted,
+                max_size: queue.max_size.min(u32::MAX as usize),
+            },
+            Phase::Draining | Phase::Closed => AcquireError::Closed { pool },
+        })
+    }
+
     fn take_with_nobody_waiting(&self, queue: &mut Queue<R::Value>) -> Option<Slot<R::Value>> {
         if queue.gated {
             return self.stacks.take_behind_gates();
@@ -314,31 +344,6 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let place = queue.waiters.join(waker, missing, end);
         self.give_each(queue, gathered, wakes);
         place
-    }
-
-    /// Takes an idle value without joining the queue, of a pool whose gates may be up for others of its
-    /// family.
-    pub(crate) fn try_take(&self) -> Option<Slot<R::Value>> {
-        self.stacks.take().or_else(|| {
-            self.queue.with(|queue| {
-                let stays = queue.quota.is_none()
-                    || queue.suspended
-                    || queue.phase != Phase::Open
-                    || queue.waiters.waiting() > 0;
-                if stays {
-                    return None;
-                }
-                let slot = self.stacks.take_behind_gates()?;
-                queue.lent += 1;
-                Some(slot)
-            })
-        })
-    }
-
-    /// The same, past a lowered gate only.
-    #[inline]
-    pub(crate) fn take_idle(&self) -> Option<Slot<R::Value>> {
-        self.stacks.take()
     }
 
     /// Draws the conclusions from any change: whether all is closed, whether hope is gone, and who

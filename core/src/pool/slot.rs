@@ -8,7 +8,8 @@ use crate::Instant;
 ///
 /// No clock is read when a value comes back, since a reading costs as much as a whole acquire: the next
 /// sweep of the Runner notes the time. A value thus counts as idle from the first sweep after its last
-/// use, never earlier.
+/// use, never earlier. Where there is no Runner and values are checked after they have lain idle, the time is
+/// noted as they come back.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) value: V,
@@ -19,12 +20,10 @@ pub(crate) struct Slot<V> {
     /// How many loans of it have ended.
     pub(crate) uses: u32,
     /// Of which generation of the pool it is. Only equality counts, so it may come round.
-    pub(crate) generation: u16,
+    pub(crate) generation: Generation,
     /// By how much its life is shorter than the longest: a drawn part of the spread.
     pub(crate) lottery: u8,
-    /// Whether a sweep has seen it since its last use. A `bool` also leaves room for the tags of all the
-    /// enums that hold a slot, so that they are no larger than it is.
-    pub(crate) seen_idle: u8,
+    pub(crate) standing: Standing,
 }
 
 impl<V> Slot<V> {
@@ -37,7 +36,7 @@ impl<V> Slot<V> {
             uses: 0,
             generation: birth.generation,
             lottery: birth.lottery,
-            seen_idle: 0,
+            standing: Standing::Used,
         }
     }
 
@@ -45,16 +44,58 @@ impl<V> Slot<V> {
     #[inline(always)]
     pub(crate) const fn loan_ended(&mut self) {
         self.uses = self.uses.saturating_add(1);
-        self.seen_idle = 0;
+        self.standing = Standing::Used;
     }
+
+    /// Notes that it was seen idle at that time, unless it was before.
+    pub(crate) fn seen_idle(&mut self, now: Instant, standing: Standing) -> bool {
+        let is_new = self.standing == Standing::Used;
+        if is_new {
+            self.idle_since = now;
+            self.standing = standing;
+        }
+        is_new
+    }
+}
+
+/// How a value has spent its time since its last use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Standing {
+    /// No sweep has seen it since.
+    Used,
+    /// A sweep has seen it idle.
+    Idle,
+    /// The same, and before it is lent the pool looks for how long that was.
+    Rested,
+    /// It was idle for too long: it is checked before it is lent.
+    Stale,
 }
 
 /// What a value is born with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Birth {
     pub(crate) at: Instant,
-    pub(crate) generation: u16,
+    pub(crate) generation: Generation,
     pub(crate) lottery: u8,
+}
+
+/// Values that are called in together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Generation(u16);
+
+impl Generation {
+    const FIRST: Self = Self(1);
+    /// Of a value that is not to be lent again. No pool ever serves it.
+    pub(crate) const REVOKED: Self = Self(0);
+
+    /// The one after this.
+    pub(crate) const fn next(self) -> Self {
+        match self.0.wrapping_add(1) {
+            0 => Self::FIRST,
+            next => Self(next),
+        }
+    }
 }
 
 /// What makes a value not fit to be used again, as far as a look at it shows. Each stack has a copy,
@@ -62,10 +103,12 @@ pub(crate) struct Birth {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// The generation that is served.
-    pub(crate) generation: u16,
+    pub(crate) generation: Generation,
     pub(crate) max_uses: u32,
     pub(crate) lifetime: Option<Lifetime>,
-    /// Nothing that was opened later than this is too old: the one comparison that a release makes.
+    /// Nothing that was opened before this is lent again: such values were called in.
+    evicted_before: Instant,
+    /// Nothing that was opened since is too old, or was called in: the one comparison that a release makes.
     young_after: Instant,
 }
 
@@ -92,9 +135,10 @@ impl Lifetime {
 impl Limits {
     pub(crate) fn new(max_uses: u32, longest: Option<Duration>, now: Option<Instant>) -> Self {
         let mut limits = Self {
-            generation: 0,
+            generation: Generation::FIRST,
             max_uses,
             lifetime: None,
+            evicted_before: Instant::EPOCH,
             young_after: Instant::EPOCH,
         };
         if let (Some(longest), Some(now)) = (longest, now) {
@@ -110,8 +154,25 @@ impl Limits {
             lifetime.now = now;
             let surely = lifetime.longest - lifetime.longest / SPREAD_PARTS;
             let surely = crate::time::nanos(surely);
-            self.young_after = Instant::from_nanos(now.as_nanos().saturating_sub(surely));
+            let young_after = Instant::from_nanos(now.as_nanos().saturating_sub(surely));
+            self.young_after = young_after.max(self.evicted_before);
         }
+    }
+
+    /// Calls in what was opened before that time.
+    pub(crate) fn evict_before(&mut self, opened: Instant) {
+        self.evicted_before = self.evicted_before.max(opened);
+        self.young_after = self.young_after.max(opened);
+    }
+
+    /// Returns `true` if the value was called in.
+    pub(crate) fn has_evicted<V>(&self, slot: &Slot<V>) -> bool {
+        self.have_evicted(slot.generation, slot.opened_at)
+    }
+
+    /// The same for a value that is known by these.
+    pub(crate) fn have_evicted(&self, generation: Generation, opened_at: Instant) -> bool {
+        generation != self.generation || opened_at < self.evicted_before
     }
 
     #[inline]
@@ -130,6 +191,6 @@ impl Limits {
     #[cold]
     fn is_young<V>(&self, slot: &Slot<V>) -> bool {
         let is_over = |lifetime: Lifetime| lifetime.now >= lifetime.ends_at(slot);
-        !self.lifetime.is_some_and(is_over)
+        slot.opened_at >= self.evicted_before && !self.lifetime.is_some_and(is_over)
     }
 }

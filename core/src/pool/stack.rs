@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::slot::{Limits, Slot};
+use super::slot::{Limits, Slot, Standing};
 use crate::sync::{self, CachePadded, Lock};
 
 /// The idle values, spread over a few stacks so that threads do not meet at one lock.
@@ -24,6 +24,8 @@ pub(crate) struct Stacks<V> {
     /// Whether the gates are up, as far as can be seen without a lock. Only a hint: whoever goes to the queue
     /// for it finds there what is so, and so does whoever does not. So it need not be modelled.
     congested: AtomicBool,
+    /// Whether values that come back are to be told of, as far as can be seen without a lock. A hint as well.
+    watched: AtomicBool,
 }
 
 /// Which of the idle values is lent first.
@@ -48,7 +50,7 @@ pub enum IdleOrder {
 
 #[derive(Debug)]
 struct Stack<V> {
-    gated: bool,
+    barred: Bars,
     /// Values taken from here less those put here. Below zero where values come home to another
     /// stack than they left; the sum over all stacks is what counts.
     lent: i64,
@@ -56,10 +58,33 @@ struct Stack<V> {
     limits: Limits,
 }
 
+/// What keeps values from being put onto a stack, or from being taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bars(u8);
+
+impl Bars {
+    const NONE: Self = Self(0);
+    /// The gate is up: nothing is taken or put back.
+    const GATE: Self = Self(1);
+    /// Values that come back go through the queue, where somebody wants to know of them.
+    const WATCH: Self = Self(2);
+
+    #[inline(always)]
+    const fn has(self, bar: Self) -> bool {
+        self.0 & bar.0 != 0
+    }
+
+    const fn set(&mut self, bar: Self, up: bool) {
+        self.0 = if up { self.0 | bar.0 } else { self.0 & !bar.0 };
+    }
+}
+
 /// What somebody finds who looks into a stack.
 enum Found<V> {
     Value(Slot<V>),
     Nothing,
+    /// The value whose turn it is has lain idle, and is to be looked at before it is lent.
+    Rested,
     /// All gates are up if one is, or are about to be.
     Gate,
 }
@@ -71,6 +96,24 @@ impl<V> Stack<V> {
             IdleOrder::LatestFirst => self.idle.pop_back(),
             IdleOrder::OldestFirst => self.idle.pop_front(),
         }
+    }
+
+    fn pop_fit(&mut self, order: IdleOrder, fit: impl Fn(&Slot<V>) -> bool) -> Option<Slot<V>> {
+        let index = match order {
+            IdleOrder::LatestFirst => self.idle.iter().rposition(fit),
+            IdleOrder::OldestFirst => self.idle.iter().position(fit),
+        };
+        self.idle.remove(index?)
+    }
+
+    /// Returns `true` if the value whose turn it is was seen idle, where that counts.
+    #[inline(always)]
+    fn next_is_rested(&self, order: IdleOrder) -> bool {
+        let next = match order {
+            IdleOrder::LatestFirst => self.idle.back(),
+            IdleOrder::OldestFirst => self.idle.front(),
+        };
+        next.is_some_and(|slot| slot.standing >= Standing::Rested)
     }
 }
 
@@ -89,7 +132,7 @@ impl<V> Stacks<V> {
         };
         let empty = || {
             CachePadded(Lock::new(Stack {
-                gated: false,
+                barred: Bars::NONE,
                 lent: 0,
                 idle: VecDeque::new(),
                 limits,
@@ -99,37 +142,42 @@ impl<V> Stacks<V> {
             stacks: (0..count).map(|_| empty()).collect(),
             order,
             congested: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
         }
     }
 
-    /// Takes an idle value: from this thread's stack, else from any other.
+    /// Takes an idle value: from this thread's stack, else from any other. Where it is `wary`, it leaves those
+    /// that are to be looked at before they are lent.
     #[inline(always)]
-    pub(crate) fn take(&self) -> Option<Slot<V>> {
+    pub(crate) fn take(&self, wary: bool) -> Option<Slot<V>> {
         if self.is_congested() {
             return None;
         }
         let home = self.home();
-        match self.take_from(home) {
+        match self.take_from(home, wary) {
             Found::Value(slot) => Some(slot),
             Found::Gate => None,
-            Found::Nothing => self.take_from_others(home),
+            Found::Nothing | Found::Rested => self.take_from_others(home, wary),
         }
     }
 
     #[cold]
-    fn take_from_others(&self, home: usize) -> Option<Slot<V>> {
+    fn take_from_others(&self, home: usize, wary: bool) -> Option<Slot<V>> {
         let mut others = (1..self.stacks.len()).map(|step| (home + step) & (self.stacks.len() - 1));
-        others.find_map(|index| match self.take_from(index) {
+        others.find_map(|index| match self.take_from(index, wary) {
             Found::Value(slot) => Some(slot),
-            Found::Gate | Found::Nothing => None,
+            Found::Gate | Found::Nothing | Found::Rested => None,
         })
     }
 
     #[inline(always)]
-    fn take_from(&self, index: usize) -> Found<V> {
+    fn take_from(&self, index: usize, wary: bool) -> Found<V> {
         self.stacks[index].with(|stack| {
-            if stack.gated {
+            if stack.barred.has(Bars::GATE) {
                 return Found::Gate;
+            }
+            if wary && stack.next_is_rested(self.order) {
+                return Found::Rested;
             }
             match stack.pop(self.order) {
                 Some(slot) => {
@@ -141,6 +189,21 @@ impl<V> Stacks<V> {
         })
     }
 
+    /// Takes the idle value that would be lent first of those that are fit, wherever it lies, unless a gate is up.
+    #[cold]
+    pub(crate) fn take_fit(&self, fit: impl Fn(&Slot<V>) -> bool) -> Option<Slot<V>> {
+        self.stacks.iter().find_map(|stack| {
+            stack.with(|stack| {
+                if stack.barred.has(Bars::GATE) {
+                    return None;
+                }
+                let slot = stack.pop_fit(self.order, &fit)?;
+                stack.lent += 1;
+                Some(slot)
+            })
+        })
+    }
+
     /// Puts back a lent value whose loan has ended, unless a gate sends it to the queue, or it is not fit to
     /// be used again.
     #[inline]
@@ -149,7 +212,7 @@ impl<V> Stacks<V> {
             return Err(slot);
         }
         self.stacks[self.home()].with(|stack| {
-            if stack.gated || !stack.limits.allow_after_loan(&slot) {
+            if stack.barred != Bars::NONE || !stack.limits.allow_after_loan(&slot) {
                 return Err(slot);
             }
             stack.lent -= 1;
@@ -195,7 +258,7 @@ impl<V> Stacks<V> {
         for stack in &self.stacks {
             let found = stack.with(|stack| {
                 let slot = stack.pop(self.order);
-                stack.gated = slot.is_none();
+                stack.barred.set(Bars::GATE, slot.is_none());
                 slot
             });
             if found.is_some() {
@@ -205,6 +268,12 @@ impl<V> Stacks<V> {
         }
         self.congested.store(true, Ordering::Relaxed);
         None
+    }
+
+    /// Takes the first fit idle value whether a gate is up or not. Under the queue's lock.
+    pub(crate) fn take_fit_behind_gates(&self, fit: impl Fn(&Slot<V>) -> bool) -> Option<Slot<V>> {
+        let mut stacks = self.stacks.iter();
+        stacks.find_map(|stack| stack.with(|stack| stack.pop_fit(self.order, &fit)))
     }
 
     /// Takes an idle value whether a gate is up or not. Under the queue's lock.
@@ -223,15 +292,35 @@ impl<V> Stacks<V> {
     /// Raises or lowers all gates. Under the queue's lock; down only with nobody waiting.
     pub(crate) fn set_gates(&self, up: bool) {
         for stack in &self.stacks {
-            stack.with(|stack| stack.gated = up);
+            stack.with(|stack| stack.barred.set(Bars::GATE, up));
         }
         self.congested.store(up, Ordering::Relaxed);
+    }
+
+    /// From now on, values that come back go through the queue, or no longer. Under the queue's lock.
+    pub(crate) fn set_watch(&self, on: bool) {
+        for stack in &self.stacks {
+            stack.with(|stack| stack.barred.set(Bars::WATCH, on));
+        }
+        self.watched.store(on, Ordering::Relaxed);
+    }
+
+    /// Returns `true` if values that come back are told of. A hint, without a lock.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
     }
 
     /// From now on, what these limits forbid is not put back. Under the queue's lock.
     pub(crate) fn set_limits(&self, limits: Limits) {
         for stack in &self.stacks {
             stack.with(|stack| stack.limits = limits);
+        }
+    }
+
+    /// Shows every idle value. Under the queue's lock.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(&mut Slot<V>)) {
+        for stack in &self.stacks {
+            stack.with(|stack| stack.idle.iter_mut().for_each(&mut look));
         }
     }
 

@@ -4,18 +4,23 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::lend::Asked;
-use super::shared::{Phase, Queue, Shared};
-use super::slot::{Lifetime, Slot};
+use super::shared::{Phase, Queue, Shared, Watch};
+use super::slot::{Lifetime, Slot, Standing};
 use crate::Instant;
 use crate::cleanup::Why;
 use crate::event::EventKind;
 use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
+use crate::work::Wakes;
 
 /// A sweep comes at least this many times in the shortest of the times it looks after, since only a
 /// sweep sees that a value has come back: what is timed is never early and at most a quarter late.
 const SWEEPS: u32 = 4;
+
+/// The same where values are checked after they have lain idle: what is unclear after two sweeps is settled by the
+/// clock, and by a check too many at worst.
+const SWEEPS_BEFORE_LOANS: u32 = 2;
 
 /// Sweeps come no more often than this, however short the times.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
@@ -27,7 +32,7 @@ const MUCH_LATE: Duration = Duration::from_secs(1);
 const JITTER_PARTS: u64 = 10;
 
 impl<R: LocalResource, C: Clock> Shared<R, C> {
-    fn sweep_period(&self) -> Option<Duration> {
+    pub(crate) fn sweep_period(&self) -> Option<Duration> {
         let config = &self.config;
         let times = [
             config.idle_timeout,
@@ -35,8 +40,11 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             config.check_every,
             config.leak_after,
         ];
-        let shortest = times.into_iter().flatten().min()?;
-        Some((shortest / SWEEPS).max(SHORTEST_PERIOD))
+        let shortest = times.into_iter().flatten().min();
+        let period = shortest.map(|shortest| shortest / SWEEPS);
+        let before_loans = self.rest_limit().map(|limit| limit / SWEEPS_BEFORE_LOANS);
+        let period = period.into_iter().chain(before_loans).min()?;
+        Some(period.max(SHORTEST_PERIOD))
     }
 
     pub(crate) fn first_sweep(&self) -> Option<Instant> {
@@ -59,7 +67,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Asks about every value that has lain idle since the last sweep, and retires those that are broken. One
     /// that was used since was asked about as it came back.
     pub(crate) fn retire_broken(&self) {
-        let mut asked = Asked::take(self, Why::Broken, |slot| slot.seen_idle != 0);
+        let mut asked = Asked::take(self, Why::Broken, |slot| slot.standing != Standing::Used);
         while let Some(slot) = asked.next() {
             let broken = self.is_broken(slot);
             asked.settle(!broken);
@@ -68,28 +76,34 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Looks at every idle value: gives those that came back since the last sweep their time, buries
     /// those whose life is over or that were idle for too long, and hands out those whose check is due,
-    /// counted as under check.
-    pub(crate) fn sweep(&self, now: Instant) -> Swept<R::Value> {
+    /// counted as under check. The sweep comes `late` after it was planned.
+    ///
+    /// Once a sweep finds nothing that came back since the one before, the next is at the next time that one of
+    /// these values has to be looked at: until then the Runner is woken by the first that comes back.
+    pub(crate) fn sweep(&self, now: Instant, late: Duration) -> Swept<R::Value> {
         let idle_timeout = self.config.idle_timeout;
-        let mut next_at = self.sweep_period().map(|period| now + period);
-        let mut look_at = |at: Instant| next_at = next_at.map(|next| next.min(at));
+        let period = self.sweep_period();
+        let standing = self.standing_of_idle(period.unwrap_or_default() + late);
+        let mut next_at = Instant::MAX;
+        let mut is_used = false;
         let mut swept = Swept {
             to_check: Vec::new(),
             next_at: None,
             overdue: false,
+            rests: false,
         };
         self.queue.with(|queue| {
             if queue.phase != Phase::Open {
                 return;
             }
+            let mut look_at = |at: Instant| next_at = next_at.min(at);
             let lifetime = self.tell_the_time(queue, now);
             let mut spare = queue.in_service().saturating_sub(self.config.min_size);
             let mut checks = most_checks(queue.max_size).saturating_sub(queue.checking);
             let sorted_out = self.stacks.sort_out(|slot| {
-                if slot.seen_idle == 0 {
-                    slot.seen_idle = 1;
-                    slot.idle_since = now;
+                if slot.seen_idle(now, standing) {
                     slot.check_at = self.next_check(now);
+                    is_used = true;
                 }
                 let ends_at = lifetime.map_or(Instant::MAX, |lifetime| lifetime.ends_at(slot));
                 if now >= ends_at {
@@ -124,10 +138,128 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                     }
                 }
             }
+            swept.rests = !is_used && !swept.overdue;
+            if swept.rests {
+                queue.next_due = next_at;
+                self.set_watch(queue, Watch::WakesRunner);
+            }
         });
-        let earliest = now + SHORTEST_PERIOD;
-        swept.next_at = next_at.map(|next| next.max(earliest));
+        if !swept.rests {
+            next_at = period.map_or(next_at, |period| next_at.min(now + period));
+        }
+        swept.next_at = (next_at != Instant::MAX).then(|| next_at.max(now + SHORTEST_PERIOD));
         swept
+    }
+
+    /// How a value stands that a sweep sees idle, and that may have been so for that long.
+    fn standing_of_idle(&self, unseen: Duration) -> Standing {
+        match self.rest_limit() {
+            None => Standing::Idle,
+            Some(limit) if unseen < limit => Standing::Rested,
+            // The Runner was held up, or the whole process.
+            Some(_) => Standing::Stale,
+        }
+    }
+
+    fn set_watch(&self, queue: &mut Queue<R::Value>, watch: Watch) {
+        if queue.watch != watch {
+            queue.watch = watch;
+            self.stacks.set_watch(watch != Watch::Nothing);
+        }
+    }
+
+    /// The Runner begins a sweep, or begins its work: it sees by itself what is laid idle.
+    pub(crate) fn watch_by_sweeps(&self, queue: &mut Queue<R::Value>) {
+        self.set_watch(queue, Watch::Nothing);
+    }
+
+    /// There is no Runner, or none any more: where it counts for how long values lie idle, the time is noted as they
+    /// come back.
+    pub(crate) fn watch_without_runner(&self, queue: &mut Queue<R::Value>, now: Option<Instant>) {
+        let Some(now) = now.filter(|_| self.rest_limit().is_some()) else {
+            self.set_watch(queue, Watch::Nothing);
+            return;
+        };
+        self.set_watch(queue, Watch::NotesTime);
+        self.stacks.for_each(|slot| {
+            slot.seen_idle(now, Standing::Rested);
+        });
+    }
+
+    /// The time, if it is to be noted that a value comes back: a reading costs as much as all the rest.
+    #[inline(always)]
+    pub(crate) fn time_of_return(&self) -> Option<Instant> {
+        if self.stacks.is_watched() {
+            self.now()
+        } else {
+            None
+        }
+    }
+
+    /// Notes when a value comes back, and how late it is by then. Under the queue's lock.
+    #[inline(always)]
+    pub(crate) fn note_return(
+        &self,
+        queue: &mut Queue<R::Value>,
+        slot: &mut Slot<R::Value>,
+        now: Option<Instant>,
+    ) {
+        match (now, queue.watch) {
+            // No sweep has told the time since the Runner rests.
+            (Some(now), Watch::WakesRunner) => queue.limits.set_time(now),
+            (Some(now), Watch::NotesTime) => {
+                slot.seen_idle(now, Standing::Rested);
+            }
+            _ => {}
+        }
+    }
+
+    /// A value is laid idle while somebody wants to know.
+    #[cold]
+    pub(crate) fn see_laid_idle(
+        &self,
+        queue: &mut Queue<R::Value>,
+        slot: &mut Slot<R::Value>,
+        wakes: &mut Wakes,
+    ) {
+        match queue.watch {
+            Watch::Nothing => {}
+            Watch::WakesRunner if slot.standing == Standing::Used => {
+                self.wake_sweeper(queue, wakes)
+            }
+            Watch::WakesRunner => {
+                // It was taken out while it lay idle, and the sweep did not see it.
+                let due = self.next_look(queue, slot);
+                if due < queue.next_due {
+                    queue.next_due = due;
+                    wakes.push(queue.runner.take_waker());
+                }
+            }
+            Watch::NotesTime => {
+                // A new one, unless it is known since when it is idle.
+                slot.seen_idle(slot.opened_at, Standing::Rested);
+            }
+        }
+    }
+
+    /// When a sweep has to look at an idle value.
+    fn next_look(&self, queue: &Queue<R::Value>, slot: &Slot<R::Value>) -> Instant {
+        let ends_at = queue.limits.lifetime.map(|lifetime| lifetime.ends_at(slot));
+        let is_spare = queue.in_service() > self.config.min_size;
+        let idle_timeout = self.config.idle_timeout.filter(|_| is_spare);
+        let stale_at = idle_timeout.map(|limit| slot.idle_since + limit);
+        [ends_at, stale_at]
+            .into_iter()
+            .flatten()
+            .fold(slot.check_at, Instant::min)
+    }
+
+    /// Has the Runner plan a sweep, if it plans none.
+    pub(crate) fn wake_sweeper(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
+        if queue.watch == Watch::WakesRunner {
+            self.set_watch(queue, Watch::Nothing);
+            wakes.push(queue.runner.take_waker());
+        }
     }
 
     /// Lets every stack know how late it is, where lives are limited.
@@ -167,4 +299,6 @@ pub(crate) struct Swept<V> {
     pub(crate) next_at: Option<Instant>,
     /// Whether a check is due that has to wait until another one ends.
     pub(crate) overdue: bool,
+    /// Whether no sweep is planned but for what lies idle now.
+    pub(crate) rests: bool,
 }

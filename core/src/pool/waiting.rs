@@ -241,7 +241,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                                     unfit = Some(CareDuty::claim_broken(shared, slot));
                                     continue;
                                 }
-                                if !shared.prepares() {
+                                let checks = shared.checks_before_lending(&slot);
+                                if !checks && !shared.prepares() {
                                     return self.ends(Ok(Handed::One(slot)));
                                 }
                                 now = shared.now();
@@ -253,7 +254,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                                 }
                                 let since = now.unwrap_or_default();
                                 *working = Working::Preparing { since };
-                                let duty = CareDuty::claim_lent(shared, slot, self.deadline);
+                                let duty =
+                                    CareDuty::claim_lent(shared, slot, self.deadline, checks);
                                 work.begin(perform(Job::Care(duty)));
                                 continue;
                             }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
+use tenure_core::pool::CheckOnAcquire;
 use tenure_core::{AcquireError, Pool, Retry};
 use tenure_sim::{
     Backend, Fault, Faults, FaultyResource, Hook, Sim, cancel_everywhere, explore, run,
@@ -24,7 +25,7 @@ fn bb8_0059_a_timeout_in_a_check_loses_no_slot() {
             let backend = Backend::new(&sim);
             let builder = Pool::builder(FaultyResource::new(&backend))
                 .max_size(1)
-                .check_on_acquire(true);
+                .check_on_acquire(CheckOnAcquire::Always);
             let (pool, _) = pool_drawn(&sim, builder);
             drop(pool.acquire().await);
             backend.set_time(Hook::Check, MS * 10);
@@ -48,7 +49,7 @@ fn bb8_0059_a_timeout_as_the_check_ends_loses_no_slot() {
         let backend = Backend::new(&sim);
         let builder = Pool::builder(FaultyResource::new(&backend))
             .max_size(1)
-            .check_on_acquire(true);
+            .check_on_acquire(CheckOnAcquire::Always);
         let (pool, _) = pool_drawn(&sim, builder);
         drop(pool.acquire().await);
         backend.set_time(Hook::Check, MS * 10);

@@ -137,8 +137,9 @@ fn hikaricp_2161_an_opening_that_hangs_holds_up_no_other() {
             (0, 1),
             "{status}"
         );
+        let leases = pool.acquire_many(3).await;
         backend.break_all();
-        drop(pool.acquire_many(3).await);
+        drop(leases);
         sim.sleep(SECOND).await;
         assert_eq!(pool.status().idle, 2, "the minimum is there again");
         ends_whole(&sim, &pool, &backend).await;

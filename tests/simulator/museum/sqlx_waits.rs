@@ -1,5 +1,6 @@
 //! Bugs of sqlx around those who wait, and those who stop waiting.
 
+use tenure_core::pool::CheckOnAcquire;
 use tenure_core::{AcquireError, Pool};
 use tenure_sim::{Backend, Fault, Faults, FaultyResource, Hook, explore, run};
 
@@ -126,7 +127,7 @@ fn sqlx_1869_a_value_whose_acquire_is_dropped_in_its_check_ends_and_is_told() {
         let endings = super::Endings::default();
         let builder = Pool::builder(FaultyResource::hooked(&backend))
             .max_size(1)
-            .check_on_acquire(true)
+            .check_on_acquire(CheckOnAcquire::Always)
             .events(endings.sink());
         let (pool, has_runner) = pool_drawn(&sim, builder);
         drop(pool.acquire().await);

@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tenure_core::EventKind;
-use tenure_core::pool::IdleOrder;
-use tenure_core::{Event, EventSink, LocalResource, Pool, Why};
-use tenure_sim::{Backend, Ended, FaultyResource, Sim, run};
+use tenure_core::pool::{IdleOrder, PoolBuilder};
+use tenure_core::{
+    AcquireError, Event, EventKind, EventSink, Instant, LocalResource, Pool, Timer, Why,
+};
+use tenure_sim::{Backend, Ended, Fault, Faults, FaultyResource, Hook, Sim, run};
 
 #[test]
 fn a_value_that_broke_while_it_lay_idle_is_not_lent() {
@@ -265,6 +266,400 @@ fn values_that_are_broken_as_soon_as_they_are_open_are_not_opened_in_a_loop() {
     });
 }
 
+#[test]
+fn a_value_used_a_moment_ago_is_not_checked_again_for_its_next_user() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let builder = Pool::builder(FaultyResource::new(&backend));
+        let pool = builder.build(sim.clone()).expect("it makes sense");
+        drop(pool.acquire().await.expect("the backend is well"));
+        for _ in 0..2_000 {
+            sim.sleep(MILLI).await;
+            drop(pool.acquire().await.expect("the value"));
+        }
+        assert_eq!(backend.calls(Hook::Check), 0);
+        ends_well(&pool, &backend).await;
+    });
+}
+
+/// By default, for a resource that has a check: a value that lay idle for half a second is checked before anybody
+/// gets it, one that lay idle for half of that is not.
+#[test]
+fn a_value_that_lay_idle_is_checked_before_its_next_loan() {
+    for background in [true, false] {
+        run(0, |sim| async move {
+            let backend = Backend::new(&sim);
+            let builder = Pool::builder(FaultyResource::new(&backend)).check_every(None);
+            let pool = pool_with(&sim, builder, background);
+            drop(pool.acquire().await.expect("the backend is well"));
+            let mut checks = 0;
+            for idle in [249, 100, 500, 1, 500, 249, 5_000, 100_000, 1, 249, 501] {
+                sim.sleep(MILLI * idle).await;
+                drop(pool.acquire().await.expect("the value"));
+                checks += u64::from(idle >= 500);
+                assert_eq!(backend.calls(Hook::Check), checks, "idle for {idle} ms");
+            }
+            ends_well(&pool, &backend).await;
+        });
+    }
+}
+
+#[test]
+fn a_value_that_died_while_it_lay_idle_is_found_by_the_check_before_its_loan() {
+    for background in [true, false] {
+        run(0, |sim| async move {
+            let backend = Backend::new(&sim);
+            let builder = Pool::builder(FaultyResource::new(&backend)).check_every(None);
+            let pool = pool_with(&sim, builder, background);
+            drop(pool.acquire_many(3).await.expect("the backend is well"));
+            sim.sleep(MILLI * 500).await;
+            backend.set_faults(Faults::none().nth(Hook::Check, 1, Fault::Fail));
+            let lease = pool.acquire().await.expect("the next idle one");
+            assert_eq!((backend.calls(Hook::Check), backend.opened()), (2, 3));
+            drop(lease);
+            ends_well(&pool, &backend).await;
+        });
+    }
+}
+
+#[test]
+fn a_try_acquire_passes_over_what_has_to_be_checked_and_takes_what_was_just_used() {
+    for order in [IdleOrder::LatestFirst, IdleOrder::OldestFirst] {
+        for background in [true, false] {
+            run(0, |sim| async move {
+                let backend = Backend::new(&sim);
+                let builder = Pool::builder(FaultyResource::new(&backend))
+                    .idle_order(order)
+                    .check_every(None);
+                let pool = pool_with(&sim, builder, background);
+                drop(pool.acquire_many(3).await.expect("the backend is well"));
+                assert!(pool.try_acquire().is_some());
+                sim.sleep(SECOND).await;
+                assert!(pool.try_acquire().is_none(), "all have to be checked");
+                drop(pool.acquire().await.expect("one of them"));
+                let first = pool.try_acquire().expect("the one that was just used");
+                assert!(pool.try_acquire().is_none());
+                drop(first);
+                // Seen idle by a sweep, and not for so long that it has to be checked.
+                sim.sleep(MILLI * 240).await;
+                assert!(pool.try_acquire().is_some());
+                ends_well(&pool, &backend).await;
+            });
+        }
+    }
+}
+
+/// A process that was frozen, or a Runner that had no turn: nobody knows how long the values lay idle.
+#[test]
+fn after_a_frozen_process_values_are_checked_once_the_runner_has_had_a_turn() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let builder = Pool::builder(FaultyResource::new(&backend)).check_every(None);
+        let pool = builder.build(sim.clone()).expect("it makes sense");
+        drop(pool.acquire().await.expect("the backend is well"));
+        sim.sleep(MILLI).await;
+        sim.jump(SECOND * 60);
+        sim.sleep(MILLI).await;
+        drop(pool.acquire().await.expect("the value"));
+        assert_eq!(backend.calls(Hook::Check), 1);
+        ends_well(&pool, &backend).await;
+    });
+}
+
+/// Nothing wakes a program whose pool is idle, but what is due: here the checks of every ten minutes.
+#[test]
+fn no_sweep_wakes_an_idle_pool() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .min_size(2)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .check_every(SECOND * 600);
+        let pool = builder.build(sim.clone()).expect("it makes sense");
+        pool.start().await.expect("the backend is well");
+        drop(pool.acquire().await.expect("a value"));
+        sim.sleep(SECOND).await;
+        let steps = sim.steps();
+        sim.sleep(SECOND * 500).await;
+        assert!(sim.steps() - steps <= 3, "{} steps", sim.steps() - steps);
+        let checks = backend.calls(Hook::Check);
+        sim.sleep(SECOND * 6_000).await;
+        let (steps, checks) = (sim.steps() - steps, backend.calls(Hook::Check) - checks);
+        assert!((20..=24).contains(&checks), "{checks} checks");
+        assert!(steps <= 10 * checks, "{steps} steps for {checks} checks");
+        ends_well(&pool, &backend).await;
+    });
+}
+
+/// What is due of a value that came back while nothing was swept is done in its time.
+#[test]
+fn what_comes_back_to_a_pool_at_rest_is_looked_after() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .idle_timeout(SECOND * 100)
+            .max_lifetime(SECOND * 3_600)
+            .check_every(None);
+        let pool = builder.build(sim.clone()).expect("it makes sense");
+        let lease = pool.acquire().await.expect("the backend is well");
+        sim.sleep(SECOND * 1_000).await;
+        drop(lease);
+        sim.sleep(SECOND * 99).await;
+        assert_eq!(backend.live().len(), 1, "not early");
+        sim.sleep(SECOND * 26).await;
+        assert_eq!(backend.live().len(), 0, "at most a quarter late");
+        let old = pool.acquire().await.expect("another");
+        sim.sleep(SECOND * 4_000).await;
+        drop(old);
+        assert_eq!(pool.status().idle, 0, "past its life as it comes back");
+        ends_well(&pool, &backend).await;
+    });
+}
+
+#[test]
+fn a_leak_is_told_though_the_pool_was_at_rest_when_the_loan_began() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let leaks = Arc::new(Mutex::new(0));
+        let sink: Arc<dyn EventSink> = Arc::new({
+            let leaks = leaks.clone();
+            move |event: &Event<'_>| {
+                let leaked = matches!(event.kind, EventKind::Leaked { .. });
+                *leaks.lock().expect("no panic") += u32::from(leaked);
+            }
+        });
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .leak_after(SECOND * 40)
+            .idle_timeout(None)
+            .events(sink);
+        let pool = builder.build(sim.clone()).expect("it makes sense");
+        drop(pool.acquire().await.expect("the backend is well"));
+        sim.sleep(SECOND * 100).await;
+        let lease = pool.acquire().await.expect("the value");
+        sim.sleep(SECOND * 39).await;
+        assert_eq!(*leaks.lock().expect("no panic"), 0);
+        sim.sleep(SECOND * 12).await;
+        assert_eq!(*leaks.lock().expect("no panic"), 1);
+        drop(lease);
+        ends_well(&pool, &backend).await;
+    });
+}
+
+/// A value that is idle while its pool loses its Runner is not lent for good after that.
+#[test]
+fn a_value_that_lay_idle_as_the_runner_left_is_checked_before_its_next_loan() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let builder = Pool::builder(FaultyResource::new(&backend)).check_every(None);
+        let (pool, runner) = builder
+            .build_with_runner(sim.clone())
+            .expect("it makes sense");
+        let runner = sim.task("runner", runner.run());
+        drop(pool.acquire().await.expect("the backend is well"));
+        runner.cancel();
+        sim.sleep(MILLI * 500).await;
+        drop(pool.acquire().await.expect("the value"));
+        assert_eq!(backend.calls(Hook::Check), 1);
+        ends_well(&pool, &backend).await;
+    });
+}
+
+/// Eight users find out, one after the other, that the server was restarted.
+#[test]
+fn values_opened_after_a_restart_outlive_those_who_find_out_later() {
+    for recipe in ["before now, unless revoked", "before its own opening"] {
+        run(0, |sim| async move {
+            let backend = Backend::new(&sim);
+            let builder = Pool::builder(FaultyResource::new(&backend)).max_size(16);
+            let pool = builder.build(sim.clone()).expect("it makes sense");
+            let mut old = pool.acquire_many(8).await.expect("the backend is well");
+            sim.sleep(SECOND).await;
+            backend.break_all();
+            while let Some(lease) = old.pop() {
+                assert!(lease.is_broken());
+                let opened_at = lease.opened_at().expect("there is a clock");
+                if recipe == "before its own opening" {
+                    pool.evict_opened_before(opened_at);
+                } else if !lease.is_revoked() {
+                    pool.evict_opened_before(sim.now());
+                }
+                drop(lease);
+                drop(pool.acquire().await.expect("a fresh one"));
+                sim.sleep(MILLI * 10).await;
+            }
+            assert_eq!(backend.opened(), 9, "{recipe}: one fresh value is enough");
+            ends_well(&pool, &backend).await;
+        });
+    }
+}
+
+#[test]
+fn an_eviction_of_old_values_closes_idle_ones_at_once_and_others_as_they_come_back() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(4);
+        let pool = builder.build(sim.clone()).expect("it makes sense");
+        let mut old = pool.acquire_many(2).await.expect("the backend is well");
+        sim.sleep(SECOND).await;
+        let restarted_at = sim.now();
+        let young = pool.acquire().await.expect("a third");
+        let (young_id, old_id) = (young.id(), old[0].id());
+        drop(old.pop());
+        pool.evict_opened_before(restarted_at);
+        pool.evict_opened_before(Instant::EPOCH);
+        assert_eq!((pool.status().idle, pool.status().closing), (0, 1));
+        assert!(old[0].is_revoked() && !young.is_revoked());
+        sim.sleep(SECOND).await;
+        drop((old, young));
+        sim.sleep(SECOND).await;
+        assert_eq!(backend.live(), [young_id], "{old_id} was old");
+        // Its limits are looked at anew by a sweep, which must not forget what was called in.
+        sim.sleep(SECOND * 200).await;
+        assert_eq!(pool.acquire().await.expect("the young one").id(), young_id);
+        ends_well(&pool, &backend).await;
+    });
+}
+
+#[test]
+fn an_acquire_of_many_under_way_gives_up_what_was_opened_before() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(2);
+        let pool = builder.build(sim.clone()).expect("it makes sense");
+        let held = pool.acquire_many(2).await.expect("the backend is well");
+        let both = sim.task("both", {
+            let pool = pool.clone();
+            async move {
+                pool.acquire_many(2)
+                    .await
+                    .expect("both")
+                    .iter()
+                    .map(|lease| lease.id())
+                    .max()
+            }
+        });
+        sim.sleep(SECOND).await;
+        let mut held = held.into_iter();
+        drop(held.next());
+        pool.evict_opened_before(sim.now());
+        drop(held.next());
+        assert_eq!(both.await, Some(4));
+        ends_well(&pool, &backend).await;
+    });
+}
+
+/// Twice is once, and thrice: no number of calls makes the value one of another generation.
+#[test]
+fn a_value_that_is_invalidated_twice_is_closed_like_one_that_is_invalidated_once() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let pool = Pool::builder(FaultyResource::new(&backend));
+        let pool = pool.build(sim.clone()).expect("it makes sense");
+        for calls in [1, 2, 3, 65_536] {
+            let mut lease = pool.acquire().await.expect("a value");
+            for _ in 0..calls {
+                lease.invalidate();
+            }
+            assert!(lease.is_revoked());
+            drop(lease);
+            assert_eq!(
+                (pool.status().idle, pool.status().closing),
+                (0, 1),
+                "{calls} calls"
+            );
+            sim.sleep(SECOND).await;
+        }
+        let mut lease = pool.acquire().await.expect("a value");
+        lease.invalidate();
+        lease.invalidate();
+        pool.evict_all();
+        drop(lease);
+        assert_eq!(pool.status().idle, 0, "nor does an eviction meanwhile");
+        ends_well(&pool, &backend).await;
+    });
+}
+
+#[test]
+fn an_error_for_too_many_values_says_how_many_were_asked_for() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let pool = Pool::builder(FaultyResource::new(&backend)).max_size(3);
+        let pool = pool.build(sim.clone()).expect("it makes sense");
+        for asked in [4, u32::MAX as usize, u32::MAX as usize + 1, usize::MAX] {
+            match pool.acquire_many(asked).await.map(drop) {
+                Err(AcquireError::TooMany {
+                    wanted, max_size, ..
+                }) => {
+                    assert_eq!((wanted, max_size), (asked, 3));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        pool.close().await;
+        let refused = pool.acquire_many(usize::MAX).await.map(drop);
+        assert!(matches!(refused, Err(AcquireError::Closed { .. })));
+        backend.assert_accounted();
+    });
+}
+
+#[test]
+fn the_holder_of_a_lease_hears_that_its_value_was_revoked() {
+    for cause in ["evict_all", "evict_opened_before", "shutdown"] {
+        run(0, |sim| async move {
+            let backend = Backend::new(&sim);
+            let pool = Pool::builder(FaultyResource::new(&backend));
+            let pool = pool.build(sim.clone()).expect("it makes sense");
+            let lease = pool.acquire_owned().await.expect("a value");
+            let heard = sim.task("hears", {
+                let (sim, revoked) = (sim.clone(), lease.revoked());
+                async move {
+                    revoked.await;
+                    sim.time_passed()
+                }
+            });
+            sim.sleep(SECOND).await;
+            assert!(!lease.is_revoked() && !heard.is_over());
+            let closing = pool.clone();
+            let end = match cause {
+                "evict_all" => {
+                    pool.evict_all();
+                    None
+                }
+                "evict_opened_before" => {
+                    pool.evict_opened_before(sim.now());
+                    None
+                }
+                _ => Some(sim.task("close", async move { drop(closing.close().await) })),
+            };
+            assert_eq!(heard.await, SECOND, "{cause}");
+            assert!(lease.is_revoked());
+            // Who asks later is told at once.
+            lease.revoked().await;
+            drop(lease);
+            if let Some(end) = end {
+                end.await;
+            }
+            ends_well(&pool, &backend).await;
+        });
+    }
+}
+
+fn pool_with(
+    sim: &Sim,
+    builder: PoolBuilder<FaultyResource>,
+    background: bool,
+) -> Pool<FaultyResource, Sim> {
+    let (pool, runner) = builder
+        .build_with_runner(sim.clone())
+        .expect("it makes sense");
+    if background {
+        drop(sim.task("runner", runner.run()));
+    }
+    pool
+}
+
+const MILLI: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn ends_well(pool: &Pool<FaultyResource, Sim>, backend: &Backend) {

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tenure_core::pool::IdleOrder;
+use tenure_core::pool::{CheckOnAcquire, IdleOrder};
 use tenure_core::{OwnedLease, Pool, Start};
 use tenure_sim::{Backend, Faults, FaultyResource, Sim, Task, explore};
 
@@ -62,7 +62,11 @@ impl<const HOOKED: bool> World<HOOKED> {
     fn drawn(sim: &Sim, backend: &Backend, resource: FaultyResource<HOOKED>) -> Self {
         let max_size = 1 + sim.below(4) as usize;
         let waits = (sim.below(4) == 0).then(|| 1 + sim.below(3) as usize);
-        let prepares = sim.below(4) == 0;
+        let on_acquire = match sim.below(4) {
+            0 => CheckOnAcquire::Always,
+            1 => CheckOnAcquire::Never,
+            _ => CheckOnAcquire::AfterIdle(a_limit(sim, 5)),
+        };
         let builder = Pool::builder(resource)
             .name("drawn")
             .max_waiters(waits)
@@ -74,7 +78,7 @@ impl<const HOOKED: bool> World<HOOKED> {
             .max_lifetime(some_limit(sim, 60))
             .max_uses((sim.below(4) == 0).then(|| 1 + sim.below(4) as u32))
             .check_on_open(sim.below(4) == 0)
-            .check_on_acquire(prepares)
+            .check_on_acquire(on_acquire)
             .check_on_release(sim.below(4) == 0)
             .hook_timeout(a_limit(sim, 5))
             .leak_after(some_limit(sim, 20))
@@ -107,8 +111,7 @@ impl<const HOOKED: bool> World<HOOKED> {
             backend: backend.clone(),
             pool,
             most: Rc::new(Cell::new(max_size)),
-            // Whoever was handed a bad value comes back to the front, beyond the bound.
-            waits: waits.filter(|_| !prepares && !HOOKED),
+            waits,
             runner: Rc::new(RefCell::new(runner)),
             passed_on: Rc::default(),
         }
@@ -224,7 +227,9 @@ impl<const HOOKED: bool> World<HOOKED> {
         assert_eq!(status.size, taken, "{status}");
         assert!(status.size <= self.most.get(), "{status}");
         assert!(
-            self.waits.is_none_or(|most| status.waiting <= most),
+            // One that was handed a bad value comes back to the front, beyond the bound.
+            self.waits
+                .is_none_or(|most| status.waiting <= most + self.most.get()),
             "{status}"
         );
         assert!(self.backend.most_live() <= self.most.get());

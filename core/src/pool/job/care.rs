@@ -24,7 +24,11 @@ pub(crate) enum Occasion {
     /// After it was given back.
     Return,
     /// Before it is lent, for as long as its user would wait.
-    Lend { until: Instant },
+    Lend {
+        until: Instant,
+        /// Whether it is checked, beside the hook.
+        checks: bool,
+    },
 }
 
 /// A value under its check, or under a hook.
@@ -57,17 +61,18 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         shared: &Arc<Shared<R, C>>,
         slot: Slot<R::Value>,
         until: Instant,
+        checks: bool,
     ) -> Self {
         shared.queue.with(|queue| {
             queue.lent -= 1;
             queue.checking += 1;
         });
-        Self::claim(shared, slot, Occasion::Lend { until })
+        Self::claim(shared, slot, Occasion::Lend { until, checks })
     }
 
     /// Takes over a value that was about to be lent and is broken: it goes to its end as this is dropped.
     pub(crate) fn claim_broken(shared: &Arc<Shared<R, C>>, slot: Slot<R::Value>) -> Self {
-        let mut duty = Self::claim_lent(shared, slot, Instant::MAX);
+        let mut duty = Self::claim_lent(shared, slot, Instant::MAX, false);
         duty.cut_off = Why::Broken;
         duty
     }
@@ -78,7 +83,7 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         let checks = match self.occasion {
             Occasion::Idle => true,
             Occasion::Return => config.check_on.release,
-            Occasion::Lend { .. } => config.check_on.acquire,
+            Occasion::Lend { checks, .. } => checks,
         };
         if checks {
             if let Err(cause) = self.check().await {
@@ -133,7 +138,7 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
     /// The limit of one check or hook: the general one, or less where the user has less time.
     fn limit(&self, general: Option<Duration>) -> Option<Duration> {
         let own = match self.occasion {
-            Occasion::Lend { until } if until != Instant::MAX => {
+            Occasion::Lend { until, .. } if until != Instant::MAX => {
                 self.shared.now().map(|now| until - now)
             }
             _ => None,
@@ -161,12 +166,14 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
             self.end(Why::Shutdown);
             return Done::Nothing;
         }
-        if let Some(now) = shared.now() {
+        let now = shared.now();
+        if let Some(now) = now {
             slot.check_at = shared.next_check(now);
         }
         let mut wakes = Wakes::default();
         shared.queue.with(|queue| {
             queue.checking -= 1;
+            shared.note_return(queue, &mut slot, now);
             match self.occasion {
                 Occasion::Idle => shared.give_back_idle(queue, slot, &mut wakes),
                 _ => shared.give(queue, slot, &mut wakes),

@@ -9,7 +9,7 @@ use crate::hooks::Hooks;
 use crate::opening::{Refusal, open_value, refuse};
 use crate::pool::openings::Ticket;
 use crate::pool::shared::{Phase, Queue, Shared};
-use crate::pool::slot::{Birth, Slot};
+use crate::pool::slot::{Birth, Generation, Slot};
 use crate::resource::LocalResource;
 use crate::retry::ErrorClass;
 use crate::runtime::Clock;
@@ -21,7 +21,7 @@ pub(crate) struct OpenDuty<R: LocalResource, C: Clock> {
     shared: Arc<Shared<R, C>>,
     ticket: Ticket,
     /// The generation of what comes of it: of when it began.
-    generation: u16,
+    generation: Generation,
     settled: bool,
     /// Open, and not yet ready for its first use.
     unfinished: Option<R::Value>,
