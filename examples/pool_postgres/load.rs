@@ -95,25 +95,27 @@ impl Shared {
     }
 
     /// One insert. It is not repeated when it fails: where the outcome is unknown, that could write the
-    /// row twice. It may be dropped at any moment: the connection goes back to the pool, and the client
-    /// sees to it that nobody else gets this answer.
+    /// row twice. It may be dropped at any moment: the connection goes back to the pool, which checks it
+    /// before anybody else gets it.
     async fn insert(&self, id: i64, ledger: &mut Ledger) -> Result<(), Failure> {
         let asked = Instant::now();
         let session = self.pool.acquire().await;
         ledger.waited(asked.elapsed());
 
         let mut session = session.map_err(Failure::NoConnection)?;
-        let insert = session.insert(id);
+        let insert = async {
+            let mut inserting = session.begin();
+            let answer = inserting.insert(id).await;
+            inserting.complete();
+            answer
+        };
         match with_timeout(&Tokio::current(), ANSWER_LIMIT, "an insert", insert).await {
             Ok(Ok(())) => Ok(()),
             // Coming back to the pool it is seen to be broken, and replaced.
             Ok(Err(error)) if session.is_lost() => Err(Failure::ConnectionLost(error)),
             Ok(Err(error)) => Err(Failure::Refused(error)),
-            // It does not look broken, but nobody should have it after this.
-            Err(timed_out) => {
-                session.discard();
-                Err(Failure::NoAnswer(timed_out))
-            }
+            // It does not look broken, but is suspect: its insert was cut off.
+            Err(timed_out) => Err(Failure::NoAnswer(timed_out)),
         }
     }
 }

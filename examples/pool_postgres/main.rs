@@ -15,11 +15,15 @@
 //! It ends with status 0 only if every promise of the report was kept. It works in a schema of its own,
 //! which it removes, also on Ctrl-C.
 //!
+//! At the end a second pool, with default settings, has its connections fall silent, and recovers.
+//!
 //! Read in this order: `postgres` (how one connection is opened, checked and closed), `under_load` here
 //! (the whole course), `load` (what a program does with a pool, and with its errors), `outage`,
-//! `observer` (what the server sees), `report` (what is promised).
+//! `observer` (what the server sees), `black_hole` (connections that die without a word), `report` (what is
+//! promised).
 
 mod admin;
+mod black_hole;
 mod connection;
 mod ledger;
 mod load;
@@ -119,14 +123,16 @@ async fn under_load(
     let shutdown = pool.shutdown(PATIENCE).await;
     narrator.say(format_args!("the pool is shut down: {shutdown}"));
     let seen = observer.end().await;
+    let recovery = black_hole::stage(pool.resource(), &narrator).await;
 
-    let (outages, written, seen) = (outages?, written?, seen?);
+    let (outages, written, seen, recovery) = (outages?, written?, seen?, recovery?);
     let report = Report {
         began: narrator.began,
         outages,
         comparison: written.compare(&admin.rows().await?),
         written,
         seen,
+        recovery,
         shutdown,
         audit: pool.audit(),
         connections_left: admin.connections_left(PATIENCE).await?,

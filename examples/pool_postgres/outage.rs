@@ -107,7 +107,7 @@ async fn run(command: &str) -> Result<(), BoxError> {
 }
 
 /// When this becomes so.
-async fn moment(is_so: impl Fn() -> bool) -> Option<Instant> {
+pub(crate) async fn moment(is_so: impl Fn() -> bool) -> Option<Instant> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let now = Instant::now();

@@ -1,6 +1,9 @@
 //! PostgreSQL as a resource: how one connection is opened, checked and closed.
 
-use tenure::{ErrorClass, Failure, Resource, Why};
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use tenure::{BoxError, ErrorClass, Failure, Resource, Why};
+use tokio_postgres::config::Host;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::{Config, Statement};
 
@@ -34,14 +37,17 @@ impl Resource for Postgres {
         })
     }
 
-    async fn close(&self, session: Session, _: Why) -> Result<(), Error> {
-        session.connection.close().await;
+    async fn close(&self, session: Session, why: Why) -> Result<(), Error> {
+        match why {
+            // There is nobody to say goodbye to. Dropped, it ends at once.
+            Why::Broken | Why::CheckFailed | Why::CheckCutOff => drop(session),
+            _ => session.connection.close().await,
+        }
         Ok(())
     }
 
     async fn check(&self, session: &mut Session) -> Result<(), Error> {
-        let answer = session.connection.client.batch_execute("SELECT 1").await;
-        session.noted(answer)
+        session.ask().await
     }
 
     fn is_broken(&self, session: &mut Session) -> bool {
@@ -76,7 +82,42 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    /// Where the server is.
+    pub(crate) fn address(&self) -> Result<SocketAddr, BoxError> {
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(host)) => host.as_str(),
+            _ => return Err("the address names no host to reach by TCP".into()),
+        };
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        let mut found = (host, port).to_socket_addrs()?;
+        Ok(found.next().ok_or("the host has no address")?)
+    }
+
+    /// The same server, reached by way of another address.
+    pub(crate) fn reached_at(&self, address: SocketAddr) -> Self {
+        let mut config = Config::new();
+        config
+            .host(address.ip().to_string())
+            .port(address.port())
+            .user(self.config.get_user().unwrap_or_default())
+            .password(self.config.get_password().unwrap_or_default())
+            .dbname(self.config.get_dbname().unwrap_or_default())
+            .application_name(self.config.get_application_name().unwrap_or_default());
+        Self {
+            config,
+            insert: self.insert.clone(),
+        }
+    }
+}
+
 impl Session {
+    /// Asks the server something that it answers at once.
+    pub(crate) async fn ask(&mut self) -> Result<(), Error> {
+        let answer = self.connection.client.batch_execute("SELECT 1").await;
+        self.noted(answer)
+    }
+
     /// Inserts one row. By itself it is a transaction, which is committed when this is `Ok`. What else
     /// it answers, or if it is dropped, nobody knows.
     pub(crate) async fn insert(&mut self, id: i64) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tenure::{Audit, BoxError};
 
+use crate::black_hole::Recovery;
 use crate::ledger::{Comparison, Failures, Ledger};
 use crate::load::TASKS;
 use crate::observer::Seen;
@@ -24,6 +25,7 @@ pub(crate) struct Report {
     pub(crate) written: Ledger,
     pub(crate) comparison: Comparison,
     pub(crate) seen: Seen,
+    pub(crate) recovery: Recovery,
     pub(crate) shutdown: tenure::Report,
     pub(crate) audit: Audit,
     pub(crate) connections_left: usize,
@@ -75,6 +77,10 @@ impl Report {
         promise(
             "the server never has more connections than the maximum",
             self.seen.over_limit < LOOKS_THAT_COUNT,
+        );
+        promise(
+            "callers are served soon after all connections fell silent",
+            self.recovery.is_prompt(),
         );
         promise("every connection is closed", self.shutdown.is_clean());
         promise(
@@ -171,6 +177,24 @@ impl Report {
         )
     }
 
+    fn write_black_hole(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nblack hole: all connections of a pool fell silent")?;
+        let Recovery {
+            served_after,
+            clean_after,
+        } = self.recovery;
+        for (time, what) in [
+            (served_after, "a caller is served"),
+            (clean_after, "the last silent connection is closed"),
+        ] {
+            match time {
+                Some(time) => writeln!(f, "{:>8} until {what}", Seconds(time))?,
+                None => writeln!(f, "   never {what}")?,
+            }
+        }
+        Ok(())
+    }
+
     /// The longest time without an acknowledged row: the last one before it, and the first after it.
     fn silence(&self, outage: &Outage) -> Option<(Instant, Instant)> {
         let reopened = outage.reopened?;
@@ -210,6 +234,7 @@ impl Display for Report {
                 Seconds(longest)
             )?;
         }
+        self.write_black_hole(f)?;
         self.write_connections(f)?;
         writeln!(f)?;
         for Promise { what, is_kept } in self.promises() {

@@ -52,6 +52,8 @@ pub enum Why {
     CheckFailed,
     /// Its check was cut off half-way, so that nothing is known of it.
     CheckCutOff,
+    /// An operation on it was cut off half-way, and nothing can check what that left behind.
+    OperationCutOff,
     /// It was idle for longer than allowed, and more were open than needed.
     IdleTooLong,
     /// It was opened after nobody could use it any more.
@@ -89,6 +91,7 @@ impl fmt::Display for Why {
             Self::Detached => "given away",
             Self::CheckFailed => "check failed",
             Self::CheckCutOff => "check cut off",
+            Self::OperationCutOff => "operation cut off",
             Self::IdleTooLong => "idle too long",
             Self::OpenedTooLate => "opened too late",
             Self::Shutdown => "shutdown",

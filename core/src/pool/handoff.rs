@@ -3,17 +3,23 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::error::AcquireError;
 use super::queue::{Left, Place};
 use super::shared::{Handed, Phase, Queue, Shared, Watch};
-use super::slot::Slot;
+use super::slot::{Slot, Standing};
 use super::stack::Stacks;
+use crate::Instant;
 use crate::cleanup::{Corpse, Ending, Why};
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::work::Wakes;
+
+/// For how long an operation that was cut off makes the pool quick to give up others, and how often all idle values
+/// can come under suspicion.
+const SUSPICION: Duration = Duration::from_secs(1);
 
 impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Takes back a lent value that is good.
@@ -41,12 +47,20 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Takes back a lent value to which something has to be done before it is lent again.
     pub(crate) fn release_into_care(&self, mut slot: Slot<R::Value>) {
-        slot.loan_ended();
-        let now = self.time_of_return();
+        slot.loan_ended_as_it_stands();
+        let is_suspect = slot.standing == Standing::SUSPECT;
+        let now = if is_suspect {
+            self.now()
+        } else {
+            self.time_of_return()
+        };
         let mut wakes = Wakes::default();
         self.queue.with(|queue| {
             queue.lent -= 1;
             self.note_return(queue, &mut slot, now);
+            if let (Some(now), true) = (now, is_suspect) {
+                queue.suspicion_ends = now + SUSPICION;
+            }
             match self.unfit(queue, &slot) {
                 Some(why) => self.bury_slot(queue, slot, why),
                 None => queue.returned.push_back(slot),
@@ -54,6 +68,16 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             self.poke(queue, &mut wakes);
         });
         self.wake(wakes);
+    }
+
+    /// Takes back a lent value whose last operation was cut off: it is checked before it is lent again, or closed.
+    #[cold]
+    pub(crate) fn release_suspect(&self, slot: Slot<R::Value>) {
+        if R::CHECKED {
+            self.release_into_care(slot);
+        } else {
+            self.bury(slot, Why::OperationCutOff);
+        }
     }
 
     /// Hands a value that nobody holds to the first waiter, or lays it idle, or buries it.
@@ -169,6 +193,19 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             Some(Why::Surplus)
         } else {
             None
+        }
+    }
+
+    /// Has all idle values checked before they are lent, since one like them was found dead. Once in a while: what
+    /// was checked or opened since is not to be suspected again for each that follows.
+    pub(crate) fn suspect_idle(&self, queue: &mut Queue<R::Value>, now: Option<Instant>) {
+        let Some(now) = now.filter(|now| *now >= queue.suspects_from) else {
+            return;
+        };
+        queue.suspects_from = now + SUSPICION;
+        for mut slot in self.stacks.take_all() {
+            slot.standing = Standing::SUSPECT;
+            queue.returned.push_back(slot);
         }
     }
 

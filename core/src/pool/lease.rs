@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::loans::Ticket;
 use super::shared::Shared;
-use super::slot::{Generation, Slot};
+use super::slot::{Generation, Slot, Standing};
 use crate::Instant;
 use crate::cleanup::Why;
 use crate::resource::LocalResource;
@@ -128,6 +128,13 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> 
         }
     }
 
+    fn slot_mut(&mut self) -> &mut Slot<R::Value> {
+        match &mut self.slot {
+            Some(slot) => slot,
+            None => unreachable!("a loan holds its value until it ends"),
+        }
+    }
+
     fn opened_at(&self) -> Option<Instant> {
         let opened_at = self.slot().opened_at;
         self.pool.now().map(|_| opened_at)
@@ -171,6 +178,8 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<
         let pool = &self.pool;
         if pool.is_broken(&mut slot) || sync::is_panicking() {
             pool.bury(slot, Why::Broken);
+        } else if slot.standing == Standing::SUSPECT {
+            pool.release_suspect(slot);
         } else if pool.cleans_up() {
             pool.release_into_care(slot);
         } else {
@@ -197,7 +206,17 @@ impl<'p, R: LocalResource, C: Clock> Lease<'p, R, C> {
     }
 }
 
+impl<R: LocalResource, C: Clock> Lease<'_, R, C> {
+    pub(super) fn slot_mut(&mut self) -> &mut Slot<R::Value> {
+        self.0.slot_mut()
+    }
+}
+
 impl<R: LocalResource, C: Clock> OwnedLease<R, C> {
+    pub(super) fn slot_mut(&mut self) -> &mut Slot<R::Value> {
+        self.0.slot_mut()
+    }
+
     #[inline(always)]
     pub(crate) fn new(
         pool: Arc<Shared<R, C>>,

@@ -90,13 +90,13 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         R::CHECKED
             && match self.config.check_on.acquire {
                 CheckOnAcquire::Never => false,
-                CheckOnAcquire::AfterIdle(limit) => match slot.standing {
-                    Standing::Used | Standing::Idle => false,
-                    Standing::Rested => self
-                        .now()
-                        .is_some_and(|now| self.may_have_rested(slot, limit, now)),
-                    Standing::Stale => true,
-                },
+                CheckOnAcquire::AfterIdle(limit) => {
+                    slot.standing > Standing::RESTED
+                        || slot.standing == Standing::RESTED
+                            && self
+                                .now()
+                                .is_some_and(|now| self.may_have_rested(slot, limit, now))
+                }
                 CheckOnAcquire::Always => true,
             }
     }
@@ -117,19 +117,21 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// The same, past a lowered gate, where the next value of its stack needs no look.
     #[inline(always)]
     pub(crate) fn take_idle(&self) -> Option<Slot<R::Value>> {
-        self.stacks.take(R::CHECKED)
+        if R::CHECKED {
+            self.stacks.take::<true>()
+        } else {
+            self.stacks.take::<false>()
+        }
     }
 
     /// Looks for a value under those that have rested, and behind gates that are up for others of the family.
     #[cold]
     fn try_take_slowly(&self) -> Option<Slot<R::Value>> {
         let (now, limit) = (self.now(), self.rest_limit());
-        let fit = |slot: &Slot<R::Value>| match slot.standing {
-            Standing::Used | Standing::Idle => true,
-            Standing::Rested => now
-                .zip(limit)
-                .is_some_and(|(now, limit)| !self.may_have_rested(slot, limit, now)),
-            Standing::Stale => false,
+        let fit = |slot: &Slot<R::Value>| {
+            let is_fresh = |(now, limit)| !self.may_have_rested(slot, limit, now);
+            slot.standing < Standing::RESTED
+                || slot.standing == Standing::RESTED && now.zip(limit).is_some_and(is_fresh)
         };
         if limit.is_some() {
             if let Some(slot) = self.stacks.take_fit(fit) {

@@ -114,6 +114,23 @@ impl<R: LocalResource> PoolBuilder<R> {
         self
     }
 
+    /// Sets how long the check of a value may take whose last [operation](crate::Lease::run) was cut off; one that takes
+    /// longer has failed, and the value is closed. Default 250 ms; [`check_timeout`](Self::check_timeout) is a limit
+    /// as well. If it fails, all idle values are checked in the same way, at most once a second; and for a second no
+    /// check [before a loan](Self::check_on_acquire) takes longer.
+    ///
+    /// It is short because there is little to lose: pgx, for one, closes such a connection at once. And somebody may
+    /// wait for its place.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).suspect_timeout(Duration::from_secs(1));
+    /// ```
+    pub fn suspect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.suspect_timeout = limit.into();
+        self
+    }
+
     /// How long each of the [hooks](crate::Hooks) may take; one that takes longer has failed. Default 5 s.
     ///
     /// ```

@@ -74,6 +74,10 @@ pub(crate) struct Queue<V> {
     pub(crate) suspended: bool,
     pub(crate) phase: Phase,
     pub(crate) watch: Watch,
+    /// Until when values that are checked before a loan get no more time for it than suspect ones.
+    pub(crate) suspicion_ends: Instant,
+    /// When all idle values may come under suspicion again.
+    pub(crate) suspects_from: Instant,
     /// While the Runner rests: when one of the idle values has to be looked at.
     pub(crate) next_due: Instant,
     pub(crate) runner: Attachment,
@@ -149,6 +153,8 @@ impl<V> Queue<V> {
             suspended: false,
             phase: Phase::Open,
             watch: Watch::Nothing,
+            suspicion_ends: Instant::EPOCH,
+            suspects_from: Instant::EPOCH,
             next_due: Instant::MAX,
             runner: Attachment::Absent,
             max_size,

@@ -36,7 +36,7 @@ impl<V> Slot<V> {
             uses: 0,
             generation: birth.generation,
             lottery: birth.lottery,
-            standing: Standing::Used,
+            standing: Standing::USED,
         }
     }
 
@@ -44,12 +44,21 @@ impl<V> Slot<V> {
     #[inline(always)]
     pub(crate) const fn loan_ended(&mut self) {
         self.uses = self.uses.saturating_add(1);
-        self.standing = Standing::Used;
+        self.standing = Standing::USED;
+    }
+
+    /// The same where its last operation may have been cut off.
+    pub(crate) fn loan_ended_as_it_stands(&mut self) {
+        let standing = self.standing;
+        self.loan_ended();
+        if standing == Standing::SUSPECT {
+            self.standing = standing;
+        }
     }
 
     /// Notes that it was seen idle at that time, unless it was before.
     pub(crate) fn seen_idle(&mut self, now: Instant, standing: Standing) -> bool {
-        let is_new = self.standing == Standing::Used;
+        let is_new = self.standing == Standing::USED;
         if is_new {
             self.idle_since = now;
             self.standing = standing;
@@ -59,17 +68,23 @@ impl<V> Slot<V> {
 }
 
 /// How a value has spent its time since its last use.
+///
+/// A number, and not an enum: the enums that hold a slot would keep their tags in the values that an enum leaves, and
+/// finding out which of them it is would cost each loan more instructions than the byte that this saves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum Standing {
+pub(crate) struct Standing(u8);
+
+impl Standing {
     /// No sweep has seen it since.
-    Used,
+    pub(crate) const USED: Self = Self(0);
     /// A sweep has seen it idle.
-    Idle,
+    pub(crate) const IDLE: Self = Self(1);
     /// The same, and before it is lent the pool looks for how long that was.
-    Rested,
+    pub(crate) const RESTED: Self = Self(2);
     /// It was idle for too long: it is checked before it is lent.
-    Stale,
+    pub(crate) const STALE: Self = Self(3);
+    /// An operation on it is under way, or was cut off. Never idle: it is checked or closed before.
+    pub(crate) const SUSPECT: Self = Self(4);
 }
 
 /// What a value is born with.

@@ -106,14 +106,13 @@ impl<V> Stack<V> {
         self.idle.remove(index?)
     }
 
-    /// Returns `true` if the value whose turn it is was seen idle, where that counts.
-    #[inline(always)]
-    fn next_is_rested(&self, order: IdleOrder) -> bool {
-        let next = match order {
-            IdleOrder::LatestFirst => self.idle.back(),
-            IdleOrder::OldestFirst => self.idle.front(),
-        };
-        next.is_some_and(|slot| slot.standing >= Standing::Rested)
+    /// Lays a value back that was just taken.
+    #[cold]
+    fn lay_back(&mut self, order: IdleOrder, slot: Slot<V>) {
+        match order {
+            IdleOrder::LatestFirst => self.idle.push_back(slot),
+            IdleOrder::OldestFirst => self.idle.push_front(slot),
+        }
     }
 }
 
@@ -146,40 +145,42 @@ impl<V> Stacks<V> {
         }
     }
 
-    /// Takes an idle value: from this thread's stack, else from any other. Where it is `wary`, it leaves those
+    /// Takes an idle value: from this thread's stack, else from any other. Where it is `WARY`, it leaves those
     /// that are to be looked at before they are lent.
     #[inline(always)]
-    pub(crate) fn take(&self, wary: bool) -> Option<Slot<V>> {
+    pub(crate) fn take<const WARY: bool>(&self) -> Option<Slot<V>> {
         if self.is_congested() {
             return None;
         }
         let home = self.home();
-        match self.take_from(home, wary) {
+        match self.take_from::<WARY>(home) {
             Found::Value(slot) => Some(slot),
             Found::Gate => None,
-            Found::Nothing | Found::Rested => self.take_from_others(home, wary),
+            Found::Nothing | Found::Rested => self.take_from_others::<WARY>(home),
         }
     }
 
     #[cold]
-    fn take_from_others(&self, home: usize, wary: bool) -> Option<Slot<V>> {
+    fn take_from_others<const WARY: bool>(&self, home: usize) -> Option<Slot<V>> {
         let mut others = (1..self.stacks.len()).map(|step| (home + step) & (self.stacks.len() - 1));
-        others.find_map(|index| match self.take_from(index, wary) {
+        others.find_map(|index| match self.take_from::<WARY>(index) {
             Found::Value(slot) => Some(slot),
             Found::Gate | Found::Nothing | Found::Rested => None,
         })
     }
 
     #[inline(always)]
-    fn take_from(&self, index: usize, wary: bool) -> Found<V> {
+    fn take_from<const WARY: bool>(&self, index: usize) -> Found<V> {
         self.stacks[index].with(|stack| {
             if stack.barred.has(Bars::GATE) {
                 return Found::Gate;
             }
-            if wary && stack.next_is_rested(self.order) {
-                return Found::Rested;
-            }
             match stack.pop(self.order) {
+                // Looked at once it is taken: to look where it lies would mean to find the place twice.
+                Some(slot) if WARY && slot.standing >= Standing::RESTED => {
+                    stack.lay_back(self.order, slot);
+                    Found::Rested
+                }
                 Some(slot) => {
                     stack.lent += 1;
                     Found::Value(slot)

@@ -67,7 +67,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Asks about every value that has lain idle since the last sweep, and retires those that are broken. One
     /// that was used since was asked about as it came back.
     pub(crate) fn retire_broken(&self) {
-        let mut asked = Asked::take(self, Why::Broken, |slot| slot.standing != Standing::Used);
+        let mut asked = Asked::take(self, Why::Broken, |slot| slot.standing != Standing::USED);
         while let Some(slot) = asked.next() {
             let broken = self.is_broken(slot);
             asked.settle(!broken);
@@ -154,10 +154,10 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// How a value stands that a sweep sees idle, and that may have been so for that long.
     fn standing_of_idle(&self, unseen: Duration) -> Standing {
         match self.rest_limit() {
-            None => Standing::Idle,
-            Some(limit) if unseen < limit => Standing::Rested,
+            None => Standing::IDLE,
+            Some(limit) if unseen < limit => Standing::RESTED,
             // The Runner was held up, or the whole process.
-            Some(_) => Standing::Stale,
+            Some(_) => Standing::STALE,
         }
     }
 
@@ -182,7 +182,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         };
         self.set_watch(queue, Watch::NotesTime);
         self.stacks.for_each(|slot| {
-            slot.seen_idle(now, Standing::Rested);
+            slot.seen_idle(now, Standing::RESTED);
         });
     }
 
@@ -208,7 +208,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             // No sweep has told the time since the Runner rests.
             (Some(now), Watch::WakesRunner) => queue.limits.set_time(now),
             (Some(now), Watch::NotesTime) => {
-                slot.seen_idle(now, Standing::Rested);
+                slot.seen_idle(now, Standing::RESTED);
             }
             _ => {}
         }
@@ -224,7 +224,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     ) {
         match queue.watch {
             Watch::Nothing => {}
-            Watch::WakesRunner if slot.standing == Standing::Used => {
+            Watch::WakesRunner if slot.standing == Standing::USED => {
                 self.wake_sweeper(queue, wakes)
             }
             Watch::WakesRunner => {
@@ -237,7 +237,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             }
             Watch::NotesTime => {
                 // A new one, unless it is known since when it is idle.
-                slot.seen_idle(slot.opened_at, Standing::Rested);
+                slot.seen_idle(slot.opened_at, Standing::RESTED);
             }
         }
     }

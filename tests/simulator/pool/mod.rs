@@ -4,6 +4,7 @@ mod cancel;
 mod exhaustive;
 mod keyed;
 mod lending;
+mod operation;
 mod operations;
 mod random;
 mod scene;

@@ -17,6 +17,8 @@ pub(super) enum Operation {
     TryAcquire,
     /// Gives back a lease that was taken before.
     GiveBack,
+    /// Runs an operation on a value, which may be cut off.
+    RunOperation,
     /// Ends a lease whose value is broken.
     Discard,
     /// Takes a value out for good.
@@ -40,13 +42,14 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Acquire,
         Self::AcquireTimeout,
         Self::AcquireOwned,
         Self::AcquireOwnedTimeout,
         Self::TryAcquire,
         Self::GiveBack,
+        Self::RunOperation,
         Self::Discard,
         Self::Detach,
         Self::Invalidate,
@@ -96,6 +99,16 @@ impl Operation {
                 let lease = scene.lent.take();
                 sim.yield_now().await;
                 drop(lease);
+            }
+            Self::RunOperation => {
+                let lease = pool.acquire().await;
+                if let Ok(mut lease) = lease {
+                    let is_good = lease.run(async |value| {
+                        sim.sleep(HOOK_TIME).await;
+                        value.ask().is_ok() || value.is_broken()
+                    });
+                    assert!(is_good.await);
+                }
             }
             Self::Discard => {
                 let lease = scene.lent.take();

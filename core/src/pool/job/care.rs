@@ -10,7 +10,7 @@ use crate::contain::hook;
 use crate::event::EventKind;
 use crate::hooks::Hooks;
 use crate::pool::shared::{Phase, Queue, Shared};
-use crate::pool::slot::Slot;
+use crate::pool::slot::{Slot, Standing};
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
@@ -39,6 +39,10 @@ pub(crate) struct CareDuty<R: LocalResource, C: Clock> {
     occasion: Occasion,
     /// What it is to be closed for, when this is dropped.
     cut_off: Why,
+    /// Until when its check is to be quick.
+    suspicion_ends: Instant,
+    /// Since when it is checked before a loan.
+    checked_since: Option<Instant>,
 }
 
 impl<R: LocalResource, C: Clock> CareDuty<R, C> {
@@ -53,6 +57,8 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
             slot: Some(slot),
             occasion,
             cut_off: Why::CheckCutOff,
+            suspicion_ends: Instant::EPOCH,
+            checked_since: None,
         }
     }
 
@@ -63,11 +69,14 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         until: Instant,
         checks: bool,
     ) -> Self {
-        shared.queue.with(|queue| {
+        let suspicion_ends = shared.queue.with(|queue| {
             queue.lent -= 1;
             queue.checking += 1;
+            queue.suspicion_ends
         });
-        Self::claim(shared, slot, Occasion::Lend { until, checks })
+        let mut duty = Self::claim(shared, slot, Occasion::Lend { until, checks });
+        duty.suspicion_ends = suspicion_ends;
+        duty
     }
 
     /// Takes over a value that was about to be lent and is broken: it goes to its end as this is dropped.
@@ -82,14 +91,18 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         let config = &shared.config;
         let checks = match self.occasion {
             Occasion::Idle => true,
-            Occasion::Return => config.check_on.release,
+            Occasion::Return => config.check_on.release || self.is_suspect(),
             Occasion::Lend { checks, .. } => checks,
         };
         if checks {
+            if let Occasion::Lend { .. } = self.occasion {
+                self.checked_since = shared.now();
+            }
             if let Err(cause) = self.check().await {
                 return self.unfit(Why::CheckFailed, cause);
             }
         }
+        self.clear();
         self.cut_off = Why::HookCutOff;
         match self.run_hook().await {
             Ok(()) => self.fit(),
@@ -104,9 +117,46 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         }
     }
 
+    /// Returns `true` if its last operation was cut off, or it was found among others that were dead.
+    fn is_suspect(&self) -> bool {
+        let slot = self.slot.as_ref();
+        slot.is_some_and(|slot| slot.standing == Standing::SUSPECT)
+    }
+
+    /// It has answered its check.
+    fn clear(&mut self) {
+        self.checked_since = None;
+        if let Some(slot) = self.slot.as_mut() {
+            if slot.standing == Standing::SUSPECT {
+                slot.standing = Standing::USED;
+            }
+        }
+    }
+
+    /// Returns `true` if the value gave no answer: a suspect one that failed its check, or one that was not heard of
+    /// for as long as a suspect one has.
+    fn shows_dead_peer(&self, why: Why, now: Option<Instant>) -> bool {
+        match why {
+            Why::CheckFailed if self.is_suspect() => true,
+            Why::CheckFailed | Why::CheckCutOff => {
+                let took = self.checked_since.zip(now).map(|(since, now)| now - since);
+                took.zip(self.shared.config.suspect_timeout)
+                    .is_some_and(|(took, limit)| took >= limit)
+            }
+            _ => false,
+        }
+    }
+
     async fn check(&mut self) -> Result<(), Cause> {
         let shared = &self.shared;
-        let limit = self.limit(shared.config.check_timeout);
+        let suspects = shared.config.suspect_timeout;
+        let is_quick = self.is_suspect()
+            || self
+                .checked_since
+                .is_some_and(|since| since < self.suspicion_ends);
+        let suspects = suspects.filter(|_| is_quick);
+        let general = shared.config.check_timeout;
+        let limit = self.limit(suspects.into_iter().chain(general).min());
         let Some(slot) = &mut self.slot else {
             return Ok(());
         };
@@ -194,6 +244,11 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
 
     /// The value goes to the graveyard, unless it has gone elsewhere.
     fn end(&mut self, why: Why) {
+        let now = match why {
+            Why::CheckFailed | Why::CheckCutOff => self.shared.now(),
+            _ => None,
+        };
+        let dead_peer = self.shows_dead_peer(why, now);
         let Some(slot) = self.slot.take() else {
             return;
         };
@@ -207,6 +262,9 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
                 queue.openings.rest_after(slot.opened_at);
             }
             shared.bury_slot(queue, slot, why);
+            if dead_peer && queue.phase == Phase::Open {
+                shared.suspect_idle(queue, now);
+            }
             shared.poke(queue, &mut wakes);
         });
         shared.wake(wakes);
