@@ -220,8 +220,10 @@ pub trait Resource: Send + Sync + 'static {
         core::future::ready(Ok(()))
     }
 
-    /// Looks at a value, without waiting, when it comes back to the pool: a broken one is closed and
-    /// replaced. Keep it cheap, it runs on every release.
+    /// Returns `true` if a value is known to be broken, without waiting: a broken one is closed and replaced.
+    ///
+    /// A [`Pool`](crate::Pool) asks when a value comes back, before it is lent, and now and then while it lies idle. Keep
+    /// it cheap. A panic counts as `true`.
     fn is_broken(&self, value: &mut Self::Value) -> bool {
         let _ = value;
         false
