@@ -1,24 +1,48 @@
 //! The error of user code, in a form that all who waited for it can share.
 
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use core::error::Error;
 use core::fmt;
 use core::ops::Deref;
 
-use crate::name::redact;
+use crate::name::{Redacted, redact};
 use crate::resource::BoxError;
 use crate::sync::Arc;
 
-/// What the user's own code answered: the error of an `open`, `close`, `check` or call.
+/// The error of the user's own code: of an `open`, `close`, `check` or call.
 ///
-/// It is shared among all who waited for the same attempt. It dereferences to the error itself, so
-/// `cause.source()` walks its chain and `cause.downcast_ref::<MyError>()` gives it back typed.
+/// It is shared among all who waited for the same attempt. [`downcast_ref`](Cause::downcast_ref) gives the error back
+/// typed; the cause dereferences to the error itself, so `cause.source()` walks its chain.
+///
+/// As text, by `Display` and by `Debug`, it is [redacted](crate::redact). The error itself, and what `source()` returns, are
+/// the user's own and show all that they say.
 ///
 /// ```
 /// use tenure_core::Cause;
-/// let cause = Cause::new(std::io::Error::other("no route"));
-/// assert_eq!(cause.to_string(), "no route");
+/// let cause = Cause::new(std::io::Error::other("no route to db:secret@host"));
+/// assert_eq!(cause.to_string(), "no route to ***@host");
 /// assert!(cause.downcast_ref::<std::io::Error>().is_some());
+/// ```
+///
+/// # `anyhow` and `eyre`
+/// Errors that are boxed already keep their types: where the error of a resource is a [`BoxError`], every type is found
+/// again. `anyhow::Error` and `eyre::Report` wrap what they hold when they become one. What has a context is still found, by its
+/// type, as a source of the wrapper; the outermost error is not, and nothing can find it: the wrapper's
+/// type is private, and its source is the next error. Where that type matters, classify by it, since a classifier still has the
+/// `anyhow::Error`, or convert without the wrapper:
+///
+/// ```
+/// use tenure_core::{BoxError, Cause};
+///
+/// fn refuse() -> anyhow::Result<u8> {
+///     Err(std::io::Error::other("refused"))?
+/// }
+///
+/// fn open() -> Result<u8, BoxError> {
+///     refuse().map_err(anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace)
+/// }
+/// assert!(Cause::new(open().unwrap_err()).downcast_ref::<std::io::Error>().is_some());
 /// ```
 #[derive(Clone)]
 pub struct Cause(Arc<dyn Error + Send + Sync>);
@@ -33,6 +57,35 @@ impl Cause {
     /// ```
     pub fn new(error: impl Into<BoxError>) -> Self {
         Self(Arc::from(error.into()))
+    }
+
+    /// Returns the error if it is an `E`, or else the first of its sources that is one.
+    ///
+    /// ```
+    /// use std::io;
+    /// use tenure_core::Cause;
+    /// # #[derive(Debug)]
+    /// # struct Unreachable(io::Error);
+    /// # impl std::fmt::Display for Unreachable {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("unreachable") }
+    /// # }
+    /// # impl std::error::Error for Unreachable {
+    /// #     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> { Some(&self.0) }
+    /// # }
+    /// let cause = Cause::new(Unreachable(io::ErrorKind::ConnectionRefused.into()));
+    /// let io = cause.downcast_ref::<io::Error>().unwrap();
+    /// assert_eq!(io.kind(), io::ErrorKind::ConnectionRefused);
+    /// ```
+    #[must_use]
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        let mut next = Some(self.as_source());
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
     }
 
     /// The error as a trait object, for `source()`.
@@ -51,13 +104,13 @@ impl Deref for Cause {
 
 impl fmt::Debug for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&Redacted(&self.0), f)
     }
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&Redacted(&self.0), f)
     }
 }
 
@@ -66,10 +119,11 @@ pub(crate) struct Told<'a>(pub(crate) &'a Cause);
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Each is redacted by itself: joined by a colon they would look like a name and its value.
         let mut line = self.0.to_string();
         let mut source = self.0.source();
         while let Some(error) = source {
-            let text = error.to_string();
+            let text = Redacted(error).to_string();
             // Many errors already say what their source says.
             if !line.contains(&text) {
                 line.push_str(": ");
@@ -77,7 +131,7 @@ impl fmt::Display for Told<'_> {
             }
             source = error.source();
         }
-        f.write_str(&redact(&line))
+        f.write_str(&line)
     }
 }
 
@@ -98,11 +152,14 @@ impl fmt::Display for Told<'_> {
 pub struct Panicked(String);
 
 impl Panicked {
-    pub(crate) const fn new(message: String) -> Self {
-        Self(message)
+    pub(crate) fn new(message: String) -> Self {
+        match redact(&message) {
+            Cow::Owned(redacted) => Self(redacted),
+            Cow::Borrowed(_) => Self(message),
+        }
     }
 
-    /// What the panic said.
+    /// What the panic said, [redacted](redact).
     ///
     /// ```
     #[doc = include_str!("doc_setting.txt")]

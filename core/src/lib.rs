@@ -99,6 +99,8 @@ mod opening;
 #[cfg(feature = "alloc")]
 pub mod pool;
 #[cfg(feature = "alloc")]
+mod redaction;
+#[cfg(feature = "alloc")]
 mod resource;
 #[cfg(feature = "alloc")]
 pub mod scope;

@@ -243,6 +243,8 @@ mod with_alloc {
     /// ```
     pub type Text = alloc::borrow::Cow<'static, str>;
 
+    pub(crate) use crate::name::{Redacted, redacted};
+
     /// A list of the latest items, at most `N`.
     #[derive(Clone, Debug)]
     pub(crate) struct Latest<T, const N: usize>(alloc::collections::VecDeque<T>);
@@ -280,6 +282,26 @@ mod without_alloc {
     /// assert_eq!(&*label("billing"), "billing");
     /// ```
     pub type Text = &'static str;
+
+    /// A literal holds no secret.
+    pub(crate) const fn redacted(text: Text) -> Text {
+        text
+    }
+
+    /// Text of the user's, shown as it is: without memory it cannot be looked at as a whole.
+    pub(crate) struct Redacted<T>(pub(crate) T);
+
+    impl<T: core::fmt::Display> core::fmt::Display for Redacted<T> {
+        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+
+    impl<T: core::fmt::Debug> core::fmt::Debug for Redacted<T> {
+        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
 
     /// A list of the latest items; without `alloc` it keeps none.
     #[derive(Clone, Debug)]

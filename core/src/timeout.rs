@@ -9,7 +9,7 @@ use core::time::Duration;
 use pin_project_lite::pin_project;
 
 use crate::runtime::{Clock, Timer};
-use crate::sync::Text;
+use crate::sync::{Text, redacted};
 use crate::time::Instant;
 
 /// Gives `future` at most `limit`, and fails with `message` when it needs longer.
@@ -48,7 +48,7 @@ pub fn with_timeout<T: Timer, F: Future>(
 ) -> WithTimeout<F, T> {
     WithTimeout {
         limited: Limited::new(timer.clone(), Some(limit), future),
-        message: Some(message.into()),
+        message: Some(redacted(message.into())),
         limit,
     }
 }
@@ -108,7 +108,7 @@ pub struct TimedOut {
 }
 
 impl TimedOut {
-    /// The message that was given to [`with_timeout`].
+    /// The message that was given to [`with_timeout`], redacted as names are.
     ///
     /// ```
     #[doc = include_str!("doc_setting.txt")]

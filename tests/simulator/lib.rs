@@ -17,6 +17,7 @@ mod regressions;
 mod retry;
 mod retry_after;
 mod scope;
+mod secrets;
 mod shared;
 mod staged;
 mod tell;

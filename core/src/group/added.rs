@@ -11,6 +11,7 @@ use super::members::Members;
 use super::plan::{Goal, Phase};
 use super::report::MemberReport;
 use super::shared::{Limits, Row};
+use crate::name::{redact, redacted};
 use crate::runtime::Clock;
 use crate::state::State;
 use crate::sync::{Arc, Text};
@@ -46,7 +47,7 @@ impl<C: Clock, M: Members, B> Addition<'_, C, M, B> {
     /// # Ok::<(), BoxError>(())
     /// ```
     pub fn after(mut self, name: impl Into<Text>) -> Self {
-        self.wanted.after.push(name.into());
+        self.wanted.after.push(redacted(name.into()));
         self
     }
 
@@ -107,8 +108,8 @@ macro_rules! flavour {
             /// If there is none of that name, or if it has another type; the error says which.
             pub fn get<T: Clone + 'static>(&self, name: &str) -> Result<T, GetError> {
                 let shared = &self.shared;
-                let (group, named) = (shared.name.clone(), Text::Owned(name.into()));
-                let number = shared.book.with(|book| book.graph.number(name));
+                let (group, named) = (shared.name.clone(), Text::Owned(redact(name).into_owned()));
+                let number = shared.book.with(|book| book.graph.number(&named));
                 match number.and_then(|number| shared.members.member(number)) {
                     None => Err(GetError::Unknown { group, name: named }),
                     Some(member) => member.downcast().map_err(|found| GetError::OtherType {
@@ -165,9 +166,9 @@ macro_rules! flavour {
             /// Dropping the future leaves the member on its way out; whoever drives the group next goes on.
             pub async fn remove(&self, name: &str) -> Result<MemberReport, RemoveError> {
                 let shared = &self.shared;
-                let (group, named) = (shared.name.clone(), Text::Owned(name.into()));
+                let (group, named) = (shared.name.clone(), Text::Owned(redact(name).into_owned()));
                 let member = shared.change(|book| {
-                    let Some(member) = book.graph.number(name) else {
+                    let Some(member) = book.graph.number(&named) else {
                         return Err(RemoveError::Unknown {
                             group: group.clone(),
                             name: named.clone(),

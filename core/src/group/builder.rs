@@ -10,7 +10,7 @@ use super::graph::{Graph, GraphError, Wanted};
 use super::members::Members;
 use super::plan::Plan;
 use super::shared::{Book, Limits, Shared};
-use crate::name::Name;
+use crate::name::{Name, redacted};
 use crate::runtime::{Clock, Spawn, Timer};
 use crate::signal::Signal;
 use crate::sync::{Arc, AtomicUsize, Lock, Text};
@@ -74,7 +74,7 @@ impl<B> GroupBuilder<B> {
     /// ```
     pub fn after(mut self, name: impl Into<Text>) -> Self {
         if let Some(member) = self.wanted.last_mut() {
-            member.after.push(name.into());
+            member.after.push(redacted(name.into()));
         }
         self
     }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt::{self, Write as _};
 
+use crate::name::redacted;
 use crate::sync::Text;
 
 /// The members of a [`Group`](super::Group) and what each of them needs. It has no cycles.
@@ -235,7 +236,7 @@ impl Wanted {
     /// A member that needs nothing, and that the group needs.
     pub(crate) fn new(name: impl Into<Text>) -> Self {
         Self {
-            name: name.into(),
+            name: redacted(name.into()),
             after: Vec::new(),
             optional: false,
         }

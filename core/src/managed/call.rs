@@ -1,6 +1,5 @@
 //! Calling an operation on the value, under the policy.
 
-use alloc::borrow::Cow;
 use core::future::Future;
 use core::time::Duration;
 
@@ -10,7 +9,7 @@ use super::shared::Shared;
 use crate::Instant;
 use crate::cause::Cause;
 use crate::event::EventKind;
-use crate::name::redact;
+use crate::name::redacted;
 use crate::resource::LocalResource;
 use crate::retry::course::Hooks;
 use crate::retry::{
@@ -54,13 +53,8 @@ impl CallOptions {
     /// let options = CallOptions::named(format!("user {}", 7));
     /// ```
     pub fn named(operation: impl Into<Text>) -> Self {
-        let operation = operation.into();
-        let operation = match redact(&operation) {
-            Cow::Owned(redacted) => redacted.into(),
-            Cow::Borrowed(_) => operation,
-        };
         Self {
-            operation,
+            operation: redacted(operation.into()),
             retry: None,
             max_retries: None,
             attempt_timeout: None,

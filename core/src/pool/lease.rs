@@ -11,6 +11,7 @@ use super::shared::Shared;
 use super::slot::{Generation, Slot, Standing};
 use crate::Instant;
 use crate::cleanup::Why;
+use crate::name::Redacted;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::{self, Arc};
@@ -415,7 +416,7 @@ macro_rules! lease {
 
         impl<$($life,)? R: LocalResource<Value: fmt::Debug>, C: Clock> fmt::Debug for $Lease {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple("Lease").field(&**self).finish()
+                f.debug_tuple("Lease").field(&Redacted(&**self)).finish()
             }
         }
     };

@@ -1,8 +1,10 @@
 //! What one attempt was, told while it is fresh and kept afterwards.
 
+use core::fmt;
 use core::time::Duration;
 
 use super::Decision;
+use crate::sync::Redacted;
 
 /// One attempt that has just ended, as [`Retrying::on_attempt`](super::Retrying::on_attempt) sees it.
 ///
@@ -42,7 +44,6 @@ pub struct Attempt<'a, T, E> {
 /// }
 /// assert!(is_timeout(&Outcome::<(), ()>::TimedOut));
 /// ```
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome<'a, T, E> {
     /// With a value that counts.
@@ -53,6 +54,22 @@ pub enum Outcome<'a, T, E> {
     Failed(&'a E),
     /// It was cut off, by the timeout of the attempt or the deadline of the whole.
     TimedOut,
+}
+
+// By hand, for the texts of the user's values and errors are shown redacted.
+impl<T: fmt::Debug, E: fmt::Debug> fmt::Debug for Outcome<'_, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, field): (_, Option<&dyn fmt::Debug>) = match self {
+            Self::Succeeded(value) => ("Succeeded", Some(value)),
+            Self::Rejected(value) => ("Rejected", Some(value)),
+            Self::Failed(error) => ("Failed", Some(error)),
+            Self::TimedOut => ("TimedOut", None),
+        };
+        match field {
+            Some(field) => f.debug_tuple(name).field(&Redacted(field)).finish(),
+            None => f.write_str(name),
+        }
+    }
 }
 
 /// What is kept of an attempt that did not succeed; see

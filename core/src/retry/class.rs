@@ -1,6 +1,9 @@
 //! How an attempt failed, and what follows from it.
 
+use core::fmt;
 use core::time::Duration;
+
+use crate::sync::Redacted;
 
 /// How an attempt failed: the question to a classifier.
 ///
@@ -20,7 +23,7 @@ use core::time::Duration;
 /// }
 /// assert_eq!(classify(Failure::TimedOut), ErrorClass::GiveUp);
 /// ```
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub enum Failure<'a, E> {
     /// It returned an error.
     Error(&'a E),
@@ -43,6 +46,17 @@ impl<'a, E> Failure<'a, E> {
         match self {
             Self::Error(error) => Some(error),
             Self::TimedOut | Self::Panicked => None,
+        }
+    }
+}
+
+// By hand, because the text of the user's error is shown redacted.
+impl<E: fmt::Debug> fmt::Debug for Failure<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(error) => f.debug_tuple("Error").field(&Redacted(error)).finish(),
+            Self::TimedOut => f.write_str("TimedOut"),
+            Self::Panicked => f.write_str("Panicked"),
         }
     }
 }
@@ -141,8 +155,19 @@ impl ErrorClass {
         )
     }
 
-    /// Returns the time that the server asked to wait, or zero.
-    pub(crate) const fn least_delay(self) -> Duration {
+    /// Returns the time that the server asked to wait before anything is attempted again, or zero.
+    ///
+    /// For a loop of your own that goes on after [`Retry::decide`](crate::Retry::decide) says to stop.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use tenure_core::ErrorClass;
+    /// let hour = Duration::from_secs(3_600);
+    /// assert_eq!(ErrorClass::RetryAfter(hour).least_delay(), hour);
+    /// assert_eq!(ErrorClass::Retry.least_delay(), Duration::ZERO);
+    /// ```
+    #[must_use]
+    pub const fn least_delay(self) -> Duration {
         match self {
             Self::RetryAfter(asked) | Self::RetryIn(asked) => asked,
             Self::Retry

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::{AttemptRecord, Ended, StopReason};
 use crate::config::ConfigError;
-use crate::sync::{Latest, Text};
+use crate::sync::{Latest, Redacted, Text};
 
 /// How many attempts [`RetryError::history`] remembers: all of every preset's.
 const REMEMBERED: usize = 16;
@@ -54,7 +54,7 @@ enum Story<E, R> {
     Stopped(Stopped<E, R>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Stopped<E, R> {
     pub(super) reason: StopReason,
     pub(super) attempts: u32,
@@ -267,11 +267,25 @@ impl<E: fmt::Display, R> fmt::Display for Stopped<E, R> {
         }
         match (&self.cause, self.last) {
             (Some(cause), Some(Ended::TimedOut | Ended::Rejected)) => {
-                write!(f, ", the last error was: {cause}")
+                write!(f, ", the last error was: {}", Redacted(cause))
             }
-            (Some(cause), _) => write!(f, ": {cause}"),
+            (Some(cause), _) => write!(f, ": {}", Redacted(cause)),
             (None, _) => Ok(()),
         }
+    }
+}
+
+impl<E: fmt::Debug, R: fmt::Debug> fmt::Debug for Stopped<E, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopped")
+            .field("reason", &self.reason)
+            .field("attempts", &self.attempts)
+            .field("elapsed", &self.elapsed)
+            .field("last", &self.last)
+            .field("cause", &self.cause.as_ref().map(Redacted))
+            .field("rejected", &self.rejected.as_ref().map(Redacted))
+            .field("history", &self.history)
+            .finish()
     }
 }
 

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::course::{Course, Hooks};
 use super::{Accept, AnyValue, Attempt, Budget, ErrorClass, Failure, Retry, RetryError, Until};
-use crate::sync::Text;
+use crate::sync::{Text, redacted};
 use crate::{Clock, Timer};
 
 /// Runs `op` until it succeeds, its error is not worth a retry, or `policy` says stop.
@@ -337,7 +337,7 @@ where
     /// assert_eq!(block_on(load).unwrap_err().name(), Some("load user 7"));
     /// ```
     pub fn named(mut self, name: impl Into<Text>) -> Self {
-        self.course.name = Some(name.into());
+        self.course.name = Some(redacted(name.into()));
         self
     }
 

@@ -8,6 +8,7 @@ use crate::cause::Cause;
 use crate::cleanup::Report;
 use crate::config::ConfigError;
 use crate::managed::OpenError;
+use crate::name::Redacted;
 
 /// Why a scope did not simply succeed: its body's own error, or what went wrong at its end.
 ///
@@ -137,8 +138,10 @@ impl<E, T> ScopeError<E, T> {
 impl<E: fmt::Display, T> fmt::Display for ScopeError<E, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Body { error, report } if report.is_clean() => write!(f, "{error}"),
-            Self::Body { error, report } => write!(f, "{error}; then {}", Told(report)),
+            Self::Body { error, report } if report.is_clean() => write!(f, "{}", Redacted(error)),
+            Self::Body { error, report } => {
+                write!(f, "{}; then {}", Redacted(error), Told(report))
+            }
             Self::Cleanup { report, .. } => write!(f, "{}", Told(report)),
             Self::TimedOut { limit, report } => {
                 write!(f, "{} timed out after {limit:?}", report.name)?;
@@ -158,7 +161,7 @@ impl<E: fmt::Debug, T> fmt::Debug for ScopeError<E, T> {
         match self {
             Self::Body { error, report } => f
                 .debug_struct("Body")
-                .field("error", error)
+                .field("error", &Redacted(error))
                 .field("report", report)
                 .finish(),
             Self::Cleanup { report, .. } => f

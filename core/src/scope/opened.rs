@@ -5,6 +5,7 @@ use core::ops::{Deref, DerefMut};
 
 use super::finalizer::{Home, Kind, Sending, Staying};
 use super::shared::Handle;
+use crate::name::Redacted;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
@@ -148,7 +149,7 @@ macro_rules! opened {
 
         impl<R: LocalResource<Value: fmt::Debug>, C: Clock> fmt::Debug for $Opened<R, C> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple("Opened").field(&**self).finish()
+                f.debug_tuple("Opened").field(&Redacted(&**self)).finish()
             }
         }
     };

@@ -5,6 +5,7 @@ use core::mem;
 use core::ops::Deref;
 
 use super::inner::Inner;
+use crate::name::Redacted;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
@@ -74,7 +75,9 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Clone for Share<R, C> {
 
 impl<R: LocalResource<Value: fmt::Debug>, C: Clock> fmt::Debug for Share<R, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Share").field(&self.value).finish()
+        f.debug_tuple("Share")
+            .field(&Redacted(&self.value))
+            .finish()
     }
 }
 

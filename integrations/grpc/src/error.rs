@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use tenure_core::{CallError, ErrorClass};
+use tenure_core::{CallError, ErrorClass, redact};
 use tonic::{Code, Status};
 
 use crate::health::Serving;
@@ -28,7 +28,6 @@ use crate::verdict::{self, Origin, below};
 ///     }
 /// }
 /// ```
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ChannelError {
     /// No connection to the address: the name is not known, nobody listens, or it took too long.
@@ -106,16 +105,45 @@ impl ChannelError {
     }
 }
 
+// By hand, because what others say is shown redacted, as it is in `Display`.
+impl fmt::Debug for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, field): (_, Option<&dyn fmt::Debug>) = match self {
+            Self::Connect(error) => ("Connect", Some(error)),
+            Self::Handshake(error) => ("Handshake", Some(error)),
+            Self::Rejected(status) => ("Rejected", Some(status)),
+            Self::NotReady(status) => ("NotReady", Some(status)),
+            Self::Unhealthy(serving) => ("Unhealthy", Some(serving)),
+            Self::Lost => ("Lost", None),
+            Self::Call(status) => ("Call", Some(status)),
+            Self::NotRepeated => ("NotRepeated", None),
+        };
+        match field {
+            Some(field) => write!(f, "{name}({})", redact(&format!("{field:?}"))),
+            None => f.write_str(name),
+        }
+    }
+}
+
 impl fmt::Display for ChannelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(error) => write!(f, "no connection: {}", root(error)),
-            Self::Handshake(error) => write!(f, "no agreement on TLS: {}", root(error)),
+            Self::Connect(error) => {
+                write!(f, "no connection: {}", redact(&root(error).to_string()))
+            }
+            Self::Handshake(error) => {
+                write!(
+                    f,
+                    "no agreement on TLS: {}",
+                    redact(&root(error).to_string())
+                )
+            }
             Self::NotReady(status) => {
                 write!(f, "connected, but not to a gRPC server: {}", Told(status))
             }
             Self::Rejected(status) => {
-                write!(f, "the server ended the TLS session: {}", root(status))
+                let root = redact(&root(status).to_string()).into_owned();
+                write!(f, "the server ended the TLS session: {root}")
             }
             Self::Unhealthy(serving) => write!(f, "the server is {serving}"),
             Self::Lost => Lost.fmt(f),
@@ -140,10 +168,10 @@ struct Told<'a>(&'a Status);
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.0.code(), self.0.message())?;
+        write!(f, "{:?}: {}", self.0.code(), redact(self.0.message()))?;
         let root = self.0.source().map(|source| root(source).to_string());
         match root.filter(|root| !self.0.message().contains(root)) {
-            Some(root) => write!(f, ": {root}"),
+            Some(root) => write!(f, ": {}", redact(&root)),
             None => Ok(()),
         }
     }
