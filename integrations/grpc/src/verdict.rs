@@ -224,6 +224,8 @@ pub(crate) fn class(status: &Status, is_idempotent: bool, reconnects: bool) -> E
             }
             // The connection is well: it has carried the answer.
             (Code::Unavailable | Code::ResourceExhausted, None) => retry,
+            // It was not this side that cancelled: a server of the C core says so to what reaches it as it stops.
+            (Code::Cancelled, _) => retry,
             _ => ErrorClass::GiveUp,
         },
     }
@@ -247,6 +249,9 @@ mod tests {
         assert_eq!(class(&status, false, false), ErrorClass::GiveUp);
         assert!(!Origin::of(&status).is_unsent());
         assert_eq!(class(&status, true, false), ErrorClass::Retry);
+        let stopping = Status::cancelled("CANCELLED");
+        assert_eq!(class(&stopping, false, false), ErrorClass::GiveUp);
+        assert_eq!(class(&stopping, true, false), ErrorClass::Retry);
         let unsent = Lost.into_status();
         let not_run = ErrorClass::NotRun { reconnect: true };
         assert_eq!(class(&unsent, false, false), not_run);

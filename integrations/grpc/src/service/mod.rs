@@ -23,7 +23,7 @@ use crate::transport::GrpcTransport;
 /// nothing; afterwards it is a retry like others.
 ///
 /// One that may have run, because the connection broke under it, its attempt was cut off or the server answered
-/// UNAVAILABLE or RESOURCE_EXHAUSTED, is made again only if the request is said to be
+/// UNAVAILABLE, RESOURCE_EXHAUSTED or CANCELLED (as it does while it stops), is made again only if the request is said to be
 /// [idempotent](GrpcRequest::idempotent), or the server asks for it by `grpc-retry-pushback-ms`, which is then the delay. A
 /// negative pushback ends it at once, and so does a message beyond a size limit. Every other status is the caller's to
 /// see.

@@ -7,6 +7,7 @@
 mod process;
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -179,7 +180,7 @@ async fn few_streams_cost_no_call_and_no_connection() {
 }
 
 #[tokio::test]
-async fn a_graceful_stop_costs_no_call() {
+async fn a_graceful_stop_costs_no_call_but_what_the_server_cancels() {
     let Some(mut server) = Foreign::start(Options::default()).await else {
         return;
     };
@@ -190,10 +191,23 @@ async fn a_graceful_stop_costs_no_call() {
     server.restart().await;
     load.goes_on().await;
     let succeeded = load.succeeded();
-    none_failed(&load.end().await);
+    let failed = load.end().await;
+    for Failed {
+        is_idempotent,
+        error,
+        ..
+    } in &failed
+    {
+        // The C core answers CANCELLED to what reaches it as it stops, without a word on whether that has run.
+        let status = error.status().expect("a status of the server's own");
+        assert!(status.source().is_none(), "{error:?}");
+        assert_eq!(status.code(), Code::Cancelled, "{error:?}");
+        assert!(!is_idempotent, "{error:?}");
+    }
     none_ran_twice(&server);
     println!(
-        "a graceful stop: {succeeded} calls succeeded, {}",
+        "a graceful stop: {succeeded} calls succeeded, {} were answered CANCELLED, {}",
+        failed.len(),
         channel.stats()
     );
     ends_well(&channel).await;
