@@ -12,7 +12,7 @@ mod up;
 mod while_running;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
@@ -47,6 +47,7 @@ struct Pages {
     states: RefCell<HashMap<&'static str, State>>,
     /// How many checks of a part fail until it is well by itself.
     sick: RefCell<HashMap<&'static str, u32>>,
+    recovering: RefCell<HashSet<&'static str>>,
     checks: Cell<usize>,
     told: RefCell<HashMap<&'static str, Option<Duration>>>,
     /// How many starts and stops are under way, and were at most.
@@ -81,6 +82,13 @@ impl Diary {
     /// After so many checks a part is well again.
     fn recovers_after(&self, name: &'static str, checks: u32) {
         self.0.sick.borrow_mut().insert(name, checks);
+    }
+
+    /// From now on a part says that it recovers by itself, or no more.
+    fn recovers(&self, name: &'static str, does: bool) {
+        let mut recovering = self.0.recovering.borrow_mut();
+        recovering.remove(name);
+        recovering.extend(does.then_some(name));
     }
 
     /// How many checks there were.
@@ -212,6 +220,10 @@ impl<T: Timer + 'static> LocalLifecycle for Part<T> {
     fn state(&self) -> State {
         let states = self.diary.0.states.borrow();
         states.get(self.name).copied().unwrap_or(State::Ready)
+    }
+
+    fn is_recovering(&self) -> bool {
+        self.diary.0.recovering.borrow().contains(self.name)
     }
 
     fn abandon(&self) {

@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures::future::{RemoteHandle, join};
 use futures::poll;
 use tenure_core::group::{GaveUp, Restarts, Supervisor};
-use tenure_core::{State, Timer};
+use tenure_core::{Backoff, State, Timer};
 
 use super::{Act, Diary, LocalGroup, built};
 use crate::worlds::World;
@@ -15,6 +15,8 @@ on_every_backend! {
     b10_a_supervisor_restarts_those_that_need_it_after_it,
     b10_a_supervisor_restarts_all_in_the_order_of_their_needs,
     b10_a_supervisor_gives_up_what_is_down_too_often,
+    a_supervisor_goes_on_with_what_does_not_come_back,
+    a_member_that_recovers_is_not_restarted,
     b10_a_supervisor_leaves_alone_who_recovers,
     b10_a_supervisor_tries_an_optional_member_alone_and_without_end,
     b10_a_supervisor_leaves_alone_a_group_that_does_without_a_member,
@@ -76,14 +78,16 @@ async fn b10_a_supervisor_gives_up_what_is_down_too_often<W: World>(world: W) {
     let window = world.tick() * 100_000;
     let watch = watch(&world, &group, |watch| watch.intensity(2, window));
     let began_at = world.runtime().now();
-    diary.on_start("db", Act::Fail("no route"));
-    diary.is_now("db", State::Error);
-    let given_up = watch.await.expect_err("it does not come back");
+    for up in 1..=3 {
+        until(&world, || diary.count("db is up") == up).await;
+        diary.is_now("db", State::Error);
+    }
+    let given_up = watch.await.expect_err("it comes up, and fails again");
     let expected =
         format!("service was given up: 2 restarts within {window:?}, and db is down: it is Error");
     assert_eq!(given_up.to_string(), expected);
     assert_eq!((&*given_up.member, given_up.restarts), ("db", 2));
-    // Two looks that find it down, and the one that finds it hopeless.
+    // Two looks that find it down, and the one that finds it down too often.
     assert!(world.runtime().now() - began_at >= world.tick() * 3);
     assert_eq!(diary.count("db starts"), 3);
     assert_eq!(group.state(), State::Closed);
@@ -92,6 +96,39 @@ async fn b10_a_supervisor_gives_up_what_is_down_too_often<W: World>(world: W) {
     }
     let error = group.start().await.expect_err("it is over");
     assert_eq!(error.to_string(), "service is shut down");
+}
+
+/// An outage that keeps a member from coming back is no failure of the service.
+async fn a_supervisor_goes_on_with_what_does_not_come_back<W: World>(world: W) {
+    let (diary, group) = service(&world).await;
+    let watch = watch(&world, &group, |watch| {
+        watch.intensity(1, world.tick() * 100_000)
+    });
+    diary.on_start("db", Act::Fail("no route"));
+    diary.is_now("db", State::Error);
+    until(&world, || diary.count("db starts") == 5).await;
+    assert_eq!(group.state(), State::Error);
+    diary.on_start("db", Act::Succeed);
+    until(&world, || group.state() == State::Ready).await;
+    assert_eq!(diary.count("api stops"), 0, "it was not its own fault");
+    group.close().await;
+    assert!(watch.await.is_ok());
+}
+
+async fn a_member_that_recovers_is_not_restarted<W: World>(world: W) {
+    let (diary, group) = service(&world).await;
+    let watch = watch(&world, &group, |watch| watch.intensity(0, world.tick()));
+    diary.recovers("db", true);
+    diary.is_now("db", State::Error);
+    let checks = diary.checks();
+    until(&world, || diary.checks() >= checks + 4 * 5).await;
+    assert_eq!((group.state(), diary.lines().len()), (State::Error, 8));
+    diary.is_now("db", State::Ready);
+    let checks = diary.checks();
+    until(&world, || diary.checks() >= checks + 4 * 2).await;
+    assert_eq!((group.state(), diary.lines().len()), (State::Ready, 8));
+    group.close().await;
+    assert!(watch.await.is_ok());
 }
 
 async fn b10_a_supervisor_leaves_alone_who_recovers<W: World>(world: W) {
@@ -221,7 +258,8 @@ fn watch<W: World>(
     group: &LocalGroup<W>,
     set: impl FnOnce(Watch<W>) -> Watch<W>,
 ) -> RemoteHandle<Result<(), GaveUp>> {
-    let supervisor = set(group.supervisor().check_every(world.tick()));
+    let supervisor = group.supervisor().check_every(world.tick());
+    let supervisor = set(supervisor.backoff(Backoff::constant(world.tick())));
     world.task(supervisor.run())
 }
 

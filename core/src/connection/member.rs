@@ -35,6 +35,10 @@ where
         self.managed.state()
     }
 
+    fn is_recovering(&self) -> bool {
+        LocalLifecycle::is_recovering(&self.managed)
+    }
+
     fn abandon(&self) {
         LocalLifecycle::abandon(&self.managed);
     }

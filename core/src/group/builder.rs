@@ -10,6 +10,7 @@ use super::graph::{Graph, GraphError, Wanted};
 use super::members::Members;
 use super::plan::Plan;
 use super::shared::{Book, Limits, Shared};
+use crate::event::EventSink;
 use crate::name::{Name, redacted};
 use crate::runtime::{Clock, Spawn, Timer};
 use crate::signal::Signal;
@@ -29,7 +30,6 @@ use crate::sync::{Arc, AtomicUsize, Lock, Text};
 ///     .build(Virtual::default())?;
 /// # Ok::<(), BoxError>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct GroupBuilder<B = Member> {
     name: Name,
@@ -37,6 +37,7 @@ pub struct GroupBuilder<B = Member> {
     wanted: Vec<Wanted>,
     limits: Vec<Limits>,
     most_at_once: Option<usize>,
+    sink: Option<Arc<dyn EventSink>>,
 }
 
 impl<B> GroupBuilder<B> {
@@ -47,6 +48,7 @@ impl<B> GroupBuilder<B> {
             wanted: Vec::new(),
             limits: Vec::new(),
             most_at_once: None,
+            sink: None,
         }
     }
 
@@ -131,6 +133,19 @@ impl<B> GroupBuilder<B> {
         self
     }
 
+    /// Sets where the group reports panics of its members that have no caller to return to, such as one in
+    /// [`Lifecycle::state`](super::Lifecycle::state). By default nowhere.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let sink = std::sync::Arc::new(|event: &Event<'_>| println!("{event}"));
+    /// let builder = Group::builder("service").add("db", managed).events(sink);
+    /// ```
+    pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
+        self.sink = Some(sink);
+        self
+    }
+
     pub(super) fn finish<C: Clock, M: Members>(
         self,
         clock: C,
@@ -144,6 +159,7 @@ impl<B> GroupBuilder<B> {
                 members: members(self.members),
                 clock,
                 name: self.name,
+                sink: self.sink,
                 book: Lock::new(Book::new(graph, plan, self.limits)),
                 changed: Signal::new(),
                 spawn,
@@ -151,6 +167,15 @@ impl<B> GroupBuilder<B> {
                 called_off: Signal::new(),
             }),
         })
+    }
+}
+
+impl<B> core::fmt::Debug for GroupBuilder<B> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("GroupBuilder")
+            .field("name", &self.name)
+            .field("members", &self.wanted)
+            .finish_non_exhaustive()
     }
 }
 

@@ -67,7 +67,28 @@ impl Group<NoTimer> {
     /// # Panics
     /// If what `members` declares makes no graph. What `#[derive(Group)]` has written always does.
     pub fn of<C: Clock, M: DeclaredMembers>(members: M, clock: C) -> Group<C, M> {
-        match M::declare().finish(clock, |_| members, None) {
+        Self::of_with(members, clock, |builder| builder)
+    }
+
+    /// Makes a group of the fields of `members`, with settings beyond those that it declares.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// use tenure_core::group::DeclaredMembers;
+    /// fn built<M: DeclaredMembers>(members: M) -> Group<NoTimer, M> {
+    ///     let sink = std::sync::Arc::new(|event: &Event<'_>| println!("{event}"));
+    ///     Group::of_with(members, NoTimer, |builder| builder.events(sink))
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// As [`of`](Group::of).
+    pub fn of_with<C: Clock, M: DeclaredMembers>(
+        members: M,
+        clock: C,
+        set: impl FnOnce(GroupBuilder<()>) -> GroupBuilder<()>,
+    ) -> Group<C, M> {
+        match set(M::declare()).finish(clock, |_| members, None) {
             Ok(group) => group,
             Err(error) => panic!(
                 "the declaration of {}: {error}",

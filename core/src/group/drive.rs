@@ -12,7 +12,7 @@ use crate::Instant;
 use crate::cause::Cause;
 use crate::contain::{HookError, hook};
 use crate::runtime::Clock;
-use crate::sync::{self, Arc};
+use crate::sync::Arc;
 use crate::work::{JobSet, Round, go_round};
 
 /// Does what the plan says until `is_done` says so of it, or `deadline` has come. Dropped half-way it gives back what it
@@ -164,8 +164,7 @@ impl<C: Clock, M: Members> Duty<C, M> {
         });
         stopped.await.map_err(|error| {
             if !matches!(error, HookError::Failed(_)) {
-                // What it panics with is less than what it was called for.
-                let _ = sync::contain(|| shared.members.abandon(member));
+                shared.abandon(member);
             }
             error.into_cause()
         })

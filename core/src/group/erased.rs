@@ -17,6 +17,7 @@ use crate::managed::Managed;
 use crate::pool::Pool;
 use crate::resource::{BoxError, Resource};
 use crate::runtime::Clock;
+use crate::shared::Shared;
 use crate::state::State;
 use crate::sync::{Arc, Lock};
 
@@ -41,6 +42,7 @@ macro_rules! flavour {
             fn restart(&self) -> $Answer<'_>;
             fn check(&self) -> $Answer<'_>;
             fn state(&self) -> State;
+            fn is_recovering(&self) -> bool;
             fn abandon(&self);
             fn is_always_stopped(&self) -> bool;
             fn as_any(&self) -> &dyn Any;
@@ -127,6 +129,11 @@ macro_rules! flavour {
                     .map_or(State::Closed, |member| member.0.state())
             }
 
+            fn is_recovering(&self, member: usize) -> bool {
+                self.member(member)
+                    .is_some_and(|member| member.0.is_recovering())
+            }
+
             fn abandon(&self, member: usize) {
                 if let Some(member) = self.member(member) {
                     member.0.abandon();
@@ -204,6 +211,10 @@ macro_rules! erase {
                 LocalLifecycle::state(self)
             }
 
+            fn is_recovering(&self) -> bool {
+                LocalLifecycle::is_recovering(self)
+            }
+
             fn abandon(&self) {
                 LocalLifecycle::abandon(self);
             }
@@ -237,6 +248,10 @@ erase!(
 );
 erase!(
     Member, Arc, Erased, Answer, [R: Resource<Value: Clone + Sync>, C] Connection<R, C>,
+    [C: Clock<Sleep: Send> + Send + Sync + 'static]
+);
+erase!(
+    Member, Arc, Erased, Answer, [R: Resource<Value: Clone + Sync>, C] Shared<R, C>,
     [C: Clock<Sleep: Send> + Send + Sync + 'static]
 );
 erase!(

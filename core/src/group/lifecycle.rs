@@ -99,6 +99,34 @@ pub trait Lifecycle: Send + Sync + 'static {
         State::Ready
     }
 
+    /// Returns `true` while the member is bringing itself back up, or would without help. A
+    /// [supervisor](super::Supervisor) does not restart it then.
+    ///
+    /// A [`Managed`](crate::Managed) value whose Runner retries the opening says so, for example. The default is `false`:
+    /// a member that is down stays down until it is restarted.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// use tenure_core::group::Lifecycle;
+    ///
+    /// struct Consumer;
+    ///
+    /// impl Lifecycle for Consumer {
+    ///     async fn start(&self) -> Result<(), BoxError> {
+    ///         Ok(()) // Spawns a task that subscribes, and subscribes again whenever the broker goes away.
+    ///     }
+    ///     async fn stop(&self, _within: Option<Duration>) -> Result<(), BoxError> {
+    ///         Ok(())
+    ///     }
+    ///     fn is_recovering(&self) -> bool {
+    ///         true
+    ///     }
+    /// }
+    /// ```
+    fn is_recovering(&self) -> bool {
+        false
+    }
+
     /// Gives up at once what a stop has not undone that was cut off, because its time was over or it
     /// panicked: the last resort, which can neither wait nor fail. By default it does nothing.
     fn abandon(&self) {}
@@ -123,6 +151,10 @@ impl<L: Lifecycle> Lifecycle for Arc<L> {
 
     fn state(&self) -> State {
         L::state(self)
+    }
+
+    fn is_recovering(&self) -> bool {
+        L::is_recovering(self)
     }
 
     fn abandon(&self) {
@@ -197,6 +229,11 @@ pub trait LocalLifecycle: 'static {
         State::Ready
     }
 
+    /// See [`Lifecycle::is_recovering`].
+    fn is_recovering(&self) -> bool {
+        false
+    }
+
     /// See [`Lifecycle::abandon`].
     fn abandon(&self) {}
 }
@@ -220,6 +257,10 @@ impl<L: Lifecycle> LocalLifecycle for L {
 
     fn state(&self) -> State {
         Lifecycle::state(self)
+    }
+
+    fn is_recovering(&self) -> bool {
+        Lifecycle::is_recovering(self)
     }
 
     fn abandon(&self) {

@@ -42,6 +42,11 @@ pub trait Members: 'static {
     /// See [`Lifecycle::state`](super::Lifecycle::state).
     fn state(&self, member: usize) -> State;
 
+    /// See [`Lifecycle::is_recovering`](super::Lifecycle::is_recovering).
+    fn is_recovering(&self, _member: usize) -> bool {
+        false
+    }
+
     /// See [`Lifecycle::abandon`](super::Lifecycle::abandon).
     fn abandon(&self, member: usize);
 

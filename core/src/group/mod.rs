@@ -14,6 +14,7 @@ mod plan;
 mod report;
 mod shared;
 mod supervisor;
+mod watched;
 
 use core::sync::atomic::Ordering;
 use core::time::Duration;
@@ -36,7 +37,7 @@ use crate::runtime::{Clock, NoTimer, Timer};
 use crate::state::State;
 use crate::sync::Arc;
 use drive::drive;
-use plan::{Goal, Phase, Plan};
+use plan::{Goal, Phase, Plan, Role};
 use shared::Shared;
 
 /// Different resources that depend on each other, started and stopped as one: a service with its database, its
@@ -338,13 +339,26 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
         Self::state(self)
     }
 
+    /// What is down of it, and the group cannot do without, brings itself back up.
+    fn is_recovering(&self) -> bool {
+        let (states, _) = self.shared.own_states();
+        let roles = self.shared.roles();
+        let members = states.into_iter().zip(roles).enumerate();
+        let is_down = |state: State, role: Role| role == Role::Required && !state.is_healthy();
+        let mut down = members
+            .filter(|(_, (state, role))| is_down(*state, *role))
+            .map(|(member, _)| member)
+            .peekable();
+        down.peek().is_some() && down.all(|member| self.shared.is_recovering(member))
+    }
+
     /// Its members are given up that have not stopped, each before what it needs.
     fn abandon(&self) {
         self.shared.go_down(Some(Duration::ZERO));
         for member in self.graph().in_order().into_iter().rev() {
             let phase = self.shared.book.with(|book| book.plan.phase(member));
             if phase != Phase::Stopped {
-                self.shared.members.abandon(member);
+                self.shared.abandon(member);
             }
         }
     }

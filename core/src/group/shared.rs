@@ -1,5 +1,6 @@
 //! What all handles of one group share.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
@@ -11,16 +12,18 @@ use super::plan::{Goal, Phase, Plan, Role, Step};
 use super::report::{GroupReport, MemberReport};
 use crate::Instant;
 use crate::cause::Cause;
+use crate::event::{EventSink, Reporter};
 use crate::name::Name;
 use crate::runtime::Clock;
 use crate::signal::Signal;
 use crate::state::State;
-use crate::sync::{Arc, AtomicUsize, Lock, Text};
+use crate::sync::{self, Arc, AtomicUsize, Lock, Text};
 
 pub(crate) struct Shared<C: Clock, M: Members> {
     pub(crate) members: M,
     pub(crate) clock: C,
     pub(crate) name: Name,
+    pub(crate) sink: Option<Arc<dyn EventSink>>,
     pub(crate) book: Lock<Book>,
     /// Tells whoever drives that there may be more to do, or nothing.
     pub(crate) changed: Signal,
@@ -174,6 +177,47 @@ impl<C: Clock, M: Members> Shared<C, M> {
         Some(Duty::new(self, Step::Restart(member), within))
     }
 
+    /// What a member says of itself. One that panics is taken to be down.
+    fn state_of(&self, member: usize) -> State {
+        self.contain(member, "state", || self.members.state(member))
+            .unwrap_or(State::Error)
+    }
+
+    /// Returns `true` while a member brings itself back up.
+    pub(crate) fn is_recovering(&self, member: usize) -> bool {
+        self.contain(member, "is_recovering", || {
+            self.members.is_recovering(member)
+        })
+        .unwrap_or(false)
+    }
+
+    /// Abandons what a member's stop has not undone.
+    pub(crate) fn abandon(&self, member: usize) {
+        let abandoned = self.contain(member, "abandon", || self.members.abandon(member));
+        abandoned.unwrap_or(());
+    }
+
+    /// Runs code of a member's that can answer with no error. A panic is contained, and reported as an event.
+    fn contain<U>(&self, member: usize, phase: &'static str, ask: impl FnOnce() -> U) -> Option<U> {
+        match sync::contain(ask) {
+            Ok(answer) => Some(answer),
+            Err(message) => {
+                self.swallowed(member, phase, message);
+                None
+            }
+        }
+    }
+
+    /// Reports a panic that has no caller to return to.
+    pub(crate) fn swallowed(&self, member: usize, phase: &'static str, message: String) {
+        let name = self.book.with(|book| book.graph.nodes[member].name.clone());
+        let reporter = Reporter {
+            name: self.name.within(Name::new(name)),
+            sink: self.sink.clone(),
+        };
+        reporter.swallowed(&self.clock, phase, message);
+    }
+
     /// Where each member stands by itself, in the order of their numbers.
     pub(crate) fn own_states(&self) -> (Vec<State>, Arc<Graph>) {
         let (phases, graph) = self.book.with(|book| {
@@ -184,7 +228,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
         let own = |member: usize| match phases[member] {
             Phase::Idle => State::Uninitialized,
             Phase::Starting => State::Initializing,
-            Phase::Up => self.members.state(member),
+            Phase::Up => self.state_of(member),
             Phase::Failed => self.state_of_failed(member),
             Phase::Stopping => State::Closing,
             Phase::Stopped => State::Closed,
@@ -195,7 +239,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
     /// Who may be used without its group may have come up without it: by its own Runner, or for somebody who asked.
     fn state_of_failed(&self, member: usize) -> State {
         let knows = self.members.is_always_stopped(member);
-        let own = knows.then(|| self.members.state(member));
+        let own = knows.then(|| self.state_of(member));
         own.filter(|state| state.is_usable())
             .unwrap_or(State::Error)
     }

@@ -1,6 +1,5 @@
 //! Restarting members of a group that are down.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
@@ -12,21 +11,34 @@ use core::time::Duration;
 use super::Group;
 use super::graph::Graph;
 use super::members::Members;
-use super::plan::{Goal, Role};
-use crate::Instant;
+use super::plan::{Goal, Phase, Role};
+use super::watched::{Verdict, Watch};
+use crate::backoff::{Backoff, Delays, Jitter};
 use crate::cause::{Cause, Told};
 use crate::name::Name;
 use crate::runtime::Timer;
-use crate::sync::Text;
+use crate::state::State;
+use crate::sync::{Arc, Text};
 
-/// Watches over the members of a group while it runs, and restarts those that are down. If that happens too
-/// often it gives up, and shuts the group down.
+/// Watches over the members of a group while it runs, and restarts those that are down and do not recover by
+/// themselves. If members come up and fail again too often it gives up, and shuts the group down.
 ///
 /// A member is down if it is in no [usable](crate::State::is_usable) state, or if its check has failed three
-/// times in a row. A [`Managed`](crate::Managed) with a Runner recovers by itself; this is for members that do
-/// not, and for those that need others to start anew.
+/// times in a row. It is left alone as long as it [recovers by itself](super::Lifecycle::is_recovering), as a
+/// [`Managed`](crate::Managed) or a [`Pool`](crate::Pool) with a Runner does, and as long as a member that it needs is
+/// down or not well: what is wrong with it may be no more than that.
 ///
-/// An [optional](super::GroupBuilder::optional) member that is down is tried again alone at each look, whatever else is
+/// The first restart of a member comes at once, further ones after a [backoff](Supervisor::backoff). Only a member that
+/// came up and failed again counts against the [intensity](Supervisor::intensity); an outage that keeps a member from
+/// coming back does not, however long it is.
+///
+/// Erlang's supervisors restart at once, count each restart that fails, and give up: a process that cannot
+/// start there is taken to have a bug, and a supervisor higher up starts afresh with more of the system. What a
+/// service waits for is most often another machine. To give up the service ends what could still be served, and whoever
+/// starts it again meets the same outage. Kubernetes restarts a container after a backoff and never gives up;
+/// systemd gives up by default after five starts within ten seconds.
+///
+/// An [optional](super::GroupBuilder::optional) member that is down is tried again alone, whatever else is
 /// to restart: those that come after it can do without it, and so can the group, which is not given up for it. One
 /// that was added and has never been up is tried in the same way.
 ///
@@ -56,6 +68,7 @@ pub struct Supervisor<C: Timer, M: Members> {
     most: usize,
     window: Duration,
     check_every: Duration,
+    backoff: Backoff,
 }
 
 /// Which members restart when one is down.
@@ -64,6 +77,8 @@ pub struct Supervisor<C: Timer, M: Members> {
 /// stay up until that is back, and have to bear its absence; they are not stopped first, as Erlang's `rest_for_one`
 /// does. A group can't do that: what a [`Managed`](crate::Managed), a [`Pool`](crate::Pool) or another group has stopped
 /// is closed for good.
+///
+/// Those that need a member restart once that is back, be it by a restart or by itself.
 ///
 /// ```
 /// use tenure_core::group::Restarts;
@@ -80,7 +95,7 @@ pub enum Restarts {
     All,
 }
 
-/// A supervisor gave up: members were down too often. The group was shut down.
+/// A supervisor gave up: members came up and failed again too often. The group was shut down.
 ///
 /// ```
 /// # fn show(error: tenure_core::group::GaveUp) {
@@ -94,7 +109,7 @@ pub struct GaveUp {
     pub group: Name,
     /// The member that was down last.
     pub member: Text,
-    /// How often members were restarted within the window.
+    /// Number of restarts within the window of members that had come up and failed again.
     pub restarts: usize,
     /// The window.
     pub window: Duration,
@@ -105,9 +120,17 @@ pub struct GaveUp {
 /// How many checks in a row a member may fail: Kubernetes' `failureThreshold`.
 const FAIL_AFTER: u32 = 3;
 
+/// It looks no more often than this, as the sweeps of a pool.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Up to a minute, half of each pause random: see [`Supervisor::backoff`].
+const RESTART_BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1))
+    .cap(Duration::from_secs(60))
+    .jitter(Jitter::Equal);
+
 impl<C: Timer, M: Members> Group<C, M> {
-    /// Something that restarts members that are down. By default each alone, at most three within a minute, and it
-    /// looks every ten seconds.
+    /// Makes a supervisor, which restarts members that are down. By default it looks every ten seconds, restarts each
+    /// alone, and gives up when members have come up and failed again more than three times within a minute.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -122,12 +145,13 @@ impl<C: Timer, M: Members> Group<C, M> {
             most: 3,
             window: Duration::from_secs(60),
             check_every: Duration::from_secs(10),
+            backoff: RESTART_BACKOFF,
         }
     }
 }
 
 impl<C: Timer, M: Members> Supervisor<C, M> {
-    /// Which members restart when one is down. Default that one alone.
+    /// Sets which members restart when one is down. Default that one alone.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -141,7 +165,11 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         self
     }
 
-    /// How often members may be down within `window` before it gives up. Default 3 within 60 s.
+    /// Sets how often members may come up and fail again within `window` before the supervisor gives up. Default 3
+    /// within 60 s.
+    ///
+    /// Erlang's default is 1 within 5 s, and counts each restart. systemd's is 5 starts within 10 s. Neither waits
+    /// between restarts in a way that would make a longer window necessary.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -154,7 +182,27 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         self
     }
 
-    /// How often it looks. Default every 10 s, as Kubernetes probes.
+    /// Sets the pause before a member restarts again. The first restart comes at once; a member that has been well
+    /// for the window of the [intensity](Supervisor::intensity) begins anew. Default 1 s, doubled each time up to
+    /// 60 s, half of it random, so that the replicas of a service do not restart in step.
+    ///
+    /// Kubernetes waits 10 s, doubled up to 5 min, and begins anew after 10 min; Akka's default is 3 s up to 30 s with a
+    /// fifth of it random; systemd waits 100 ms each time, and Erlang does not wait. A minute at most means that what
+    /// a member waited for is used again within a minute of its return.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let group = Group::builder("service").add("db", managed).build(Virtual::default())?;
+    /// let backoff = Backoff::exponential(Duration::from_secs(5)).cap(Duration::from_secs(300));
+    /// let supervisor = group.supervisor().backoff(backoff);
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Sets how often it looks. Default every 10 s, as Kubernetes probes. Anything below a millisecond counts as one.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -163,7 +211,7 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
     /// # Ok::<(), BoxError>(())
     /// ```
     pub fn check_every(mut self, interval: Duration) -> Self {
-        self.check_every = interval;
+        self.check_every = interval.max(SHORTEST_INTERVAL);
         self
     }
 
@@ -180,33 +228,50 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
     /// ```
     ///
     /// # Errors
-    /// If members were down too often; the group is shut down then.
+    /// If members came up and failed again too often; the group is shut down then.
     ///
     /// # Cancel safety
     /// Dropping the future ends the watch. A restart under way is dropped, and its member counts as failed.
     pub async fn run(self) -> Result<(), GaveUp> {
         let clock = self.group.shared.clock.clone();
-        let mut failures: Vec<u32> = Vec::new();
-        let mut incidents: VecDeque<Instant> = VecDeque::new();
+        let mut watch = Watch::new(self.window);
+        let mut look_at = clock.now() + self.check_every;
         loop {
-            let pause = clock.sleep_until(clock.now() + self.check_every);
-            let Some(()) = self.until_down(pause).await else {
+            let next = watch.next_restart().map_or(look_at, |at| at.min(look_at));
+            let Some(()) = self.until_down(clock.sleep_until(next)).await else {
                 return Ok(());
             };
-            let look = self.look(&mut failures);
-            let Some(down) = self.until_down(look).await else {
-                return Ok(());
-            };
-            for (member, cause) in down {
-                if !self.is_spare(member) {
-                    let now = clock.now();
-                    incidents.retain(|at| now - *at < self.window);
-                    if incidents.len() >= self.most {
-                        return Err(self.give_up(member, incidents.len(), cause).await);
-                    }
-                    incidents.push_back(now);
+            if clock.now() >= look_at {
+                let Some(()) = self.until_down(self.look(&mut watch)).await else {
+                    return Ok(());
+                };
+                look_at = clock.now() + self.check_every;
+            }
+            for member in watch.take_returned() {
+                let dependents = self.restart(&mut watch, member, Reach::Dependents);
+                let Some(()) = self.until_down(dependents).await else {
+                    return Ok(());
+                };
+            }
+            for member in watch.take_due(clock.now()) {
+                // It may have come back since it was looked at, or what it needs may be down by now.
+                if self.verdict(&watch, &self.survey(), member) != Verdict::Down {
+                    continue;
                 }
-                let restart = self.restart(member);
+                let most = if self.is_spare(member) {
+                    None
+                } else {
+                    Some(self.most)
+                };
+                let reach = match watch.count(member, clock.now(), most) {
+                    Ok(true) => Reach::Meant,
+                    Ok(false) => Reach::Again,
+                    Err(restarts) => {
+                        let cause = watch.cause(member).or_else(|| self.start_error(member));
+                        return Err(self.give_up(member, restarts, cause).await);
+                    }
+                };
+                let restart = self.restart(&mut watch, member, reach);
                 let Some(()) = self.until_down(restart).await else {
                     return Ok(());
                 };
@@ -214,34 +279,67 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         }
     }
 
-    /// The members that are down, and what they say.
-    async fn look(&self, failures: &mut Vec<u32>) -> Vec<(usize, Option<Cause>)> {
+    /// Asks all members how they are, and decides what is to restart.
+    async fn look(&self, watch: &mut Watch) {
         let shared = &self.group.shared;
         if !shared.book.with(|book| book.plan.is_running()) {
-            return Vec::new();
+            return;
         }
         let answers = self.group.ask().await;
-        let (states, _) = shared.own_states();
-        failures.resize(states.len(), 0);
-        let mut down = Vec::new();
-        for (member, state) in states.into_iter().enumerate() {
+        let members = self.members();
+        watch.retain(&members);
+        for member in members.iter().copied() {
+            let has_come_up = shared
+                .book
+                .with(|book| book.plan.phase(member) == Phase::Up);
             let answer = answers.get(member).cloned().flatten();
-            failures[member] = match answer {
-                Some(_) => failures[member] + 1,
-                None => 0,
-            };
-            let is_down = !state.is_usable() || failures[member] >= FAIL_AFTER;
-            if is_down && shared.book.with(|book| book.plan.may_restart(member)) {
-                failures[member] = 0;
-                let start_error = || {
-                    shared
-                        .book
-                        .with(|book| book.rows[member].start_error.clone())
-                };
-                down.push((member, answer.or_else(start_error)));
-            }
+            watch.note(member, has_come_up, answer);
         }
-        down
+        let (survey, now) = (self.survey(), shared.clock.now());
+        for member in members {
+            let verdict = self.verdict(watch, &survey, member);
+            watch.judge(member, verdict, now, || self.delays());
+        }
+    }
+
+    /// The members that were not removed, each after what it needs.
+    fn members(&self) -> Vec<usize> {
+        let graph = self.group.graph();
+        let mut members = graph.in_order();
+        members.retain(|member| !graph.nodes[*member].gone);
+        members
+    }
+
+    fn survey(&self) -> Survey {
+        let shared = &self.group.shared;
+        let (own, _) = shared.own_states();
+        let (states, graph) = shared.states();
+        Survey { own, states, graph }
+    }
+
+    /// Decides what a member's state and its last checks deserve.
+    fn verdict(&self, watch: &Watch, survey: &Survey, member: usize) -> Verdict {
+        let shared = &self.group.shared;
+        let Survey { own, states, graph } = survey;
+        if own[member].is_usable() && watch.failures(member) < FAIL_AFTER {
+            return Verdict::Up;
+        }
+        let needs = graph.nodes[member].after.iter().copied();
+        let mut needs = needs.filter(|needed| !graph.nodes[*needed].optional);
+        if needs.any(|needed| !states[needed].is_usable() || watch.is_ailing(needed)) {
+            return Verdict::Lacks;
+        }
+        let restarts = shared.book.with(|book| book.plan.may_restart(member));
+        if restarts && !shared.is_recovering(member) {
+            Verdict::Down
+        } else {
+            Verdict::Recovers
+        }
+    }
+
+    /// The pauses before a member's restarts, from the first that follows another on.
+    fn delays(&self) -> Delays {
+        self.backoff.delays(self.group.shared.clock.entropy())
     }
 
     /// Whether the group can do without a member: it is optional, or was added and has never been up.
@@ -250,16 +348,40 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         book.with(|book| book.plan.role(member) == Role::Spare)
     }
 
-    async fn restart(&self, member: usize) {
+    /// Why a member's last start failed.
+    fn start_error(&self, member: usize) -> Option<Cause> {
+        let book = &self.group.shared.book;
+        book.with(|book| book.rows[member].start_error.clone())
+    }
+
+    /// Restarts a member and those that are to restart with it, as far as that reaches. What needs one that does not
+    /// come up is left as it is until that is back.
+    async fn restart(&self, watch: &mut Watch, member: usize, reach: Reach) {
         let shared = &self.group.shared;
         let graph = shared.book.with(|book| book.graph.clone());
-        let restarts = match self.is_spare(member) {
-            true => Restarts::One,
-            false => self.restarts,
+        let restarts = match (self.restarts, reach) {
+            _ if self.is_spare(member) => Restarts::One,
+            (Restarts::All, Reach::Again | Reach::Dependents) => Restarts::WithDependents,
+            (restarts, _) => restarts,
         };
+        let mut missing: Vec<usize> = Vec::new();
         for meant in restarts.meant(&graph, member) {
-            if let Some(duty) = shared.claim_restart(meant) {
-                duty.perform().await;
+            if meant == member && reach == Reach::Dependents {
+                continue;
+            }
+            let mut needs = graph.nodes[meant].after.iter();
+            if needs.any(|needed| missing.contains(needed)) {
+                missing.push(meant);
+                continue;
+            }
+            let Some(duty) = shared.claim_restart(meant) else {
+                continue;
+            };
+            duty.perform().await;
+            let is_up = shared.book.with(|book| book.plan.phase(meant) == Phase::Up);
+            watch.restarted(meant, is_up, shared.clock.now(), || self.delays());
+            if !is_up {
+                missing.push(meant);
             }
         }
     }
@@ -300,6 +422,26 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         })
         .await
     }
+}
+
+/// How many members a restart reaches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// All that are to restart when the member is down.
+    Meant,
+    /// It did not come up at the last restart, which reached the others: itself, and those that wait for it.
+    Again,
+    /// It came back by itself: those that need it.
+    Dependents,
+}
+
+/// Where all members stand, at one moment.
+struct Survey {
+    /// By themselves.
+    own: Vec<State>,
+    /// No better than what they need.
+    states: Vec<State>,
+    graph: Arc<Graph>,
 }
 
 impl Restarts {

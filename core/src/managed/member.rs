@@ -4,6 +4,7 @@ use alloc::string::ToString;
 use core::time::Duration;
 
 use super::Managed;
+use super::shared::Flight;
 use crate::cleanup::Why;
 use crate::group::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
@@ -46,6 +47,23 @@ where
 
     fn state(&self) -> State {
         Self::state(self)
+    }
+
+    /// An opening is under way or due, or the Runner's checks are to give up a value that is not well.
+    fn is_recovering(&self) -> bool {
+        let config = &self.shared.config;
+        let reopens =
+            R::CHECKED && config.check_every.is_some() && config.thresholds.reopen_after.is_some();
+        self.shared.cell.with(|cell| {
+            let is_driven = cell.runner.is_attached();
+            match cell.state() {
+                State::Ready | State::Degraded => is_driven && reopens,
+                State::Closing | State::Closed => false,
+                State::Uninitialized | State::Initializing | State::Error => {
+                    cell.flight != Flight::None || (is_driven && cell.recover_at.is_some())
+                }
+            }
+        })
     }
 
     fn abandon(&self) {

@@ -49,6 +49,17 @@ impl<R: LocalResource + 'static, C: Clock + 'static> LocalLifecycle for Pool<R, 
         })
     }
 
+    /// It lends what it has, or the next opening is under way or due. One that nobody asks for a value opens none: a
+    /// restart does.
+    fn is_recovering(&self) -> bool {
+        let config = &self.shared.config;
+        self.shared.queue.with(|queue| {
+            let opens = queue.opening > 0
+                || (queue.runner.is_attached() && queue.openings_wanted(config) > 0);
+            queue.phase == Phase::Open && (queue.in_service() > 0 || opens)
+        })
+    }
+
     fn abandon(&self) {
         self.shared.begin_closing(Why::Shutdown);
         self.shared.cut_short();

@@ -160,9 +160,14 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
         })
     }
 
-    pub(crate) fn last_error(&self) -> Option<Cause> {
+    /// The value that a new user would get.
+    pub(crate) fn current(&self) -> Option<Managed<Lent<R>, C>> {
         let current = |book: &mut Book<R, C>| Some(book.current()?.managed.clone());
-        self.book.with(current)?.last_error()
+        self.book.with(current)
+    }
+
+    pub(crate) fn last_error(&self) -> Option<Cause> {
+        self.current()?.last_error()
     }
 
     /// Closes a generation, and strikes it from the book.

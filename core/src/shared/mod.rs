@@ -4,6 +4,7 @@ mod book;
 mod builder;
 mod generation;
 mod inner;
+mod member;
 mod runner;
 mod share;
 mod shutdown;

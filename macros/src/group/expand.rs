@@ -29,6 +29,7 @@ pub(super) fn expand(input: &DeriveInput, declared: &Declared) -> TokenStream {
     let restarts = arms(|call| call.asynchronous("restart", quote!()));
     let checks = arms(|call| call.asynchronous("check", quote!()));
     let states = arms(|call| call.synchronous("state"));
+    let recoveries = arms(|call| call.synchronous("is_recovering"));
     let abandons = arms(|call| call.synchronous("abandon"));
     let always_stopped = arms(|call| call.constant("ALWAYS_STOPPED"));
     quote! {
@@ -77,6 +78,13 @@ pub(super) fn expand(input: &DeriveInput, declared: &Declared) -> TokenStream {
                 match member {
                     #states
                     _ => #tenure::State::Closed,
+                }
+            }
+
+            fn is_recovering(&self, member: usize) -> bool {
+                match member {
+                    #recoveries
+                    _ => false,
                 }
             }
 

@@ -33,6 +33,10 @@ impl LocalLifecycle for GrpcChannel {
         self.connection().state()
     }
 
+    fn is_recovering(&self) -> bool {
+        LocalLifecycle::is_recovering(self.connection())
+    }
+
     fn abandon(&self) {
         LocalLifecycle::abandon(self.connection());
         self.cut_lingering();
