@@ -72,7 +72,7 @@ pub use tenure_core::*;
 ///     db: Pool<Db>,
 ///     #[group(optional, start_timeout = Duration::from_secs(2))]
 ///     cache: Managed<Cache>,
-///     #[group(after(db, cache))]
+///     #[group(after(db), wants(cache))]
 ///     api: Managed<Api>,
 /// }
 ///
@@ -111,7 +111,7 @@ pub use tenure_core::*;
 ///     db,
 /// });
 /// service.start().await?;
-/// assert_eq!(service.graph().to_string(), "1. db, cache (optional)\n2. api (after db, cache)\n");
+/// assert_eq!(service.graph().to_string(), "1. db, cache (optional)\n2. api (after db; wants cache)\n");
 /// assert_eq!(service.members().api.get().await?, "listening");
 /// assert!(service.shutdown(Duration::from_secs(10)).await.is_clean());
 /// # Ok(())
@@ -122,7 +122,8 @@ pub use tenure_core::*;
 ///
 /// | option | what it says |
 /// |---|---|
-/// | `after(db, cache)` | it starts once these have started, and stops before them |
+/// | `after(db, queue)` | it starts once these are up, and stops before them; it is not started without them |
+/// | `wants(cache)` | it starts once this has been started, well or not, and stops before it |
 /// | `optional` | the group can do without it |
 /// | `name = "user-db"` | what it is called, if not as its field |
 /// | `start_timeout = ..`, `stop_timeout = ..` | its limits, a [`Duration`](core::time::Duration) each |

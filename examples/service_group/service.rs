@@ -71,7 +71,7 @@ impl Service {
             .optional()
             .add("server", server.clone())
             .after("db")
-            .after("redis")
+            .wants("redis")
             .add("client", client.clone())
             .after("server")
             .add("worker", worker.clone())

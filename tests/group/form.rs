@@ -83,12 +83,20 @@ async fn b10_the_graph_shows_as_text_and_as_dot<W: World>(world: W) {
         .optional()
         .add("api", diary.part(&world, "api"))
         .after("db")
-        .after("cache");
+        .wants("cache")
+        .add("worker", diary.part(&world, "worker"))
+        .wants("db")
+        .after("cache")
+        .after("db")
+        .optional();
     let group = built(&world, group);
     let text = group.graph().to_string();
-    assert_eq!(text, "1. db, cache (optional)\n2. api (after db, cache)\n");
+    let lines = "1. db, cache (optional)\n2. api (after db; wants cache), worker (after cache, db; optional)\n";
+    assert_eq!(text, lines);
     let dot = "digraph {\n    \"db\";\n    \"cache\" [style=dashed];\n    \"api\";\n    \
-               \"api\" -> \"db\";\n    \"api\" -> \"cache\";\n}\n";
+               \"worker\" [style=dashed];\n    \"api\" -> \"db\";\n    \
+               \"api\" -> \"cache\" [style=dashed];\n    \"worker\" -> \"cache\";\n    \
+               \"worker\" -> \"db\";\n}\n";
     assert_eq!(group.graph().to_dot(), dot);
 }
 

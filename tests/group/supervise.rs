@@ -19,6 +19,7 @@ on_every_backend! {
     a_member_that_recovers_is_not_restarted,
     b10_a_supervisor_leaves_alone_who_recovers,
     b10_a_supervisor_tries_an_optional_member_alone_and_without_end,
+    a_supervisor_starts_what_was_held_back_once_what_it_requires_is_up,
     b10_a_supervisor_leaves_alone_a_group_that_does_without_a_member,
     b10_a_supervisor_watches_on_while_a_member_is_added,
     b10_a_supervisor_ends_with_its_group,
@@ -147,7 +148,7 @@ async fn b10_a_supervisor_tries_an_optional_member_alone_and_without_end<W: Worl
     let diary = Diary::default();
     diary.on_start("cache", Act::Fail("no route"));
     let cache = diary.group(&world, &[("cache", &[])]).optional();
-    let api = cache.add("api", diary.part(&world, "api")).after("cache");
+    let api = cache.add("api", diary.part(&world, "api")).wants("cache");
     let group = built(&world, api);
     group.start().await.expect("it can do without the cache");
     let watch = watch(&world, &group, |watch| {
@@ -160,6 +161,30 @@ async fn b10_a_supervisor_tries_an_optional_member_alone_and_without_end<W: Worl
     until(&world, || group.state() == State::Ready).await;
     assert_eq!(diary.count("api starts"), 1);
     assert!(!diary.has("api stops"));
+    group.close().await;
+    assert!(watch.await.is_ok());
+}
+
+async fn a_supervisor_starts_what_was_held_back_once_what_it_requires_is_up<W: World>(world: W) {
+    let diary = Diary::default();
+    diary.on_start("cache", Act::Fail("no route"));
+    let cache = diary.group(&world, &[("cache", &[])]).optional();
+    let worker = cache.add("worker", diary.part(&world, "worker"));
+    let mail = worker
+        .after("cache")
+        .add("mail", diary.part(&world, "mail"));
+    let group = built(&world, mail.after("worker"));
+    group.start().await.expect("it can do without the cache");
+    let watch = watch(&world, &group, |watch| watch.intensity(0, world.tick()));
+    until(&world, || diary.count("cache starts") >= 3).await;
+    assert!(!diary.has("worker starts"));
+    diary.on_start("cache", Act::Succeed);
+    until(&world, || group.state() == State::Ready).await;
+    assert_eq!(
+        (diary.count("worker starts"), diary.count("mail starts")),
+        (1, 1)
+    );
+    assert!(!diary.has("worker stops"), "it had not been started");
     group.close().await;
     assert!(watch.await.is_ok());
 }

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use futures::future::join;
 use futures::poll;
-use tenure_core::group::StartError;
+use tenure_core::group::{DependencyFailed, StartError};
 use tenure_core::{Panicked, State};
 
 use super::{Act, Diary, built};
@@ -17,6 +17,8 @@ on_every_backend! {
     s12_two_callers_start_each_member_once,
     b10_one_at_a_time_if_so_wanted,
     b10_an_optional_member_that_fails_leaves_the_group_degraded,
+    what_cannot_do_without_an_optional_member_does_not_start_without_it,
+    a_member_is_down_with_what_it_requires_and_not_with_what_it_wants,
     b10_a_start_that_takes_too_long_has_failed,
     b10_a_start_dropped_half_way_goes_on_where_it_was,
     b10_a_rollback_dropped_half_way_goes_on,
@@ -140,7 +142,7 @@ async fn b10_an_optional_member_that_fails_leaves_the_group_degraded<W: World>(w
         .group(&world, &[("cache", &[])])
         .optional()
         .add("api", diary.part(&world, "api"))
-        .after("cache");
+        .wants("cache");
     let group = built(&world, group);
     group.start().await.expect("nothing that is required fails");
     assert!(diary.has("api is up"));
@@ -150,6 +152,72 @@ async fn b10_an_optional_member_that_fails_leaves_the_group_degraded<W: World>(w
     let states = [report.members[0].state, report.members[1].state];
     assert_eq!(states, [State::Error, State::Ready]);
     assert!(group.close().await.is_clean());
+}
+
+/// The api can do without the cache, the worker cannot, and what needs the worker cannot either.
+async fn what_cannot_do_without_an_optional_member_does_not_start_without_it<W: World>(world: W) {
+    let diary = Diary::default();
+    diary.on_start("cache", Act::Fail("no route"));
+    let group = diary.group(&world, &[("cache", &[])]).optional();
+    let part = |name| diary.part(&world, name);
+    let group = group.add("api", part("api")).wants("cache");
+    let group = group.add("worker", part("worker")).after("cache");
+    let group = group.add("mail", part("mail")).after("worker");
+    let group = group.add("web", part("web")).after("api").wants("mail");
+    let group = built(&world, group);
+    group.start().await.expect("the group can do without");
+    assert!(diary.has("api is up") && diary.has("web is up"));
+    assert!(!diary.has("worker starts") && !diary.has("mail starts"));
+    assert_eq!(group.state(), State::Degraded);
+    let report = group.report();
+    let held_back = |member: usize, name: &str| {
+        let member = &report.members[member];
+        let cause = member.start_error.as_ref().expect("it was not started");
+        let failed = cause.downcast_ref::<DependencyFailed>();
+        assert_eq!(failed.expect("for that").dependency, name);
+        assert_eq!(member.state, State::Error);
+    };
+    held_back(2, "cache");
+    held_back(3, "worker");
+    let added = group.add("late", part("late")).after("cache").start().await;
+    let error = added.expect_err("it cannot do without the cache either");
+    let text = "late did not start in service: requires cache, which is not up";
+    assert_eq!(error.to_string(), text);
+    assert!(
+        group
+            .add("soon", part("soon"))
+            .wants("cache")
+            .start()
+            .await
+            .is_ok()
+    );
+    assert!(group.close().await.is_clean());
+    assert!(!diary.has("worker stops") && !diary.has("late starts"));
+}
+
+/// What a member requires may be optional for the group: then it is missed, and the group goes on.
+async fn a_member_is_down_with_what_it_requires_and_not_with_what_it_wants<W: World>(world: W) {
+    let diary = Diary::default();
+    let group = diary.group(&world, &[("cache", &[])]).optional();
+    let group = group.add("api", diary.part(&world, "api")).wants("cache");
+    let group = group
+        .add("worker", diary.part(&world, "worker"))
+        .after("cache");
+    let group = built(&world, group);
+    group.start().await.expect("nothing fails");
+    assert_eq!(group.state(), State::Ready);
+    diary.is_now("cache", State::Error);
+    let states: Vec<_> = group
+        .report()
+        .members
+        .iter()
+        .map(|member| member.state)
+        .collect();
+    assert_eq!(states, [State::Error, State::Ready, State::Error]);
+    assert_eq!(group.state(), State::Degraded);
+    diary.is_now("worker", State::Error);
+    assert_eq!(group.state(), State::Error, "its own fault");
+    group.close().await;
 }
 
 async fn b10_a_start_that_takes_too_long_has_failed<W: World>(world: W) {

@@ -51,6 +51,19 @@ impl<C: Clock, M: Members, B> Addition<'_, C, M, B> {
         self
     }
 
+    /// See [`GroupBuilder::wants`](super::GroupBuilder::wants).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let group = Group::builder("service").add("db", managed).build(Virtual::default())?;
+    /// let addition = group.add("sessions", pool).wants("db");
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn wants(mut self, name: impl Into<Text>) -> Self {
+        self.wanted.wants.push(redacted(name.into()));
+        self
+    }
+
     /// See [`GroupBuilder::optional`](super::GroupBuilder::optional).
     ///
     /// ```
@@ -221,6 +234,9 @@ macro_rules! flavour {
                 let shared = &self.group.shared;
                 let name = self.wanted.name.clone();
                 let mut new = Some(self.member);
+                if !self.wanted.after.is_empty() {
+                    shared.note_arrivals();
+                }
                 let member = shared.change(|book| {
                     if book.plan.goal() == Goal::Down {
                         let group = shared.name.clone();

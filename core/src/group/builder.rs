@@ -66,9 +66,13 @@ impl<B> GroupBuilder<B> {
         self
     }
 
-    /// The member that was added last needs `name`: it starts once that has started, and stops before it.
+    /// Declares that the member that was added last requires `name`: it starts once that is up, and stops before it.
     ///
-    /// If `name` is [optional](GroupBuilder::optional) it only has to have been tried.
+    /// If `name` is [optional](GroupBuilder::optional) and does not come up, the member is not started either, and its
+    /// [report](super::MemberReport) says so with a [`DependencyFailed`](super::DependencyFailed). Like the optional member
+    /// itself that does not fail the group, which is [`Degraded`](crate::State::Degraded) then; a
+    /// [supervisor](super::Supervisor) starts both once it can. For what the member can do without, take
+    /// [`wants`](GroupBuilder::wants). The two are systemd's `Requires=` and `Wants=`, each with `After=`.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -81,8 +85,34 @@ impl<B> GroupBuilder<B> {
         self
     }
 
-    /// The group can do without the member that was added last: if it fails to start, the group is
-    /// [`Degraded`](crate::State::Degraded).
+    /// Declares that the member that was added last uses `name` and can do without it: it starts once that has been
+    /// started, be it well or not, stops before it, and stays usable while it is down.
+    ///
+    /// If the group cannot do without `name`, a start is the same as with [`after`](GroupBuilder::after).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let group = Group::builder("service")
+    ///     .add("cache", pool)
+    ///     .optional()
+    ///     .add("api", managed.clone())
+    ///     .wants("cache")
+    ///     .add("worker", managed)
+    ///     .after("cache")
+    ///     .build(Virtual::default())?;
+    /// let text = group.graph().to_string();
+    /// assert_eq!(text, "1. cache (optional)\n2. api (wants cache), worker (after cache)\n");
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn wants(mut self, name: impl Into<Text>) -> Self {
+        if let Some(member) = self.wanted.last_mut() {
+            member.wants.push(redacted(name.into()));
+        }
+        self
+    }
+
+    /// Declares that the group can do without the member that was added last: if it fails to start, the group is
+    /// [`Degraded`](crate::State::Degraded), and what [requires](GroupBuilder::after) it is not started.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]

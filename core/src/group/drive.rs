@@ -38,7 +38,7 @@ pub(crate) async fn drive<C: Clock, M: Members>(
         while let Some(duty) = shared.claim() {
             match (duty.step, shared.spawner()) {
                 (Step::Start(_), Some(spawn)) => spawn(duty.in_a_task()),
-                (Step::Start(_) | Step::Restart(_), _) => starts.push(duty.perform()),
+                (Step::Start(_) | Step::Restart { .. }, _) => starts.push(duty.perform()),
                 (Step::Stop { .. }, _) => stops.push(duty.perform()),
             }
         }
@@ -105,8 +105,12 @@ impl<C: Clock, M: Members> Duty<C, M> {
     pub(crate) async fn perform(mut self) {
         let began_at = self.shared.now();
         let result = match self.step {
-            Step::Start(member) => self.start(member).await,
-            Step::Restart(member) => self.restart(member).await,
+            Step::Start(member)
+            | Step::Restart {
+                member,
+                begun: false,
+            } => self.start(member).await,
+            Step::Restart { member, .. } => self.restart(member).await,
             Step::Stop { member, begun, .. } => self.stop(member, begun).await,
         };
         let took = began_at.zip(self.shared.now()).map(|(from, to)| to - from);
@@ -118,14 +122,16 @@ impl<C: Clock, M: Members> Duty<C, M> {
         let (is_gone, _forgotten) = self.shared.change(|book| {
             let row = &mut book.rows[member];
             let (said, duration) = match step {
-                Step::Start(_) | Step::Restart(_) => (&mut row.start_error, &mut row.started_in),
+                Step::Start(_) | Step::Restart { .. } => {
+                    (&mut row.start_error, &mut row.started_in)
+                }
                 Step::Stop { .. } => (&mut row.stop_error, &mut row.stopped_in),
             };
             *duration = took;
             let forgotten = core::mem::replace(said, result.err());
             match step {
                 Step::Start(_) => book.plan.started(member, succeeded),
-                Step::Restart(_) => book.plan.restarted(member, succeeded),
+                Step::Restart { .. } => book.plan.restarted(member, succeeded),
                 Step::Stop { .. } => book.plan.stopped(member),
             }
             (book.plan.is_gone(member), forgotten)
@@ -181,7 +187,7 @@ impl<C: Clock, M: Members> Drop for Duty<C, M> {
             book.is_spawner_gone |= self.is_spawned;
             match step {
                 Step::Start(member) => book.plan.start_called_off(member),
-                Step::Restart(member) => book.plan.restarted(member, false),
+                Step::Restart { member, .. } => book.plan.restarted(member, false),
                 Step::Stop { member, .. } => book.plan.stop_called_off(member),
             }
         });
@@ -191,7 +197,9 @@ impl<C: Clock, M: Members> Drop for Duty<C, M> {
 impl Step {
     const fn member(self) -> usize {
         match self {
-            Self::Start(member) | Self::Restart(member) | Self::Stop { member, .. } => member,
+            Self::Start(member) | Self::Restart { member, .. } | Self::Stop { member, .. } => {
+                member
+            }
         }
     }
 }

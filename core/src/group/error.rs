@@ -66,6 +66,43 @@ impl Error for StartError {
     }
 }
 
+/// A member was not started, because one that it [requires](super::GroupBuilder::after) is not up.
+///
+/// ```
+#[doc = include_str!("../doc_setting.txt")]
+/// use tenure_core::group::DependencyFailed;
+/// # block_on(async {
+/// let down = Managed::builder(Down).retry(Retry::NEVER).build_with_runner(Virtual::default())?.0;
+/// let group = Group::builder("service")
+///     .add("cache", down)
+///     .optional()
+///     .add("worker", managed)
+///     .after("cache")
+///     .build(Virtual::default())?;
+/// group.start().await?;
+/// let report = group.report();
+/// let cause = report.members[1].start_error.as_ref().unwrap();
+/// assert_eq!(cause.downcast_ref::<DependencyFailed>().unwrap().dependency, "cache");
+/// assert_eq!(cause.to_string(), "requires cache, which is not up");
+/// # group.close().await;
+/// # Ok::<(), BoxError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DependencyFailed {
+    /// The name of what is required.
+    pub dependency: Text,
+}
+
+impl fmt::Display for DependencyFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "requires {}, which is not up", self.dependency)
+    }
+}
+
+impl Error for DependencyFailed {}
+
 /// Why a group did not give a member.
 ///
 /// ```

@@ -34,9 +34,11 @@ pub struct Graph {
 pub(crate) struct Node {
     pub(crate) name: Text,
     pub(crate) optional: bool,
-    /// What it needs.
+    /// What has to settle before it starts: what it requires, and what it wants.
     pub(crate) after: Vec<usize>,
-    /// What needs it.
+    /// What it cannot do without, of those.
+    pub(crate) requires: Vec<usize>,
+    /// What comes after it.
     pub(crate) before: Vec<usize>,
     /// How many members the longest chain of needs counts that ends here, this one included.
     pub(crate) depth: usize,
@@ -48,7 +50,10 @@ pub(crate) struct Node {
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) name: Text,
+    /// What it cannot do without.
     pub(crate) after: Vec<Text>,
+    /// What it can do without.
+    pub(crate) wants: Vec<Text>,
     pub(crate) optional: bool,
 }
 
@@ -194,7 +199,8 @@ impl Graph {
         }
     }
 
-    /// The graph in the language of Graphviz: an arrow leads from each member to what it needs.
+    /// The graph in the language of Graphviz: an arrow leads from each member to what it needs, and a dashed one to
+    /// what it [can do without](super::GroupBuilder::wants). A member that the group can do without is dashed.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -212,14 +218,11 @@ impl Graph {
             let _ = writeln!(dot, "    {}{style};", Quoted(&node.name));
         }
         for node in self.present() {
-            for needed in &node.after {
-                let needed = &self.nodes[*needed];
-                let _ = writeln!(
-                    dot,
-                    "    {} -> {};",
-                    Quoted(&node.name),
-                    Quoted(&needed.name)
-                );
+            let required = node.requires.iter().map(|needed| (*needed, ""));
+            let wanted = node.wants().map(|needed| (needed, " [style=dashed]"));
+            for (needed, style) in required.chain(wanted) {
+                let (from, to) = (Quoted(&node.name), Quoted(&self.nodes[needed].name));
+                let _ = writeln!(dot, "    {from} -> {to}{style};");
             }
         }
         dot.push_str("}\n");
@@ -238,35 +241,48 @@ impl Wanted {
         Self {
             name: redacted(name.into()),
             after: Vec::new(),
+            wants: Vec::new(),
             optional: false,
         }
     }
 }
 
 impl Node {
-    /// A member that nothing needs yet, not measured. What is said twice counts once.
+    /// A member that nothing needs yet, not measured. What is said twice counts once, and what is both required and
+    /// wanted is required.
     fn new(wanted: &Wanted, number: impl Fn(&Text) -> Option<usize>) -> Result<Self, GraphError> {
-        let mut after = Vec::with_capacity(wanted.after.len());
-        for needs in &wanted.after {
-            match number(needs) {
-                Some(number) if after.contains(&number) => {}
-                Some(number) => after.push(number),
-                None => {
-                    return Err(GraphError::Unknown {
-                        member: wanted.name.clone(),
-                        needs: needs.clone(),
-                    });
-                }
+        let mut after = Vec::with_capacity(wanted.after.len() + wanted.wants.len());
+        let mut requires = Vec::with_capacity(wanted.after.len());
+        for (place, needs) in wanted.after.iter().chain(&wanted.wants).enumerate() {
+            let Some(needed) = number(needs) else {
+                return Err(GraphError::Unknown {
+                    member: wanted.name.clone(),
+                    needs: needs.clone(),
+                });
+            };
+            if after.contains(&needed) {
+                continue;
+            }
+            after.push(needed);
+            if place < wanted.after.len() {
+                requires.push(needed);
             }
         }
         Ok(Self {
             name: wanted.name.clone(),
             optional: wanted.optional,
             after,
+            requires,
             before: Vec::new(),
             depth: 0,
             gone: false,
         })
+    }
+
+    /// What it can do without.
+    fn wants(&self) -> impl Iterator<Item = usize> {
+        let after = self.after.iter().copied();
+        after.filter(|needed| !self.requires.contains(needed))
     }
 }
 
@@ -279,16 +295,25 @@ impl fmt::Display for Graph {
             for (place, node) in layer.enumerate() {
                 let separator = if place > 0 { ", " } else { "" };
                 write!(f, "{separator}{}", node.name)?;
-                let optional = node.optional.then_some("optional");
-                for (place, needed) in node.after.iter().enumerate() {
-                    let opening = if place > 0 { ", " } else { " (after " };
-                    write!(f, "{opening}{}", self.nodes[*needed].name)?;
+                let mut opening = " (";
+                let required = node.requires.iter().copied().enumerate();
+                for (place, needed) in required {
+                    let word = if place == 0 { "after " } else { "" };
+                    write!(f, "{opening}{word}{}", self.nodes[needed].name)?;
+                    opening = ", ";
                 }
-                match (optional, node.after.is_empty()) {
-                    (Some(word), true) => write!(f, " ({word})")?,
-                    (Some(word), false) => write!(f, "; {word})")?,
-                    (None, true) => {}
-                    (None, false) => f.write_char(')')?,
+                opening = if opening == ", " { "; " } else { opening };
+                for (place, needed) in node.wants().enumerate() {
+                    let word = if place == 0 { "wants " } else { "" };
+                    write!(f, "{opening}{word}{}", self.nodes[needed].name)?;
+                    opening = ", ";
+                }
+                if node.optional {
+                    let opening = if node.after.is_empty() { " (" } else { "; " };
+                    write!(f, "{opening}optional")?;
+                }
+                if node.optional || !node.after.is_empty() {
+                    f.write_char(')')?;
                 }
             }
             f.write_char('\n')?;

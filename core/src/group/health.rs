@@ -10,6 +10,7 @@ use core::time::Duration;
 use super::Group;
 use super::members::Members;
 use super::plan::Role;
+use super::shared::Standing;
 use crate::cause::{Cause, Told};
 use crate::contain::{HookError, hook};
 use crate::name::Name;
@@ -104,10 +105,14 @@ impl<C: Clock, M: Members> Group<C, M> {
         let shared = &self.shared;
         let errors = self.ask().await;
         // One that was added meanwhile was not asked.
-        let (states, graph) = shared.states();
+        let Standing {
+            states,
+            roles,
+            graph,
+            ..
+        } = shared.standing();
         let errors = errors.into_iter().chain(core::iter::repeat(None));
-        let members = states.into_iter().zip(errors).zip(&graph.nodes);
-        let members = members.zip(shared.roles());
+        let members = states.into_iter().zip(errors).zip(&graph.nodes).zip(roles);
         let members = members.filter(|((_, node), _)| !node.gone);
         let (members, roles) = members
             .map(|(((state, error), node), role)| {

@@ -23,7 +23,7 @@ pub use added::Addition;
 pub use builder::GroupBuilder;
 pub use declared::DeclaredMembers;
 pub use erased::{ErasedMembers, LocalMember, LocalMembers, Member};
-pub use error::{AddError, GetError, RemoveError, StartError};
+pub use error::{AddError, DependencyFailed, GetError, RemoveError, StartError};
 pub use graph::{Graph, GraphError};
 pub use health::{GroupHealth, MemberHealth};
 pub use lifecycle::{Lifecycle, LocalLifecycle};
@@ -38,7 +38,7 @@ use crate::state::State;
 use crate::sync::Arc;
 use drive::drive;
 use plan::{Goal, Phase, Plan, Role};
-use shared::Shared;
+use shared::{Shared, Standing};
 
 /// Different resources that depend on each other, started and stopped as one: a service with its database, its
 /// cache, its clients and its workers.
@@ -341,9 +341,8 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
 
     /// What is down of it, and the group cannot do without, brings itself back up.
     fn is_recovering(&self) -> bool {
-        let (states, _) = self.shared.own_states();
-        let roles = self.shared.roles();
-        let members = states.into_iter().zip(roles).enumerate();
+        let Standing { own, roles, .. } = self.shared.standing();
+        let members = own.into_iter().zip(roles).enumerate();
         let is_down = |state: State, role: Role| role == Role::Required && !state.is_healthy();
         let mut down = members
             .filter(|(_, (state, role))| is_down(*state, *role))

@@ -10,9 +10,9 @@ mod tests;
 
 /// Where the members of a group stand, and what may happen next.
 ///
-/// It takes what happened and says what to do, and does none of it. Members start once all that they need
-/// has; an optional one that failed holds nobody up. When a required one fails, or somebody wants all down,
-/// what had begun is stopped, each member once all that need it have stopped.
+/// It takes what happened and says what to do, and does none of it. Members start once all that they come after have
+/// settled. One that requires an optional one that failed is held back: it counts as failed, without a start. When a
+/// required one fails, or somebody wants all down, what had begun is stopped, each member once all that need it have stopped.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     nodes: Vec<Node>,
@@ -24,11 +24,14 @@ pub(crate) struct Plan {
     /// How many members have not come to where the goal has them.
     unsettled: usize,
     culprit: Option<usize>,
+    /// Those that were held back, each with what it requires, until that is taken note of.
+    held_back: Vec<(usize, usize)>,
 }
 
 #[derive(Clone, Debug)]
 struct Node {
     after: Vec<usize>,
+    requires: Vec<usize>,
     before: Vec<usize>,
     optional: bool,
     /// It was added, or restarted, while the group ran: its failure to start is its own.
@@ -39,6 +42,8 @@ struct Node {
     /// How many others have to settle first.
     blocked_by: usize,
     begun: bool,
+    /// It has failed for no other reason than that something it requires is not up.
+    held_back: bool,
     /// It is to be stopped and forgotten, whatever becomes of the others.
     leaves: bool,
     gone: bool,
@@ -79,7 +84,11 @@ pub(crate) enum Phase {
 pub(crate) enum Step {
     Start(usize),
     /// Only on somebody's word.
-    Restart(usize),
+    Restart {
+        member: usize,
+        /// Whether it was started before. If not, it is to be started now.
+        begun: bool,
+    },
     Stop {
         member: usize,
         /// Whether its start had begun, however that ended.
@@ -100,6 +109,7 @@ impl Plan {
             ready: VecDeque::new(),
             unsettled: 0,
             culprit: None,
+            held_back: Vec::new(),
         }
     }
 
@@ -123,7 +133,29 @@ impl Plan {
 
     /// What a member is to its group.
     pub(crate) fn role(&self, member: usize) -> Role {
-        self.nodes[member].role
+        let node = &self.nodes[member];
+        if node.held_back {
+            Role::Spare
+        } else {
+            node.role
+        }
+    }
+
+    /// Hands out those that were held back since, each with what it requires that is not up.
+    pub(crate) fn take_held_back(&mut self) -> Vec<(usize, usize)> {
+        core::mem::take(&mut self.held_back)
+    }
+
+    /// Whether a member was held back and has not been started since.
+    pub(crate) fn is_held_back(&self, member: usize) -> bool {
+        self.nodes[member].held_back
+    }
+
+    /// A member whose start had failed has come up without another.
+    pub(crate) fn came_up(&mut self, member: usize) {
+        if self.nodes[member].phase == Phase::Failed && self.may_restart(member) {
+            self.update(member, |node| node.answered(true));
+        }
     }
 
     /// Whether all members have come there that the group cannot do without. Those that come and go count for nothing.
@@ -164,6 +196,8 @@ impl Plan {
         for member in 0..self.nodes.len() {
             let node = &mut self.nodes[member];
             node.blocked_by = node.after.len();
+        }
+        for member in 0..self.nodes.len() {
             self.start_if_free(member);
         }
     }
@@ -217,6 +251,7 @@ impl Plan {
         let node = &mut self.nodes[member];
         if self.goal == Goal::Down || node.leaves {
             node.phase = Phase::Stopping;
+            node.held_back = false;
             return Some(Step::Stop {
                 member,
                 begun: node.begun,
@@ -237,10 +272,7 @@ impl Plan {
         } else if self.nodes[member].leaves {
             self.leave_if_free(member);
         } else if self.is_member_settled(member) {
-            for dependent in self.nodes[member].before.clone() {
-                self.nodes[dependent].blocked_by -= 1;
-                self.start_if_free(dependent);
-            }
+            self.free_dependents(member);
         } else {
             self.culprit = Some(member);
             self.go_down();
@@ -268,18 +300,21 @@ impl Plan {
         self.goal == Goal::Up && !node.leaves && has_answered
     }
 
-    /// Has a member restart, if it may. Says whether that is so.
-    pub(crate) fn restart(&mut self, member: usize) -> bool {
+    /// Has a member restart, if it may.
+    pub(crate) fn restart(&mut self, member: usize) -> Option<Step> {
         if !self.may_restart(member) {
-            return false;
+            return None;
         }
         self.under_way += 1;
+        let begun = self.nodes[member].begun;
         self.update(member, |node| {
             node.on_trial = true;
+            node.held_back = false;
+            node.begun = true;
             node.phase = Phase::Starting;
         });
         self.look_at_dependents(member);
-        true
+        Some(Step::Restart { member, begun })
     }
 
     /// A restart has ended, or was dropped half-way.
@@ -338,29 +373,62 @@ impl Plan {
 
     /// What a member needs restarts, or has: those that have not begun wait for it.
     fn look_at_dependents(&mut self, member: usize) {
-        for dependent in self.nodes[member].before.clone() {
-            self.look_at(dependent);
+        let mut settled = alloc::vec![member];
+        while let Some(member) = settled.pop() {
+            for dependent in self.nodes[member].before.clone() {
+                settled.extend(self.count_anew(dependent).then_some(dependent));
+            }
         }
     }
 
     /// Counts anew how many others a member that has not begun waits for.
     fn look_at(&mut self, member: usize) {
+        if self.count_anew(member) {
+            self.look_at_dependents(member);
+        }
+    }
+
+    /// The same for that member alone. Returns `true` if it is held back.
+    fn count_anew(&mut self, member: usize) -> bool {
         let node = &self.nodes[member];
         if self.goal != Goal::Up || node.phase != Phase::Idle || node.leaves {
-            return;
+            return false;
         }
         let unsettled = |needed: &&usize| self.nodes[**needed].is_unsettled(Goal::Up);
         let blocked_by = node.after.iter().filter(unsettled).count();
         self.nodes[member].blocked_by = blocked_by;
         self.ready.retain(|ready| *ready != member);
-        self.start_if_free(member);
+        self.start_if_free(member)
     }
 
-    fn start_if_free(&mut self, member: usize) {
-        let node = &self.nodes[member];
-        if node.phase == Phase::Idle && node.blocked_by == 0 && !node.leaves {
-            self.ready.push_back(member);
+    /// A member has settled for the first time: those that come after it wait for one less.
+    fn free_dependents(&mut self, member: usize) {
+        let mut settled = alloc::vec![member];
+        while let Some(member) = settled.pop() {
+            for dependent in self.nodes[member].before.clone() {
+                self.nodes[dependent].blocked_by -= 1;
+                settled.extend(self.start_if_free(dependent).then_some(dependent));
+            }
         }
+    }
+
+    /// Has a member begin that waits for nobody any more. Returns `true` if it is held back instead.
+    fn start_if_free(&mut self, member: usize) -> bool {
+        let node = &self.nodes[member];
+        if node.phase != Phase::Idle || node.blocked_by > 0 || node.leaves {
+            return false;
+        }
+        let is_missing = |needed: &&usize| self.nodes[**needed].phase != Phase::Up;
+        let Some(missing) = node.requires.iter().find(is_missing).copied() else {
+            self.ready.push_back(member);
+            return false;
+        };
+        self.held_back.push((member, missing));
+        self.update(member, |node| {
+            node.held_back = true;
+            node.answered(false);
+        });
+        true
     }
 
     fn stop_if_free(&mut self, member: usize) {
@@ -389,6 +457,7 @@ impl Node {
         Self {
             role,
             after: node.after.clone(),
+            requires: node.requires.clone(),
             before: node.before.clone(),
             optional: node.optional,
             on_trial,
@@ -396,6 +465,7 @@ impl Node {
             phase: Phase::Idle,
             blocked_by: 0,
             begun: false,
+            held_back: false,
             leaves: false,
             gone: false,
         }
@@ -425,7 +495,7 @@ impl Node {
             Goal::Rest => false,
             Goal::Up => match self.phase {
                 Phase::Up => false,
-                Phase::Failed => !self.optional && !self.on_trial,
+                Phase::Failed => !self.optional && !self.on_trial && !self.held_back,
                 _ => true,
             },
             Goal::Down => self.phase != Phase::Stopped,

@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use super::drive::Duty;
+use super::error::DependencyFailed;
 use super::graph::Graph;
 use super::members::Members;
 use super::plan::{Goal, Phase, Plan, Role, Step};
@@ -62,6 +63,16 @@ pub(crate) struct Book {
     down_at: Option<Instant>,
 }
 
+/// Where all members stand, at one moment.
+pub(crate) struct Standing {
+    /// By themselves.
+    pub(crate) own: Vec<State>,
+    /// No better than what they require.
+    pub(crate) states: Vec<State>,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) graph: Arc<Graph>,
+}
+
 /// What is known of one member.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
@@ -98,6 +109,18 @@ impl Book {
         }
     }
 
+    /// Takes note of why members were held back. Hands out what their starts said before, to be dropped outside the lock.
+    fn note_held_back(&mut self) -> Vec<Cause> {
+        let held_back = self.plan.take_held_back().into_iter();
+        held_back
+            .filter_map(|(member, missing)| {
+                let dependency = self.graph.nodes[missing].name.clone();
+                let cause = Cause::new(DependencyFailed { dependency });
+                self.rows[member].start_error.replace(cause)
+            })
+            .collect()
+    }
+
     /// Takes note of when the way down began and ended.
     fn note_time(&mut self, now: Option<Instant>) {
         if self.plan.goal() == Goal::Down {
@@ -113,13 +136,16 @@ impl<C: Clock, M: Members> Shared<C, M> {
     /// Runs `change` under the lock, then tells everybody.
     pub(crate) fn change<U>(&self, change: impl FnOnce(&mut Book) -> U) -> U {
         let now = self.now();
-        let (changed, turns_back) = self.book.with(|book| {
+        let (changed, turns_back, forgotten) = self.book.with(|book| {
             let before = book.plan.goal();
             let changed = change(book);
             book.note_time(now);
+            let forgotten = book.note_held_back();
             let after = book.plan.goal();
-            (changed, after == Goal::Down && before != Goal::Down)
+            let turns_back = after == Goal::Down && before != Goal::Down;
+            (changed, turns_back, forgotten)
         });
+        drop(forgotten);
         if turns_back {
             self.called_off.notify_all();
         }
@@ -156,7 +182,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
         self.book.with(|book| {
             let step = book.plan.next()?;
             let within = match step {
-                Step::Start(member) | Step::Restart(member) => book.limits[member].start,
+                Step::Start(member) | Step::Restart { member, .. } => book.limits[member].start,
                 Step::Stop { member, chain, .. } => {
                     let own = book.limits[member].stop;
                     let left = book.deadline.zip(now).map(|(at, now)| at - now);
@@ -168,13 +194,37 @@ impl<C: Clock, M: Members> Shared<C, M> {
         })
     }
 
-    /// The restart of a member, unless it is to stop or does not rest.
+    /// The restart of a member, unless it is to stop or does not rest. One that was held back is started, if what it
+    /// requires is usable.
     pub(crate) fn claim_restart(self: &Arc<Self>, member: usize) -> Option<Duty<C, M>> {
-        let within = self.change(|book| {
-            let restarts = book.plan.restart(member);
-            restarts.then(|| book.limits[member].start)
+        let (is_held_back, graph) = self.book.with(|book| {
+            let is_held_back = book.plan.is_held_back(member);
+            (is_held_back, book.graph.clone())
+        });
+        if is_held_back {
+            let (states, _) = self.own_states();
+            let mut requires = graph.nodes[member].requires.iter();
+            if requires.any(|needed| !states[*needed].is_usable()) {
+                return None;
+            }
+        }
+        let (step, within) = self.change(|book| {
+            let step = book.plan.restart(member)?;
+            Some((step, book.limits[member].start))
         })?;
-        Some(Duty::new(self, Step::Restart(member), within))
+        Some(Duty::new(self, step, within))
+    }
+
+    /// Those of the members, whose start has failed, that have come up without another.
+    pub(crate) fn note_arrivals(&self) {
+        let (states, _) = self.own_states();
+        self.change(|book| {
+            for (member, state) in states.into_iter().enumerate() {
+                if state.is_usable() {
+                    book.plan.came_up(member);
+                }
+            }
+        });
     }
 
     /// What a member says of itself. One that panics is taken to be down.
@@ -244,29 +294,42 @@ impl<C: Clock, M: Members> Shared<C, M> {
             .unwrap_or(State::Error)
     }
 
-    /// Where each member stands: no better than what it needs.
+    /// Where each member stands: no better than what it requires.
     pub(crate) fn states(&self) -> (Vec<State>, Arc<Graph>) {
-        let (mut states, graph) = self.own_states();
-        for member in graph.in_order() {
-            for needed in &graph.nodes[member].after {
-                let lends = !graph.nodes[*needed].optional;
-                if lends && states[member].is_usable() && !states[*needed].is_healthy() {
-                    states[member] = match states[*needed] {
-                        State::Degraded => State::Degraded,
-                        _ => State::Error,
-                    };
-                }
-            }
-        }
+        let Standing { states, graph, .. } = self.standing();
         (states, graph)
     }
 
-    /// What each member is to the group.
-    pub(crate) fn roles(&self) -> Vec<Role> {
-        self.book.with(|book| {
-            let members = 0..book.rows.len();
+    /// Where each member stands, by itself and with what it requires, and what it is to the group. One that is down for
+    /// nothing else than that something is down which the group can do without, is spare as well.
+    pub(crate) fn standing(&self) -> Standing {
+        let (own, graph) = self.own_states();
+        let mut states = own.clone();
+        let mut roles: Vec<Role> = self.book.with(|book| {
+            let members = 0..states.len();
             members.map(|member| book.plan.role(member)).collect()
-        })
+        });
+        for member in graph.in_order() {
+            for needed in &graph.nodes[member].requires {
+                if !states[member].is_usable() || states[*needed].is_healthy() {
+                    continue;
+                }
+                states[member] = match states[*needed] {
+                    State::Degraded => State::Degraded,
+                    _ => State::Error,
+                };
+                let is_down = !states[member].is_usable();
+                if is_down && roles[member] == Role::Required && roles[*needed] == Role::Spare {
+                    roles[member] = Role::Spare;
+                }
+            }
+        }
+        Standing {
+            own,
+            states,
+            roles,
+            graph,
+        }
     }
 
     /// Where the group stands.
@@ -281,8 +344,12 @@ impl<C: Clock, M: Members> Shared<C, M> {
             (Goal::Down, false) => State::Closing,
             (Goal::Down, true) => State::Closed,
             (Goal::Up, true) => {
-                let (states, graph) = self.states();
-                let roles = self.roles();
+                let Standing {
+                    states,
+                    roles,
+                    graph,
+                    ..
+                } = self.standing();
                 let members = states.iter().zip(&graph.nodes).zip(&roles);
                 let members = members.filter(|((_, node), _)| !node.gone);
                 let members = members.map(|((state, _), role)| (state, role));

@@ -1,5 +1,6 @@
 //! Restarting members of a group that are down.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
@@ -12,13 +13,13 @@ use super::Group;
 use super::graph::Graph;
 use super::members::Members;
 use super::plan::{Goal, Phase, Role};
+use super::shared::Standing;
 use super::watched::{Verdict, Watch};
 use crate::backoff::{Backoff, Delays, Jitter};
 use crate::cause::{Cause, Told};
 use crate::name::Name;
 use crate::runtime::Timer;
-use crate::state::State;
-use crate::sync::{Arc, Text};
+use crate::sync::Text;
 
 /// Watches over the members of a group while it runs, and restarts those that are down and do not recover by
 /// themselves. If members come up and fail again too often it gives up, and shuts the group down.
@@ -38,9 +39,10 @@ use crate::sync::{Arc, Text};
 /// starts it again meets the same outage. Kubernetes restarts a container after a backoff and never gives up;
 /// systemd gives up by default after five starts within ten seconds.
 ///
-/// An [optional](super::GroupBuilder::optional) member that is down is tried again alone, whatever else is
-/// to restart: those that come after it can do without it, and so can the group, which is not given up for it. One
-/// that was added and has never been up is tried in the same way.
+/// An [optional](super::GroupBuilder::optional) member that is down is tried again as well; the group can do without it,
+/// and is not given up for it. What only [wants](super::GroupBuilder::wants) it is left alone, and what requires it and
+/// was not started for want of it starts once it is up, whatever else is to restart. One that was added and has never
+/// been up is tried in the same way.
 ///
 /// A restart may take as long as the member's [start](super::GroupBuilder::start_timeout) may. Give those a
 /// limit that have none of their own: members restart one after the other.
@@ -89,7 +91,7 @@ pub enum Restarts {
     /// That one.
     #[default]
     One,
-    /// That one, and after it all that need it.
+    /// That one, and after it all that require it.
     WithDependents,
     /// All, each after what it needs.
     All,
@@ -255,7 +257,7 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
             }
             for member in watch.take_due(clock.now()) {
                 // It may have come back since it was looked at, or what it needs may be down by now.
-                if self.verdict(&watch, &self.survey(), member) != Verdict::Down {
+                if self.verdict(&watch, &self.group.shared.standing(), member) != Verdict::Down {
                     continue;
                 }
                 let most = if self.is_spare(member) {
@@ -295,9 +297,9 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
             let answer = answers.get(member).cloned().flatten();
             watch.note(member, has_come_up, answer);
         }
-        let (survey, now) = (self.survey(), shared.clock.now());
+        let (standing, now) = (shared.standing(), shared.clock.now());
         for member in members {
-            let verdict = self.verdict(watch, &survey, member);
+            let verdict = self.verdict(watch, &standing, member);
             watch.judge(member, verdict, now, || self.delays());
         }
     }
@@ -310,22 +312,16 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         members
     }
 
-    fn survey(&self) -> Survey {
-        let shared = &self.group.shared;
-        let (own, _) = shared.own_states();
-        let (states, graph) = shared.states();
-        Survey { own, states, graph }
-    }
-
     /// Decides what a member's state and its last checks deserve.
-    fn verdict(&self, watch: &Watch, survey: &Survey, member: usize) -> Verdict {
+    fn verdict(&self, watch: &Watch, standing: &Standing, member: usize) -> Verdict {
         let shared = &self.group.shared;
-        let Survey { own, states, graph } = survey;
+        let Standing {
+            own, states, graph, ..
+        } = standing;
         if own[member].is_usable() && watch.failures(member) < FAIL_AFTER {
             return Verdict::Up;
         }
-        let needs = graph.nodes[member].after.iter().copied();
-        let mut needs = needs.filter(|needed| !graph.nodes[*needed].optional);
+        let mut needs = graph.nodes[member].requires.iter().copied();
         if needs.any(|needed| !states[needed].is_usable() || watch.is_ailing(needed)) {
             return Verdict::Lacks;
         }
@@ -360,28 +356,38 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         let shared = &self.group.shared;
         let graph = shared.book.with(|book| book.graph.clone());
         let restarts = match (self.restarts, reach) {
-            _ if self.is_spare(member) => Restarts::One,
             (Restarts::All, Reach::Again | Reach::Dependents) => Restarts::WithDependents,
+            (Restarts::All, _) if self.is_spare(member) => Restarts::WithDependents,
             (restarts, _) => restarts,
         };
         let mut missing: Vec<usize> = Vec::new();
-        for meant in restarts.meant(&graph, member) {
-            if meant == member && reach == Reach::Dependents {
-                continue;
-            }
-            let mut needs = graph.nodes[meant].after.iter();
+        let mut reached = VecDeque::from(restarts.meant(&graph, member));
+        while let Some(meant) = reached.pop_front() {
+            let mut needs = graph.nodes[meant].requires.iter();
             if needs.any(|needed| missing.contains(needed)) {
                 missing.push(meant);
                 continue;
             }
-            let Some(duty) = shared.claim_restart(meant) else {
-                continue;
-            };
-            duty.perform().await;
-            let is_up = shared.book.with(|book| book.plan.phase(meant) == Phase::Up);
-            watch.restarted(meant, is_up, shared.clock.now(), || self.delays());
-            if !is_up {
-                missing.push(meant);
+            if meant != member || reach != Reach::Dependents {
+                let Some(duty) = shared.claim_restart(meant) else {
+                    continue;
+                };
+                duty.perform().await;
+                let is_up = shared.book.with(|book| book.plan.phase(meant) == Phase::Up);
+                watch.restarted(meant, is_up, shared.clock.now(), || self.delays());
+                if !is_up {
+                    missing.push(meant);
+                    continue;
+                }
+            }
+            // Those that could not be started without it can be now.
+            let dependents = graph.nodes[meant].before.iter().copied();
+            let held_back = dependents
+                .filter(|member| shared.book.with(|book| book.plan.is_held_back(*member)));
+            for member in held_back {
+                if !reached.contains(&member) {
+                    reached.push_back(member);
+                }
             }
         }
     }
@@ -435,15 +441,6 @@ enum Reach {
     Dependents,
 }
 
-/// Where all members stand, at one moment.
-struct Survey {
-    /// By themselves.
-    own: Vec<State>,
-    /// No better than what they need.
-    states: Vec<State>,
-    graph: Arc<Graph>,
-}
-
 impl Restarts {
     /// The members that restart when this one is down, each after what it needs.
     fn meant(self, graph: &Graph, member: usize) -> Vec<usize> {
@@ -454,10 +451,10 @@ impl Restarts {
             Self::WithDependents => {
                 let mut next = 0;
                 while let Some(reached) = meant.get(next) {
-                    let node = &graph.nodes[*reached];
-                    let dependents = if node.optional { &[][..] } else { &node.before };
-                    for dependent in dependents.iter().copied() {
-                        if !meant.contains(&dependent) {
+                    let reached = *reached;
+                    for dependent in graph.nodes[reached].before.iter().copied() {
+                        let requires = graph.nodes[dependent].requires.contains(&reached);
+                        if requires && !meant.contains(&dependent) {
                             meant.push(dependent);
                         }
                     }

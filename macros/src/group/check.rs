@@ -44,24 +44,32 @@ fn same_names(members: &[Member]) -> Vec<Error> {
 fn wrong_needs(member: &Member, members: &[Member]) -> Vec<Error> {
     let field = member.field.unraw();
     let mut errors = Vec::new();
-    for (number, needed) in member.options.after.iter().enumerate() {
+    let earlier: Vec<&Ident> = member.options.needs().collect();
+    for (number, needed) in earlier.iter().copied().enumerate() {
         let found = members.iter().find(|other| is(other, needed));
+        let (word, does) = match number < member.options.after.len() {
+            true => ("after", "comes after"),
+            false => ("wants", "wants"),
+        };
         let message = match found {
+            Some(_) if is(member, needed) && word == "wants" => {
+                format!("`{field}` cannot want itself: remove it from its own `wants(..)`")
+            }
             Some(_) if is(member, needed) => {
                 format!("`{field}` cannot come after itself: remove it from its own `after(..)`")
             }
             Some(found) if found.is_skipped() => format!(
-                "`{field}` comes after `{needed}`, which is marked `skip` and so is no member: remove one of the two"
+                "`{field}` {does} `{needed}`, which is marked `skip` and so is no member: remove one of the two"
             ),
-            Some(_) if member.options.after[..number].contains(needed) => {
+            Some(_) if earlier[..number].contains(&needed) => {
                 format!(
                     "`{needed}` stands twice in what `{field}` comes after: remove one of the two"
                 )
             }
             Some(_) => continue,
             None => format!(
-                "`{field}` comes after `{needed}`, and there is no field of that name: {}",
-                instead(member, needed, members),
+                "`{field}` {does} `{needed}`, and there is no field of that name: {}",
+                instead(member, needed, members, word),
             ),
         };
         errors.push(Error::new(needed.span(), message));
@@ -70,7 +78,7 @@ fn wrong_needs(member: &Member, members: &[Member]) -> Vec<Error> {
 }
 
 /// The field whose name is the most like what was written, or all that there are.
-fn instead(member: &Member, written: &Ident, members: &[Member]) -> String {
+fn instead(member: &Member, written: &Ident, members: &[Member], word: &str) -> String {
     let others = members
         .iter()
         .filter(|other| other.field != member.field && !other.is_skipped());
@@ -82,7 +90,7 @@ fn instead(member: &Member, written: &Ident, members: &[Member]) -> String {
     match closest {
         Some(name) if distance(name, &written) <= 2 => format!("write `{name}`"),
         Some(_) => format!("write one of `{}`", names.join("`, `")),
-        None => format!("write a field `{written}`, or remove the `after(..)`"),
+        None => format!("write a field `{written}`, or remove the `{word}(..)`"),
     }
 }
 
@@ -124,7 +132,7 @@ fn walk(
 ) -> Option<Error> {
     states[member] = Visit::UnderWay;
     path.push(member);
-    for needed in &members[member].options.after {
+    for needed in members[member].options.needs() {
         let Some(next) = members.iter().position(|other| is(other, needed)) else {
             continue;
         };

@@ -153,13 +153,15 @@ fn declaration(tenure: &TokenStream, name: &Ident, declared: &Declared) -> Token
     let most_at_once = options.most_at_once.iter();
     let members = declared.members().map(|member| {
         let name = member.name();
-        let after = member.options.after.iter().map(|needed| {
+        let name_of = |needed: &Ident| {
             let needed = needed.unraw();
             let found = declared
                 .members()
                 .find(|other| other.field.unraw() == needed);
             found.map_or(needed.to_string(), Member::name)
-        });
+        };
+        let after = member.options.after.iter().map(name_of);
+        let wants = member.options.wants.iter().map(name_of);
         let optional = member
             .options
             .optional
@@ -169,6 +171,7 @@ fn declaration(tenure: &TokenStream, name: &Ident, declared: &Declared) -> Token
         quote! {
             .add(#name, ())
             #(.after(#after))*
+            #(.wants(#wants))*
             #optional
             #(.start_timeout(#start_timeout))*
             #(.stop_timeout(#stop_timeout))*

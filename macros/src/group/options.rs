@@ -21,8 +21,10 @@ pub(super) struct GroupOptions {
 #[derive(Default)]
 pub(super) struct MemberOptions {
     pub(super) name: Option<LitStr>,
-    /// The fields that the field needs.
+    /// The fields that the field requires.
     pub(super) after: Vec<Ident>,
+    /// The fields that it comes after and can do without.
+    pub(super) wants: Vec<Ident>,
     pub(super) optional: Option<Span>,
     pub(super) start_timeout: Option<Expr>,
     pub(super) stop_timeout: Option<Expr>,
@@ -38,7 +40,7 @@ impl GroupOptions {
                 "name" => set(&mut options.name, &option, "the group")?,
                 "most_at_once" => set(&mut options.most_at_once, &option, "the group")?,
                 "crate" => set(&mut options.tenure, &option, "the group")?,
-                "after" | "optional" | "start_timeout" | "stop_timeout" | "skip" => {
+                "after" | "wants" | "optional" | "start_timeout" | "stop_timeout" | "skip" => {
                     return Err(option.error(format_args!(
                         "`{word}` is said of a member: write it above the member's field"
                     )));
@@ -57,6 +59,11 @@ impl GroupOptions {
 }
 
 impl MemberOptions {
+    /// All that it comes after.
+    pub(super) fn needs(&self) -> impl Iterator<Item = &Ident> {
+        self.after.iter().chain(&self.wants)
+    }
+
     pub(super) fn read(field: &Ident, attributes: &[Attribute]) -> Result<Self> {
         let mut options = Self::default();
         let of = format!("`{}`", field.unraw());
@@ -65,13 +72,14 @@ impl MemberOptions {
             match word.to_string().as_str() {
                 "name" => set(&mut options.name, &option, &of)?,
                 "after" => options.after.extend(names(&option, &of)?),
+                "wants" => options.wants.extend(names(&option, &of)?),
                 "optional" => mark(&mut options.optional, &option, &of)?,
                 "start_timeout" => set_time(&mut options.start_timeout, &option, &of)?,
                 "stop_timeout" => set_time(&mut options.stop_timeout, &option, &of)?,
                 "skip" => mark(&mut options.skip, &option, &of)?,
                 _ => {
                     return Err(option.error(format_args!(
-                        "{of} has the unknown option `{word}`: write `after(..)`, `optional`, `name = \"..\"`, \
+                        "{of} has the unknown option `{word}`: write `after(..)`, `wants(..)`, `optional`, `name = \"..\"`, \
                          `start_timeout = ..`, `stop_timeout = ..` or `skip`"
                     )));
                 }
@@ -90,6 +98,7 @@ impl MemberOptions {
         let others = [
             ("name", self.name.is_some()),
             ("after(..)", !self.after.is_empty()),
+            ("wants(..)", !self.wants.is_empty()),
             ("optional", self.optional.is_some()),
             ("start_timeout", self.start_timeout.is_some()),
             ("stop_timeout", self.stop_timeout.is_some()),
@@ -162,23 +171,28 @@ fn said_twice(option: &ParseNestedMeta<'_>, of: &str) -> Result<syn::Error> {
     )))
 }
 
-/// Reads `after(db, cache)`.
+/// Reads `after(db, cache)`, or `wants(..)`.
 fn names(option: &ParseNestedMeta<'_>, of: &str) -> Result<Punctuated<Ident, Token![,]>> {
+    let word = word_of(option)?;
+    let does = match word.to_string().as_str() {
+        "wants" => "wants",
+        _ => "comes after",
+    };
     if !option.input.peek(syn::token::Paren) {
         return Err(option.error(format_args!(
-            "what {of} comes after stands in parentheses, by the names of the fields: write `after(db)`"
+            "what {of} {does} stands in parentheses, by the names of the fields: write `{word}(db)`"
         )));
     }
     let list;
     parenthesized!(list in option.input);
     if list.is_empty() {
         return Err(option.error(format_args!(
-            "{of} comes after nobody: write `after(db)` with the names of fields, or remove `after()`"
+            "{of} {does} nobody: write `{word}(db)` with the names of fields, or remove `{word}()`"
         )));
     }
     if !list.peek(Ident::peek_any) {
         return Err(list.error(format_args!(
-            "what {of} comes after is the name of a field: write `after(db)`"
+            "what {of} {does} is the name of a field: write `{word}(db)`"
         )));
     }
     list.parse_terminated(Ident::parse_any, Token![,])

@@ -81,7 +81,7 @@ impl Staged for Scene {
             .optional()
             .add("api", members[2].clone())
             .after("db")
-            .after("cache")
+            .wants("cache")
             .stop_timeout(HOOK_TIME * 8)
             .build(sim.clone())
             .expect("a graph");

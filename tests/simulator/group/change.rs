@@ -181,7 +181,7 @@ impl Scene {
                 diary.watch("api", &["db", "cache"], Part::new(&backend)),
             )
             .after("db")
-            .after("cache")
+            .wants("cache")
             .start_timeout(LIMIT)
             .stop_timeout(LIMIT)
             .build_local(sim.clone())

@@ -42,6 +42,8 @@ struct Stage {
     /// What was against the rules. A panic would be contained, as a member's own.
     offences: RefCell<Vec<String>>,
     needs: Vec<Vec<usize>>,
+    /// Those of the needs that a part can do without.
+    wants: Vec<Vec<usize>>,
     optional: Vec<bool>,
 }
 
@@ -71,11 +73,20 @@ impl World {
             mine.extend(mine.first().copied().filter(|_| coin(sim)));
             needs.push(mine);
         }
+        let wants: Vec<Vec<usize>> = needs
+            .iter()
+            .map(|needs| {
+                let mut wants = needs.clone();
+                wants.retain(|_| coin(sim));
+                wants
+            })
+            .collect();
         let optional: Vec<bool> = (0..count).map(|_| sim.below(3) == 0).collect();
         let stage = Rc::new(Stage {
             parts: RefCell::new(vec![Standing::Idle; count]),
             offences: RefCell::default(),
             needs,
+            wants,
             optional,
         });
         let mut builder = Group::local_builder("drawn");
@@ -87,7 +98,11 @@ impl World {
             };
             builder = builder.add(number.to_string(), part);
             for needed in &stage.needs[number] {
-                builder = builder.after(needed.to_string());
+                let name = needed.to_string();
+                builder = match stage.wants[number].contains(needed) {
+                    true => builder.wants(name),
+                    false => builder.after(name),
+                };
             }
             if stage.optional[number] {
                 builder = builder.optional();
@@ -131,8 +146,10 @@ impl World {
         let started = self.group.start().await;
         if started.is_ok() {
             assert!(self.group.has_started());
-            for (part, optional) in self.stage.parts.borrow().iter().zip(&self.stage.optional) {
-                assert!(*part == Standing::Up || *optional, "{part:?}");
+            for number in 0..self.stage.optional.len() {
+                let part = self.stage.parts.borrow()[number];
+                let excused = self.stage.optional[number] || self.stage.is_held_back(number);
+                assert!(part == Standing::Up || excused, "{part:?}");
             }
         } else {
             assert_eq!(self.group.state(), State::Closed);
@@ -142,6 +159,21 @@ impl World {
         for part in &*self.stage.parts.borrow() {
             assert!(matches!(part, Standing::Idle | Standing::Down), "{part:?}");
         }
+    }
+}
+
+impl Stage {
+    /// Whether something that a part requires was tried in vain, or was held back itself.
+    fn is_held_back(&self, number: usize) -> bool {
+        let mut requires = self.needs[number].iter();
+        requires.any(|needed| {
+            let is_missing = match self.parts.borrow()[*needed] {
+                Standing::Failed => self.optional[*needed],
+                Standing::Idle => self.is_held_back(*needed),
+                _ => false,
+            };
+            is_missing && !self.wants[number].contains(needed)
+        })
     }
 }
 
@@ -156,10 +188,18 @@ impl Part {
         }
     }
 
-    fn needs(&self) -> impl Iterator<Item = (Standing, bool)> {
-        let parts = self.stage.parts.borrow().clone();
-        let needs = self.stage.needs[self.number].iter();
-        needs.map(move |needed| (parts[*needed], self.stage.optional[*needed]))
+    /// Whether all that it needs is up, or was tried in vain and is not required.
+    fn may_start(&self) -> bool {
+        let stage = &*self.stage;
+        stage.needs[self.number].iter().all(|needed| {
+            let is_wanted = stage.wants[self.number].contains(needed);
+            match stage.parts.borrow()[*needed] {
+                Standing::Up => true,
+                Standing::Failed => is_wanted && stage.optional[*needed],
+                Standing::Idle => is_wanted && stage.is_held_back(*needed),
+                _ => false,
+            }
+        })
     }
 
     /// Some things take time, some fail, some never end.
@@ -176,13 +216,10 @@ impl Part {
 
 impl LocalLifecycle for Part {
     async fn start(&self) -> Result<(), BoxError> {
-        for (needed, optional) in self.needs() {
-            let settled = needed == Standing::Up || optional && needed == Standing::Failed;
-            self.demand(
-                settled,
-                format_args!("one starts that needs one that is {needed:?}"),
-            );
-        }
+        self.demand(
+            self.may_start(),
+            format_args!("one starts without what it needs"),
+        );
         self.stands(Standing::Starting);
         // Unless it is up in the end.
         let _failed = Leaves(self, Standing::Starting, Standing::Failed);

@@ -231,7 +231,7 @@ fn b10_an_optional_member_is_tried_alone_and_the_group_goes_on_without() {
                 .add("cache", Member(cache.clone()))
                 .optional()
                 .add("api", Member(api))
-                .after("cache")
+                .wants("cache")
                 .build_local(sim.clone())
                 .expect("a graph");
             cache.refuses.set(true);

@@ -17,6 +17,8 @@ enum Known {
     Starting,
     Up,
     Failed,
+    /// It was not started, because something that it requires is not up.
+    HeldBack,
     Stopping,
     Down,
 }
@@ -66,6 +68,7 @@ proptest! {
         let mut world = World::drawn(numbers);
         for _ in 0..world.random.below_or_equal(300) {
             world.go_on();
+            world.take_held_back();
             world.check_roles();
         }
         world.end();
@@ -91,6 +94,10 @@ impl World {
             .map(|number| Wanted {
                 name: name(number),
                 after: (0..number)
+                    .filter(|_| random.below_or_equal(each) == 0)
+                    .map(name)
+                    .collect(),
+                wants: (0..number)
                     .filter(|_| random.below_or_equal(each) == 0)
                     .map(name)
                     .collect(),
@@ -144,11 +151,12 @@ impl World {
             let role = match self.graph.nodes[member].optional {
                 _ if stranger && !self.answered[member] => Role::Joins,
                 optional if optional || stranger => Role::Spare,
+                _ if self.known[member] == Known::HeldBack => Role::Spare,
                 _ => Role::Required,
             };
             assert_eq!(self.plan.role(member), role);
             let counts = role != Role::Joins && !self.leaves[member];
-            is_running &= !counts || matches!(self.known[member], Known::Up | Known::Failed);
+            is_running &= !counts || self.has_settled(member);
         }
         assert_eq!(self.plan.is_running(), is_running);
     }
@@ -162,7 +170,9 @@ impl World {
             for member in 0..self.known.len() {
                 let optional = self.graph.nodes[member].optional;
                 let up = self.known[member] == Known::Up;
-                assert!(up || optional || self.leaves[member] || self.on_trial(member));
+                let held_back = self.known[member] == Known::HeldBack;
+                let lent = optional || held_back || self.on_trial(member);
+                assert!(up || lent || self.leaves[member]);
             }
         }
         self.plan.go_down();
@@ -174,6 +184,28 @@ impl World {
         }
     }
 
+    /// Those that were held back had settled all that they come after, and lack something that they require.
+    fn take_held_back(&mut self) {
+        for (member, missing) in self.plan.take_held_back() {
+            assert_eq!(self.known[member], Known::Idle);
+            assert!(self.graph.nodes[member].requires.contains(&missing));
+            assert!(matches!(
+                self.known[missing],
+                Known::Failed | Known::HeldBack
+            ));
+            for needed in &self.graph.nodes[member].after {
+                assert!(self.has_settled(*needed));
+            }
+            self.known[member] = Known::HeldBack;
+            self.answered[member] = true;
+        }
+    }
+
+    fn has_settled(&self, member: usize) -> bool {
+        let settled = [Known::Up, Known::Failed, Known::HeldBack];
+        settled.contains(&self.known[member])
+    }
+
     /// A member that was added or restarted while all were up may fail alone.
     fn on_trial(&self, member: usize) -> bool {
         let alone = self.restarted[member] || self.graph.nodes[member].name.ends_with('+');
@@ -182,6 +214,7 @@ impl World {
 
     fn run_dry(&mut self) {
         loop {
+            self.take_held_back();
             while let Some(step) = self.plan.next() {
                 self.begin(step);
             }
@@ -197,9 +230,11 @@ impl World {
                 assert_eq!(self.known[member], Known::Idle);
                 for needed in &self.graph.nodes[member].after {
                     let lent = self.graph.nodes[*needed].optional || self.on_trial(*needed);
+                    let required = self.graph.nodes[member].requires.contains(needed);
                     let settled = match self.known[*needed] {
                         Known::Up => true,
-                        Known::Failed => lent,
+                        Known::Failed => lent && !required,
+                        Known::HeldBack => !required,
                         _ => false,
                     };
                     assert!(
@@ -211,7 +246,7 @@ impl World {
                 self.known[member] = Known::Starting;
                 self.begun[member] = true;
             }
-            Step::Restart(_) => unreachable!("nobody's idea but the supervisor's"),
+            Step::Restart { .. } => unreachable!("nobody's idea but the supervisor's"),
             Step::Stop {
                 member,
                 begun,
@@ -292,6 +327,7 @@ impl World {
                 .map(|other| self.graph.nodes[other].name.clone())
                 .collect(),
             name: alloc::format!("{number}+").into(),
+            wants: Vec::new(),
             optional: self.random.below_or_equal(3) == 0,
         };
         self.graph = self.graph.with(&wanted).expect("it goes with the others");
@@ -311,10 +347,13 @@ impl World {
             return;
         };
         let member = self.random.below_or_equal(last as u64) as usize;
-        let rests = matches!(self.known[member], Known::Up | Known::Failed);
+        let rests = self.has_settled(member);
         let may = rests && self.plan.goal() == Goal::Up && !self.leaves[member];
-        assert_eq!(self.plan.restart(member), may);
+        let begun = self.begun[member];
+        let step = may.then_some(Step::Restart { member, begun });
+        assert_eq!(self.plan.restart(member), step);
         if may {
+            self.begun[member] = true;
             self.known[member] = Known::Starting;
             self.restarted[member] = true;
             self.restarts[member] = true;
