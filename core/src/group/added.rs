@@ -8,13 +8,13 @@ use super::erased::{ErasedMembers, LocalMember, LocalMembers, Member};
 use super::error::{AddError, GetError, RemoveError};
 use super::graph::Wanted;
 use super::members::Members;
-use super::plan::{Goal, Phase};
+use super::plan::{Goal, Phase, Plan};
 use super::report::MemberReport;
-use super::shared::{Limits, Row};
+use super::shared::Limits;
 use crate::name::{redact, redacted};
 use crate::runtime::Clock;
 use crate::state::State;
-use crate::sync::{Arc, Text};
+use crate::sync::Text;
 
 /// A member that is about to be added to a group. See [`Group::add`].
 ///
@@ -178,10 +178,22 @@ macro_rules! flavour {
             /// # Cancel safety
             /// Dropping the future leaves the member on its way out; whoever drives the group next goes on.
             pub async fn remove(&self, name: &str) -> Result<MemberReport, RemoveError> {
+                self.take_out(name, None).await
+            }
+
+            /// Removes the member of that name, if that is the one.
+            async fn take_out(
+                &self,
+                name: &str,
+                only: Option<u64>,
+            ) -> Result<MemberReport, RemoveError> {
                 let shared = &self.shared;
                 let (group, named) = (shared.name.clone(), Text::Owned(redact(name).into_owned()));
-                let member = shared.change(|book| {
-                    let Some(member) = book.graph.number(&named) else {
+                let removal = shared.change(|book| {
+                    let number = book.graph.number(&named);
+                    let is_meant =
+                        |member: &usize| only.is_none_or(|id| book.plan.id(*member) == id);
+                    let Some(member) = number.filter(is_meant) else {
                         return Err(RemoveError::Unknown {
                             group: group.clone(),
                             name: named.clone(),
@@ -192,21 +204,14 @@ macro_rules! flavour {
                             group: group.clone(),
                         });
                     }
-                    let without = book
-                        .graph
-                        .without(member)
-                        .map_err(|by| RemoveError::Needed {
-                            group: group.clone(),
-                            name: named.clone(),
-                            by,
-                        })?;
-                    book.graph = Arc::new(without);
-                    book.plan.remove(member);
-                    Ok(member)
+                    book.remove(member).map_err(|by| RemoveError::Needed {
+                        group: group.clone(),
+                        name: named.clone(),
+                        by,
+                    })
                 })?;
-                drive(shared, None, |plan| plan.is_gone(member)).await;
-                let row = shared.book.with(|book| book.rows[member].clone());
-                Ok(row.report(named, State::Closed))
+                drive(shared, None, |_| removal.is_over()).await;
+                Ok(removal.take().report(named, State::Closed))
             }
         }
 
@@ -234,36 +239,40 @@ macro_rules! flavour {
                 let shared = &self.group.shared;
                 let name = self.wanted.name.clone();
                 let mut new = Some(self.member);
-                if !self.wanted.after.is_empty() {
-                    shared.note_arrivals();
-                }
-                let member = shared.change(|book| {
+                shared.note_arrivals(&self.wanted.after);
+                let (member, id) = shared.change(|book| {
                     if book.plan.goal() == Goal::Down {
                         let group = shared.name.clone();
                         return Err(AddError::Closed { group });
                     }
-                    let graph = book.graph.with(&self.wanted).map_err(AddError::Graph)?;
                     // All under one lock: numbers are places, and others may add as well.
-                    if let Some(new) = new.take() {
-                        shared.members.push(new);
-                    }
-                    book.rows.push(Row::default());
-                    book.limits.push(self.limits);
-                    let member = book.plan.add(&graph);
-                    book.graph = Arc::new(graph);
-                    Ok(member)
+                    let keep = |number| {
+                        if let Some(new) = new.take() {
+                            shared.members.put(number, new);
+                        }
+                    };
+                    book.add(&self.wanted, self.limits, keep)
+                        .map_err(AddError::Graph)
                 })?;
-                drive(shared, None, |plan| plan.is_member_settled(member)).await;
-                let (goal, phase, error) = shared.book.with(|book| {
-                    let error = book.rows[member].start_error.clone();
-                    (book.plan.goal(), book.plan.phase(member), error)
+                // Others may remove it meanwhile, and its number may be another's then.
+                let is_gone = |plan: &Plan| plan.id(member) != id;
+                drive(shared, None, |plan| {
+                    is_gone(plan) || plan.is_member_settled(member)
+                })
+                .await;
+                let (goal, phase, error) = shared.book.with(|book| match is_gone(&book.plan) {
+                    true => (book.plan.goal(), Phase::Stopped, None),
+                    false => {
+                        let error = book.rows[member].start_error.clone();
+                        (book.plan.goal(), book.plan.phase(member), error)
+                    }
                 });
                 let group = shared.name.clone();
                 match error {
                     _ if goal == Goal::Down => Err(AddError::Closed { group }),
                     Some(cause) if phase == Phase::Failed && !self.wanted.optional => {
                         // Somebody else may have removed it already.
-                        let _ = self.group.remove(&name).await;
+                        let _ = self.group.take_out(&name, Some(id)).await;
                         Err(AddError::Failed {
                             group,
                             member: name,

@@ -138,7 +138,7 @@ impl<C: Clock, M: Members> Duty<C, M> {
         });
         // Whoever removed it may have been dropped since.
         if is_gone {
-            self.shared.members.forget(member);
+            self.shared.forget(member);
         }
     }
 

@@ -62,8 +62,12 @@ macro_rules! flavour {
                 Self(Lock::new(members.into_iter().map(Some).collect()))
             }
 
-            pub(super) fn push(&self, member: $Member) {
-                self.0.with(|members| members.push(Some(member)));
+            /// Takes in a member under a number that is free or the next.
+            pub(super) fn put(&self, number: usize, member: $Member) {
+                self.0.with(|members| match members.get_mut(number) {
+                    Some(free) => *free = Some(member),
+                    None => members.push(Some(member)),
+                });
             }
 
             /// A member, unless it was removed.

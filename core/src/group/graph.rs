@@ -26,12 +26,17 @@ use crate::sync::Text;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Graph {
+    /// By number. A number is given to another once its member was removed and has stopped.
     pub(crate) nodes: Vec<Node>,
+    /// The id of the next member.
+    next_id: u64,
 }
 
 /// A member, as the graph sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
+    /// In the order in which members were added. No two members ever have the same.
+    pub(crate) id: u64,
     pub(crate) name: Text,
     pub(crate) optional: bool,
     /// What has to settle before it starts: what it requires, and what it wants.
@@ -42,7 +47,7 @@ pub(crate) struct Node {
     pub(crate) before: Vec<usize>,
     /// How many members the longest chain of needs counts that ends here, this one included.
     pub(crate) depth: usize,
-    /// It was removed. Its number is not given to another.
+    /// It was removed.
     pub(crate) gone: bool,
 }
 
@@ -97,52 +102,67 @@ impl Graph {
             }
         }
         let number = |name: &Text| numbers.get(name).copied();
-        let nodes = wanted.iter().map(|member| Node::new(member, number));
+        let ids = 0_u64..;
+        let nodes = wanted.iter().zip(ids.clone());
+        let nodes = nodes.map(|(member, id)| Node::new(member, id, number));
         let mut nodes: Vec<Node> = nodes.collect::<Result<_, _>>()?;
         for number in 0..nodes.len() {
             for needed in nodes[number].after.clone() {
                 nodes[needed].before.push(number);
             }
         }
-        let mut graph = Self { nodes };
+        let next_id = nodes.len() as u64;
+        let mut graph = Self { nodes, next_id };
         graph.measure().map(|()| graph)
     }
 
-    /// The graph with one member more. Nothing needs that yet, so there can be no cycle.
-    pub(crate) fn with(&self, wanted: &Wanted) -> Result<Self, GraphError> {
+    /// Takes in one member more, under a number that is free or the next. Nothing needs that yet, so there can be no
+    /// cycle. If it does not go with the others nothing is changed.
+    pub(crate) fn insert(&mut self, wanted: &Wanted, number: usize) -> Result<(), GraphError> {
         if self.number(&wanted.name).is_some() {
             let name = wanted.name.clone();
             return Err(GraphError::Duplicate { name });
         }
-        let mut node = Node::new(wanted, |name| self.number(name))?;
-        let mut graph = self.clone();
-        node.depth = graph.depth_of(&node);
+        let mut node = Node::new(wanted, self.next_id, |name| self.number(name))?;
+        self.next_id += 1;
+        node.depth = self.depth_of(&node);
         for needed in &node.after {
-            graph.nodes[*needed].before.push(self.nodes.len());
+            self.nodes[*needed].before.push(number);
         }
-        graph.nodes.push(node);
-        Ok(graph)
+        match self.nodes.get_mut(number) {
+            Some(free) => *free = node,
+            None => self.nodes.push(node),
+        }
+        Ok(())
     }
 
-    /// The graph without one of its members, or the names of those that need it.
-    pub(crate) fn without(&self, member: usize) -> Result<Self, Vec<Text>> {
+    /// Takes out one of the members, or gives the names of those that need it.
+    pub(crate) fn remove(&mut self, member: usize) -> Result<(), Vec<Text>> {
         let needing = self.nodes[member].before.iter();
         let needing = needing.map(|other| self.nodes[*other].name.clone());
         let needing: Vec<Text> = needing.collect();
         if !needing.is_empty() {
             return Err(needing);
         }
-        let mut graph = self.clone();
-        graph.nodes[member].gone = true;
-        for needed in self.nodes[member].after.iter() {
-            graph.nodes[*needed].before.retain(|other| *other != member);
+        self.nodes[member].gone = true;
+        for needed in self.nodes[member].after.clone() {
+            self.nodes[needed].before.retain(|other| *other != member);
         }
-        Ok(graph)
+        Ok(())
     }
 
-    /// Those that were not removed.
-    fn present(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|node| !node.gone)
+    /// The numbers of those that were not removed, in the order in which they were added.
+    pub(crate) fn present(&self) -> Vec<usize> {
+        let mut present: Vec<usize> = (0..self.nodes.len()).collect();
+        present.retain(|member| !self.nodes[*member].gone);
+        present.sort_by_key(|member| self.nodes[*member].id);
+        present
+    }
+
+    /// The number of a member that was not removed, by its id.
+    pub(crate) fn with_id(&self, id: u64) -> Option<usize> {
+        let is_meant = |node: &Node| node.id == id && !node.gone;
+        self.nodes.iter().position(is_meant)
     }
 
     /// Gives each member its depth; finds a cycle, if there is one.
@@ -173,9 +193,9 @@ impl Graph {
         1 + below.max().unwrap_or(0)
     }
 
-    /// The numbers of all members, each after what it needs.
+    /// The numbers of those that were not removed, each after what it needs.
     pub(crate) fn in_order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        let mut order = self.present();
         order.sort_by_key(|member| self.nodes[*member].depth);
         order
     }
@@ -213,11 +233,13 @@ impl Graph {
     #[must_use]
     pub fn to_dot(&self) -> String {
         let mut dot = String::from("digraph {\n");
-        for node in self.present() {
+        let present = self.present();
+        let present: Vec<&Node> = present.iter().map(|member| &self.nodes[*member]).collect();
+        for node in &present {
             let style = if node.optional { " [style=dashed]" } else { "" };
             let _ = writeln!(dot, "    {}{style};", Quoted(&node.name));
         }
-        for node in self.present() {
+        for node in &present {
             let required = node.requires.iter().map(|needed| (*needed, ""));
             let wanted = node.wants().map(|needed| (needed, " [style=dashed]"));
             for (needed, style) in required.chain(wanted) {
@@ -250,7 +272,11 @@ impl Wanted {
 impl Node {
     /// A member that nothing needs yet, not measured. What is said twice counts once, and what is both required and
     /// wanted is required.
-    fn new(wanted: &Wanted, number: impl Fn(&Text) -> Option<usize>) -> Result<Self, GraphError> {
+    fn new(
+        wanted: &Wanted,
+        id: u64,
+        number: impl Fn(&Text) -> Option<usize>,
+    ) -> Result<Self, GraphError> {
         let mut after = Vec::with_capacity(wanted.after.len() + wanted.wants.len());
         let mut requires = Vec::with_capacity(wanted.after.len());
         for (place, needs) in wanted.after.iter().chain(&wanted.wants).enumerate() {
@@ -269,6 +295,7 @@ impl Node {
             }
         }
         Ok(Self {
+            id,
             name: wanted.name.clone(),
             optional: wanted.optional,
             after,
@@ -288,10 +315,12 @@ impl Node {
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let deepest = self.present().map(|node| node.depth).max().unwrap_or(0);
+        let present = self.present();
+        let present: Vec<&Node> = present.iter().map(|member| &self.nodes[*member]).collect();
+        let deepest = present.iter().map(|node| node.depth).max().unwrap_or(0);
         for depth in 1..=deepest {
             write!(f, "{depth}. ")?;
-            let layer = self.present().filter(|node| node.depth == depth);
+            let layer = present.iter().filter(|node| node.depth == depth);
             for (place, node) in layer.enumerate() {
                 let separator = if place > 0 { ", " } else { "" };
                 write!(f, "{separator}{}", node.name)?;

@@ -1,5 +1,6 @@
 //! How the members of a group are.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
@@ -12,7 +13,7 @@ use super::members::Members;
 use super::plan::Role;
 use super::shared::Standing;
 use crate::cause::{Cause, Told};
-use crate::contain::{HookError, hook};
+use crate::contain::hook;
 use crate::name::Name;
 use crate::resource::BoxError;
 use crate::runtime::Clock;
@@ -111,15 +112,16 @@ impl<C: Clock, M: Members> Group<C, M> {
             graph,
             ..
         } = shared.standing();
-        let errors = errors.into_iter().chain(core::iter::repeat(None));
-        let members = states.into_iter().zip(errors).zip(&graph.nodes).zip(roles);
-        let members = members.filter(|((_, node), _)| !node.gone);
-        let (members, roles) = members
-            .map(|(((state, error), node), role)| {
-                let name = node.name.clone();
-                (MemberHealth { name, state, error }, role)
-            })
-            .unzip();
+        let member = |number: usize| {
+            let node = &graph.nodes[number];
+            let health = MemberHealth {
+                name: node.name.clone(),
+                state: states[number],
+                error: errors.get(&node.id).cloned(),
+            };
+            (health, roles[number])
+        };
+        let (members, roles) = graph.present().into_iter().map(member).unzip();
         let health = GroupHealth {
             name: shared.name.clone(),
             state: shared.state(),
@@ -128,23 +130,21 @@ impl<C: Clock, M: Members> Group<C, M> {
         (health, roles)
     }
 
-    /// What the checks of those that are up say, where it is not good, in the order of the members' numbers.
-    pub(super) async fn ask(&self) -> Vec<Option<Cause>> {
+    /// What the checks of those that are up say, where it is not good, by the members' ids.
+    pub(super) async fn ask(&self) -> BTreeMap<u64, Cause> {
         let shared = &self.shared;
-        let (states, _) = shared.own_states();
-        let up = states
-            .iter()
-            .map(|state| state.is_usable() || *state == State::Error);
-        let mut left = up
-            .enumerate()
-            .filter_map(|(member, up)| up.then_some(member));
-        let answers = Lock::new(alloc::vec![None; states.len()]);
+        let (states, graph) = shared.own_states();
+        let is_up = |member: &usize| states[*member].is_usable() || states[*member] == State::Error;
+        let mut left = graph.present().into_iter().filter(is_up);
+        let answers = Lock::new(BTreeMap::new());
         let ask = async |member: usize| {
             let check = hook(&shared.clock, Some(CHECK_TIMEOUT), || {
                 shared.members.check(member)
             });
-            let answer = check.await.map_err(HookError::into_cause).err();
-            answers.with(|answers| answers[member] = answer);
+            if let Err(error) = check.await {
+                let (id, cause) = (graph.nodes[member].id, error.into_cause());
+                answers.with(|answers| answers.insert(id, cause));
+            }
         };
         let mut asked = JobSet::new();
         poll_fn(|cx| {

@@ -37,7 +37,7 @@ use crate::runtime::{Clock, NoTimer, Timer};
 use crate::state::State;
 use crate::sync::Arc;
 use drive::drive;
-use plan::{Goal, Phase, Plan, Role};
+use plan::{Goal, Plan, Role};
 use shared::{Shared, Standing};
 
 /// Different resources that depend on each other, started and stopped as one: a service with its database, its
@@ -322,8 +322,9 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
 
     /// Its members restart, each after what it needs.
     async fn restart(&self) -> Result<(), BoxError> {
-        for member in self.graph().in_order() {
-            if let Some(duty) = self.shared.claim_restart(member) {
+        let graph = self.graph();
+        for member in graph.in_order() {
+            if let Some(duty) = self.shared.claim_restart(graph.nodes[member].id) {
                 duty.perform().await;
             }
         }
@@ -354,11 +355,9 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
     /// Its members are given up that have not stopped, each before what it needs.
     fn abandon(&self) {
         self.shared.go_down(Some(Duration::ZERO));
-        for member in self.graph().in_order().into_iter().rev() {
-            let phase = self.shared.book.with(|book| book.plan.phase(member));
-            if phase != Phase::Stopped {
-                self.shared.abandon(member);
-            }
+        // Those that are being removed are not in the graph any more.
+        for member in self.shared.book.with(|book| book.plan.not_stopped()) {
+            self.shared.abandon(member);
         }
     }
 }

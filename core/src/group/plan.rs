@@ -30,6 +30,7 @@ pub(crate) struct Plan {
 
 #[derive(Clone, Debug)]
 struct Node {
+    id: u64,
     after: Vec<usize>,
     requires: Vec<usize>,
     before: Vec<usize>,
@@ -182,7 +183,21 @@ impl Plan {
         !self.nodes[member].is_unsettled(self.goal)
     }
 
-    /// Whether a member was stopped and forgotten.
+    /// Those that have not stopped, each before what it needs.
+    pub(crate) fn not_stopped(&self) -> Vec<usize> {
+        let mut members = self.as_added();
+        members.reverse();
+        members.retain(|member| self.nodes[*member].phase != Phase::Stopped);
+        members.sort_by_key(|member| core::cmp::Reverse(self.nodes[*member].depth));
+        members
+    }
+
+    /// Which member has that number. Another may have it once it was removed.
+    pub(crate) fn id(&self, member: usize) -> u64 {
+        self.nodes[member].id
+    }
+
+    /// Whether a member was stopped and is to be forgotten.
     pub(crate) fn is_gone(&self, member: usize) -> bool {
         self.nodes[member].gone
     }
@@ -193,11 +208,10 @@ impl Plan {
             return;
         }
         self.set_goal(Goal::Up);
-        for member in 0..self.nodes.len() {
-            let node = &mut self.nodes[member];
+        for node in &mut self.nodes {
             node.blocked_by = node.after.len();
         }
-        for member in 0..self.nodes.len() {
+        for member in self.as_added() {
             self.start_if_free(member);
         }
     }
@@ -213,22 +227,31 @@ impl Plan {
             node.blocked_by = node.before.len();
         }
         // In reverse, so that members which nothing orders stop in reverse as well.
-        for member in (0..self.nodes.len()).rev() {
+        for member in self.as_added().into_iter().rev() {
             self.stop_if_free(member);
         }
     }
 
-    /// Takes in one more member, the last of the graph. It starts at once, if the others have.
-    pub(crate) fn add(&mut self, graph: &Graph) -> usize {
-        let member = self.nodes.len();
+    /// The numbers of all, in the order in which they were added.
+    fn as_added(&self) -> Vec<usize> {
+        let mut members: Vec<usize> = (0..self.nodes.len()).collect();
+        members.sort_by_key(|member| self.nodes[*member].id);
+        members
+    }
+
+    /// Takes in one more member of the graph, under a number that is free or the next. It starts at once, if the
+    /// others have.
+    pub(crate) fn add(&mut self, graph: &Graph, member: usize) {
         let node = Node::new(&graph.nodes[member], self.goal == Goal::Up);
         for needed in &node.after {
             self.nodes[*needed].before.push(member);
         }
         self.unsettled += usize::from(node.is_unsettled(self.goal));
-        self.nodes.push(node);
+        match self.nodes.get_mut(member) {
+            Some(free) => *free = node,
+            None => self.nodes.push(node),
+        }
         self.look_at(member);
-        member
     }
 
     /// Has a member stopped and forgotten. Nobody may need it. One that is about to start does so first.
@@ -456,6 +479,7 @@ impl Node {
         };
         Self {
             role,
+            id: node.id,
             after: node.after.clone(),
             requires: node.requires.clone(),
             before: node.before.clone(),

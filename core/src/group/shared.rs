@@ -1,5 +1,6 @@
 //! What all handles of one group share.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -7,7 +8,7 @@ use core::time::Duration;
 
 use super::drive::Duty;
 use super::error::DependencyFailed;
-use super::graph::Graph;
+use super::graph::{Graph, GraphError, Wanted};
 use super::members::Members;
 use super::plan::{Goal, Phase, Plan, Role, Step};
 use super::report::{GroupReport, MemberReport};
@@ -55,6 +56,10 @@ pub(crate) struct Book {
     pub(crate) plan: Plan,
     pub(crate) rows: Vec<Row>,
     pub(crate) limits: Vec<Limits>,
+    /// Numbers of members that were removed, have stopped and are forgotten.
+    free: Vec<usize>,
+    /// Where the removal of a member waits to be told how that stopped.
+    removals: BTreeMap<usize, Removal>,
     /// The spawner has dropped a task that it never polled: its executor is gone.
     pub(crate) is_spawner_gone: bool,
     /// When all is to be down.
@@ -71,6 +76,20 @@ pub(crate) struct Standing {
     pub(crate) states: Vec<State>,
     pub(crate) roles: Vec<Role>,
     pub(crate) graph: Arc<Graph>,
+}
+
+/// Where the removal of a member is told how that stopped.
+#[derive(Clone, Default)]
+pub(crate) struct Removal(Arc<Lock<Option<Row>>>);
+
+impl Removal {
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.with(|told| told.is_some())
+    }
+
+    pub(crate) fn take(&self) -> Row {
+        self.0.with(Option::take).unwrap_or_default()
+    }
 }
 
 /// What is known of one member.
@@ -102,10 +121,54 @@ impl Book {
             graph: Arc::new(graph),
             plan,
             limits,
+            free: Vec::new(),
+            removals: BTreeMap::new(),
             is_spawner_gone: false,
             deadline: None,
             down_since: None,
             down_at: None,
+        }
+    }
+
+    /// Takes in one more member, which starts at once if the others have. `keep` is given its number.
+    pub(crate) fn add(
+        &mut self,
+        wanted: &Wanted,
+        limits: Limits,
+        keep: impl FnOnce(usize),
+    ) -> Result<(usize, u64), GraphError> {
+        let member = self.free.last().copied().unwrap_or(self.rows.len());
+        // Where nobody else has the graph it is changed in its place.
+        Arc::make_mut(&mut self.graph).insert(wanted, member)?;
+        if self.free.pop().is_some() {
+            self.rows[member] = Row::default();
+            self.limits[member] = limits;
+        } else {
+            self.rows.push(Row::default());
+            self.limits.push(limits);
+        }
+        keep(member);
+        self.plan.add(&self.graph, member);
+        Ok((member, self.plan.id(member)))
+    }
+
+    /// Has a member stopped and forgotten, and says where it is told how that went.
+    pub(crate) fn remove(&mut self, member: usize) -> Result<Removal, Vec<Text>> {
+        Arc::make_mut(&mut self.graph).remove(member)?;
+        let removal = Removal::default();
+        self.removals.insert(member, removal.clone());
+        self.plan.remove(member);
+        Ok(removal)
+    }
+
+    /// A member has stopped and is forgotten: its number is free. Whoever removed it is told; what nobody asks for any
+    /// more is handed out, to be dropped outside the lock.
+    pub(crate) fn vacate(&mut self, member: usize) -> Option<Row> {
+        self.free.push(member);
+        let row = core::mem::take(&mut self.rows[member]);
+        match self.removals.remove(&member) {
+            Some(removal) => removal.0.with(|told| told.replace(row)),
+            None => Some(row),
         }
     }
 
@@ -196,11 +259,12 @@ impl<C: Clock, M: Members> Shared<C, M> {
 
     /// The restart of a member, unless it is to stop or does not rest. One that was held back is started, if what it
     /// requires is usable.
-    pub(crate) fn claim_restart(self: &Arc<Self>, member: usize) -> Option<Duty<C, M>> {
-        let (is_held_back, graph) = self.book.with(|book| {
+    pub(crate) fn claim_restart(self: &Arc<Self>, id: u64) -> Option<Duty<C, M>> {
+        let (member, is_held_back, graph) = self.book.with(|book| {
+            let member = book.graph.with_id(id)?;
             let is_held_back = book.plan.is_held_back(member);
-            (is_held_back, book.graph.clone())
-        });
+            Some((member, is_held_back, book.graph.clone()))
+        })?;
         if is_held_back {
             let (states, _) = self.own_states();
             let mut requires = graph.nodes[member].requires.iter();
@@ -209,22 +273,52 @@ impl<C: Clock, M: Members> Shared<C, M> {
             }
         }
         let (step, within) = self.change(|book| {
+            // Others may have removed it meanwhile.
+            let member = book.graph.with_id(id)?;
             let step = book.plan.restart(member)?;
             Some((step, book.limits[member].start))
         })?;
         Some(Duty::new(self, step, within))
     }
 
-    /// Those of the members, whose start has failed, that have come up without another.
-    pub(crate) fn note_arrivals(&self) {
+    /// Takes note of those of the members, whose start has failed, that have come up without another.
+    pub(crate) fn note_arrivals(&self, names: &[Text]) {
+        let failed = self.book.with(|book| {
+            let mut members: Vec<usize> = names
+                .iter()
+                .filter_map(|name| book.graph.number(name))
+                .collect();
+            members.retain(|member| book.plan.phase(*member) == Phase::Failed);
+            members
+        });
+        if failed.is_empty() {
+            return;
+        }
         let (states, _) = self.own_states();
         self.change(|book| {
-            for (member, state) in states.into_iter().enumerate() {
-                if state.is_usable() {
+            for member in failed {
+                if states[member].is_usable() {
                     book.plan.came_up(member);
                 }
             }
         });
+    }
+
+    /// Whether the last start or restart of a member has succeeded.
+    pub(crate) fn is_up(&self, id: u64) -> bool {
+        self.is_so(id, |plan, member| plan.phase(member) == Phase::Up)
+    }
+
+    /// Whether a member was held back and has not been started since.
+    pub(crate) fn is_held_back(&self, id: u64) -> bool {
+        self.is_so(id, Plan::is_held_back)
+    }
+
+    fn is_so(&self, id: u64, is_so: impl FnOnce(&Plan, usize) -> bool) -> bool {
+        self.book.with(|book| {
+            let member = book.graph.with_id(id);
+            member.is_some_and(|member| is_so(&book.plan, member))
+        })
     }
 
     /// What a member says of itself. One that panics is taken to be down.
@@ -245,6 +339,14 @@ impl<C: Clock, M: Members> Shared<C, M> {
     pub(crate) fn abandon(&self, member: usize) {
         let abandoned = self.contain(member, "abandon", || self.members.abandon(member));
         abandoned.unwrap_or(());
+    }
+
+    /// Drops a member that was removed and has stopped, and gives its number to the next.
+    pub(crate) fn forget(&self, member: usize) {
+        let forgotten = self.contain(member, "drop", || self.members.forget(member));
+        forgotten.unwrap_or(());
+        let unasked = self.change(|book| book.vacate(member));
+        drop(unasked);
     }
 
     /// Runs code of a member's that can answer with no error. A panic is contained, and reported as an event.
@@ -292,12 +394,6 @@ impl<C: Clock, M: Members> Shared<C, M> {
         let own = knows.then(|| self.state_of(member));
         own.filter(|state| state.is_usable())
             .unwrap_or(State::Error)
-    }
-
-    /// Where each member stands: no better than what it requires.
-    pub(crate) fn states(&self) -> (Vec<State>, Arc<Graph>) {
-        let Standing { states, graph, .. } = self.standing();
-        (states, graph)
     }
 
     /// Where each member stands, by itself and with what it requires, and what it is to the group. One that is down for
@@ -366,21 +462,21 @@ impl<C: Clock, M: Members> Shared<C, M> {
     }
 
     pub(crate) fn report(&self) -> GroupReport {
-        let (states, graph) = self.states();
+        let Standing { states, graph, .. } = self.standing();
         let now = self.now();
         let (rows, took) = self.book.with(|book| {
             let until = book.down_at.or(now);
             let took = book.down_since.zip(until).map(|(from, until)| until - from);
             (book.rows.clone(), took)
         });
-        let members = rows.into_iter().zip(states).zip(&graph.nodes);
-        let members = members.filter(|(_, node)| !node.gone);
+        let row = |member: usize| {
+            let name = graph.nodes[member].name.clone();
+            rows[member].clone().report(name, states[member])
+        };
         GroupReport {
             name: self.name.clone(),
             took,
-            members: members
-                .map(|((row, state), node)| row.report(node.name.clone(), state))
-                .collect(),
+            members: graph.present().into_iter().map(row).collect(),
         }
     }
 

@@ -12,7 +12,7 @@ use core::time::Duration;
 use super::Group;
 use super::graph::Graph;
 use super::members::Members;
-use super::plan::{Goal, Phase, Role};
+use super::plan::{Goal, Role};
 use super::shared::Standing;
 use super::watched::{Verdict, Watch};
 use crate::backoff::{Backoff, Delays, Jitter};
@@ -249,31 +249,29 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
                 };
                 look_at = clock.now() + self.check_every;
             }
-            for member in watch.take_returned() {
-                let dependents = self.restart(&mut watch, member, Reach::Dependents);
+            for id in watch.take_returned() {
+                let dependents = self.restart(&mut watch, id, Reach::Dependents);
                 let Some(()) = self.until_down(dependents).await else {
                     return Ok(());
                 };
             }
-            for member in watch.take_due(clock.now()) {
-                // It may have come back since it was looked at, or what it needs may be down by now.
-                if self.verdict(&watch, &self.group.shared.standing(), member) != Verdict::Down {
+            for id in watch.take_due(clock.now()) {
+                // It may have come back since it was looked at, or was removed, or what it needs may be down by now.
+                let standing = self.group.shared.standing();
+                let member = standing.graph.with_id(id);
+                let is_down =
+                    |member: &usize| self.verdict(&watch, &standing, *member) == Verdict::Down;
+                let Some(member) = member.filter(is_down) else {
                     continue;
-                }
-                let most = if self.is_spare(member) {
-                    None
-                } else {
-                    Some(self.most)
                 };
-                let reach = match watch.count(member, clock.now(), most) {
+                let is_spare = standing.roles[member] == Role::Spare;
+                let most = (!is_spare).then_some(self.most);
+                let reach = match watch.count(id, clock.now(), most) {
                     Ok(true) => Reach::Meant,
                     Ok(false) => Reach::Again,
-                    Err(restarts) => {
-                        let cause = watch.cause(member).or_else(|| self.start_error(member));
-                        return Err(self.give_up(member, restarts, cause).await);
-                    }
+                    Err(restarts) => return Err(self.give_up(&watch, id, restarts).await),
                 };
-                let restart = self.restart(&mut watch, member, reach);
+                let restart = self.restart(&mut watch, id, reach);
                 let Some(()) = self.until_down(restart).await else {
                     return Ok(());
                 };
@@ -287,29 +285,21 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         if !shared.book.with(|book| book.plan.is_running()) {
             return;
         }
-        let answers = self.group.ask().await;
-        let members = self.members();
-        watch.retain(&members);
+        let mut answers = self.group.ask().await;
+        let standing = shared.standing();
+        let graph = &standing.graph;
+        watch.retain(|id| graph.with_id(id).is_some());
+        let members = graph.in_order();
         for member in members.iter().copied() {
-            let has_come_up = shared
-                .book
-                .with(|book| book.plan.phase(member) == Phase::Up);
-            let answer = answers.get(member).cloned().flatten();
-            watch.note(member, has_come_up, answer);
+            let id = graph.nodes[member].id;
+            let is_up = shared.is_up(id);
+            watch.note(id, is_up, answers.remove(&id));
         }
-        let (standing, now) = (shared.standing(), shared.clock.now());
+        let now = shared.clock.now();
         for member in members {
             let verdict = self.verdict(watch, &standing, member);
-            watch.judge(member, verdict, now, || self.delays());
+            watch.judge(graph.nodes[member].id, verdict, now, || self.delays());
         }
-    }
-
-    /// The members that were not removed, each after what it needs.
-    fn members(&self) -> Vec<usize> {
-        let graph = self.group.graph();
-        let mut members = graph.in_order();
-        members.retain(|member| !graph.nodes[*member].gone);
-        members
     }
 
     /// Decides what a member's state and its last checks deserve.
@@ -318,11 +308,12 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         let Standing {
             own, states, graph, ..
         } = standing;
-        if own[member].is_usable() && watch.failures(member) < FAIL_AFTER {
+        let id = |member: usize| graph.nodes[member].id;
+        if own[member].is_usable() && watch.failures(id(member)) < FAIL_AFTER {
             return Verdict::Up;
         }
-        let mut needs = graph.nodes[member].requires.iter().copied();
-        if needs.any(|needed| !states[needed].is_usable() || watch.is_ailing(needed)) {
+        let mut requires = graph.nodes[member].requires.iter().copied();
+        if requires.any(|needed| !states[needed].is_usable() || watch.is_ailing(id(needed))) {
             return Verdict::Lacks;
         }
         let restarts = shared.book.with(|book| book.plan.may_restart(member));
@@ -338,26 +329,20 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         self.backoff.delays(self.group.shared.clock.entropy())
     }
 
-    /// Whether the group can do without a member: it is optional, or was added and has never been up.
-    fn is_spare(&self, member: usize) -> bool {
-        let book = &self.group.shared.book;
-        book.with(|book| book.plan.role(member) == Role::Spare)
-    }
-
-    /// Why a member's last start failed.
-    fn start_error(&self, member: usize) -> Option<Cause> {
-        let book = &self.group.shared.book;
-        book.with(|book| book.rows[member].start_error.clone())
-    }
-
     /// Restarts a member and those that are to restart with it, as far as that reaches. What needs one that does not
     /// come up is left as it is until that is back.
-    async fn restart(&self, watch: &mut Watch, member: usize, reach: Reach) {
+    async fn restart(&self, watch: &mut Watch, id: u64, reach: Reach) {
         let shared = &self.group.shared;
-        let graph = shared.book.with(|book| book.graph.clone());
+        let graph = self.group.graph();
+        let Some(member) = graph.with_id(id) else {
+            return;
+        };
+        let is_spare = shared
+            .book
+            .with(|book| book.plan.role(member) == Role::Spare);
         let restarts = match (self.restarts, reach) {
             (Restarts::All, Reach::Again | Reach::Dependents) => Restarts::WithDependents,
-            (Restarts::All, _) if self.is_spare(member) => Restarts::WithDependents,
+            (Restarts::All, _) if is_spare => Restarts::WithDependents,
             (restarts, _) => restarts,
         };
         let mut missing: Vec<usize> = Vec::new();
@@ -369,12 +354,13 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
                 continue;
             }
             if meant != member || reach != Reach::Dependents {
-                let Some(duty) = shared.claim_restart(meant) else {
+                let id = graph.nodes[meant].id;
+                let Some(duty) = shared.claim_restart(id) else {
                     continue;
                 };
                 duty.perform().await;
-                let is_up = shared.book.with(|book| book.plan.phase(meant) == Phase::Up);
-                watch.restarted(meant, is_up, shared.clock.now(), || self.delays());
+                let is_up = shared.is_up(id);
+                watch.restarted(id, is_up, shared.clock.now(), || self.delays());
                 if !is_up {
                     missing.push(meant);
                     continue;
@@ -382,20 +368,25 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
             }
             // Those that could not be started without it can be now.
             let dependents = graph.nodes[meant].before.iter().copied();
-            let held_back = dependents
-                .filter(|member| shared.book.with(|book| book.plan.is_held_back(*member)));
-            for member in held_back {
-                if !reached.contains(&member) {
+            for member in dependents {
+                let is_held_back = shared.is_held_back(graph.nodes[member].id);
+                if is_held_back && !reached.contains(&member) {
                     reached.push_back(member);
                 }
             }
         }
     }
 
-    async fn give_up(&self, member: usize, restarts: usize, cause: Option<Cause>) -> GaveUp {
+    async fn give_up(&self, watch: &Watch, id: u64, restarts: usize) -> GaveUp {
         let shared = &self.group.shared;
-        let name = |book: &mut super::shared::Book| book.graph.nodes[member].name.clone();
-        let member = shared.book.with(name);
+        let (member, start_error) = shared.book.with(|book| match book.graph.with_id(id) {
+            Some(member) => (
+                book.graph.nodes[member].name.clone(),
+                book.rows[member].start_error.clone(),
+            ),
+            None => (Text::Borrowed("a member"), None),
+        });
+        let cause = watch.cause(id).or(start_error);
         self.group.close().await;
         GaveUp {
             group: shared.name.clone(),
@@ -462,7 +453,6 @@ impl Restarts {
                 }
             }
         }
-        meant.retain(|member| !graph.nodes[*member].gone);
         meant.sort_by_key(|member| graph.nodes[*member].depth);
         meant
     }

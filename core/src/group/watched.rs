@@ -17,11 +17,12 @@ use crate::sync;
 pub(super) struct Watch {
     /// The time over which failures count together, and for which a member has to be well to begin anew.
     window: Duration,
-    members: BTreeMap<usize, Watched>,
+    /// By their ids.
+    members: BTreeMap<u64, Watched>,
     /// When members failed that had come up.
     incidents: VecDeque<Instant>,
     /// Those that are back, without a restart.
-    returned: Vec<usize>,
+    returned: Vec<u64>,
 }
 
 #[derive(Default)]
@@ -61,13 +62,13 @@ impl Watch {
         }
     }
 
-    /// Forgets all other members.
-    pub(super) fn retain(&mut self, members: &[usize]) {
-        self.members.retain(|member, _| members.contains(member));
+    /// Forgets those that were removed.
+    pub(super) fn retain(&mut self, is_there: impl Fn(u64) -> bool) {
+        self.members.retain(|member, _| is_there(*member));
     }
 
     /// Takes note of what a member's check answered.
-    pub(super) fn note(&mut self, member: usize, has_come_up: bool, answer: Option<Cause>) {
+    pub(super) fn note(&mut self, member: u64, has_come_up: bool, answer: Option<Cause>) {
         let watched = self.members.entry(member).or_insert_with(|| Watched {
             came_up: has_come_up,
             ..Watched::default()
@@ -82,7 +83,7 @@ impl Watch {
     /// Takes the verdict of a look.
     pub(super) fn judge(
         &mut self,
-        member: usize,
+        member: u64,
         verdict: Verdict,
         now: Instant,
         delays: impl FnOnce() -> Delays,
@@ -129,7 +130,7 @@ impl Watch {
     /// Takes the outcome of a restart.
     pub(super) fn restarted(
         &mut self,
-        member: usize,
+        member: u64,
         is_up: bool,
         now: Instant,
         delays: impl FnOnce() -> Delays,
@@ -150,8 +151,8 @@ impl Watch {
     }
 
     /// The members whose restart is due.
-    pub(super) fn take_due(&mut self, now: Instant) -> Vec<usize> {
-        let due = |(member, watched): (&usize, &mut Watched)| {
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<u64> {
+        let due = |(member, watched): (&u64, &mut Watched)| {
             watched.restart_at.filter(|at| *at <= now)?;
             watched.restart_at = None;
             Some(*member)
@@ -160,7 +161,7 @@ impl Watch {
     }
 
     /// The members that have come back without a restart.
-    pub(super) fn take_returned(&mut self) -> Vec<usize> {
+    pub(super) fn take_returned(&mut self) -> Vec<u64> {
         core::mem::take(&mut self.returned)
     }
 
@@ -171,7 +172,7 @@ impl Watch {
     /// The number of failures, if that is `most` already.
     pub(super) fn count(
         &mut self,
-        member: usize,
+        member: u64,
         now: Instant,
         most: Option<usize>,
     ) -> Result<bool, usize> {
@@ -191,19 +192,19 @@ impl Watch {
     }
 
     /// Number of checks in a row that a member has failed.
-    pub(super) fn failures(&self, member: usize) -> u32 {
+    pub(super) fn failures(&self, member: u64) -> u32 {
         self.members
             .get(&member)
             .map_or(0, |watched| watched.failures)
     }
 
     /// Returns `true` if a member failed its last check.
-    pub(super) fn is_ailing(&self, member: usize) -> bool {
+    pub(super) fn is_ailing(&self, member: u64) -> bool {
         self.cause(member).is_some()
     }
 
     /// What a member's last check said.
-    pub(super) fn cause(&self, member: usize) -> Option<Cause> {
+    pub(super) fn cause(&self, member: u64) -> Option<Cause> {
         self.members.get(&member)?.cause.clone()
     }
 }

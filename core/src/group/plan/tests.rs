@@ -253,7 +253,7 @@ impl World {
                 chain,
             } => {
                 assert_eq!(begun, self.begun[member]);
-                assert!(chain >= 1 && chain <= self.known.len());
+                assert!(chain >= 1);
                 let stopping = [Known::Starting, Known::Stopping, Known::Down];
                 assert!(!stopping.contains(&self.known[member]));
                 // The graph forgets at once who leaves.
@@ -316,8 +316,10 @@ impl World {
         if self.plan.goal() == Goal::Down {
             return;
         }
-        let number = self.known.len();
-        let after = (0..number).filter(|other| !self.leaves[*other]);
+        let free = (0..self.known.len()).find(|member| self.plan.is_gone(*member));
+        let free = free.filter(|_| self.random.below_or_equal(3) > 0);
+        let number = free.unwrap_or(self.known.len());
+        let after = (0..self.known.len()).filter(|other| !self.leaves[*other]);
         let after: Vec<usize> = after.collect();
         let after = after
             .into_iter()
@@ -326,20 +328,26 @@ impl World {
             after: after
                 .map(|other| self.graph.nodes[other].name.clone())
                 .collect(),
-            name: alloc::format!("{number}+").into(),
+            name: alloc::format!("{number}/{}+", self.known.len()).into(),
             wants: Vec::new(),
             optional: self.random.below_or_equal(3) == 0,
         };
-        self.graph = self.graph.with(&wanted).expect("it goes with the others");
-        assert_eq!(self.plan.add(&self.graph), number);
-        self.known.push(Known::Idle);
-        self.leaves.push(false);
-        self.begun.push(false);
-        self.joined.push(self.plan.goal() == Goal::Up);
-        self.answered.push(false);
-        self.proven.push(false);
-        self.restarted.push(false);
-        self.restarts.push(false);
+        let inserted = self.graph.insert(&wanted, number);
+        inserted.expect("it goes with the others");
+        self.plan.add(&self.graph, number);
+        let joined = self.plan.goal() == Goal::Up;
+        set(&mut self.known, number, Known::Idle);
+        set(&mut self.joined, number, joined);
+        for known in [
+            &mut self.leaves,
+            &mut self.begun,
+            &mut self.answered,
+            &mut self.proven,
+            &mut self.restarted,
+            &mut self.restarts,
+        ] {
+            set(known, number, false);
+        }
     }
 
     fn restart(&mut self) {
@@ -379,11 +387,18 @@ impl World {
         if self.plan.goal() == Goal::Down || self.leaves[member] {
             return;
         }
-        if let Ok(graph) = self.graph.without(member) {
-            self.graph = graph;
+        if self.graph.remove(member).is_ok() {
             self.leaves[member] = true;
             self.plan.remove(member);
         }
+    }
+}
+
+/// Puts something in the place of that number, or of the next.
+fn set<T>(list: &mut Vec<T>, number: usize, value: T) {
+    match list.get_mut(number) {
+        Some(place) => *place = value,
+        None => list.push(value),
     }
 }
 
