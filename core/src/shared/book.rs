@@ -19,6 +19,10 @@ pub(crate) struct Book<R: LocalResource, C: Clock> {
     /// The number of the one that new users get.
     pub(crate) current: Option<u64>,
     pub(crate) latest: u64,
+    /// The swap under way that others may join.
+    pub(crate) standby: Option<Standby>,
+    /// The latest generation whose resource has become that of all after it.
+    pub(crate) resource_from: u64,
     /// The background work of new generations, until the Runner takes it.
     pub(crate) arrived: Vec<Runner<Lent<R>, C>>,
     pub(crate) has_runner: bool,
@@ -28,6 +32,14 @@ pub(crate) struct Book<R: LocalResource, C: Clock> {
     pub(crate) ended: Audit,
     /// Those that have ended since the shutdown began.
     pub(crate) report: Report,
+}
+
+/// A generation that is opened to take the place of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standby {
+    pub(crate) number: u64,
+    /// The one that was current when the swap began.
+    pub(crate) replaces: Option<u64>,
 }
 
 impl<R: LocalResource, C: Clock> Book<R, C> {
@@ -63,6 +75,35 @@ impl<R: LocalResource, C: Clock> Book<R, C> {
         } else {
             (self.latest, Some(runner))
         }
+    }
+
+    /// The generation under way that is to take the place of the current one, if there is any that is waited for.
+    pub(crate) fn standby(&mut self) -> Option<(Standby, &mut Generation<R, C>)> {
+        let standby = self.standby?;
+        if standby.replaces != self.current {
+            return None;
+        }
+        let generation = self.generation(standby.number)?;
+        (generation.waiting > 0).then_some((standby, generation))
+    }
+
+    /// A generation that nobody gets or uses any more, and whose close nobody drives. It is marked as being closed.
+    pub(crate) fn claim_retired(&mut self) -> Option<u64> {
+        let mut generations = self.generations.iter_mut();
+        let retired = generations.find(|generation| {
+            generation.retired.is_some() && !generation.is_used() && !generation.is_closing
+        })?;
+        retired.is_closing = true;
+        Some(retired.number)
+    }
+
+    /// From now on all get that value.
+    pub(crate) fn install(&mut self, number: u64) {
+        self.retire_current(Why::Replaced);
+        if let Some(generation) = self.generation(number) {
+            generation.retired = None;
+        }
+        self.current = Some(number);
     }
 
     /// From now on nobody gets the current value.

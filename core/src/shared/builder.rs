@@ -170,6 +170,8 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
                 generations: alloc::vec::Vec::new(),
                 current: None,
                 latest: 0,
+                standby: None,
+                resource_from: 0,
                 arrived: alloc::vec::Vec::new(),
                 has_runner: false,
                 is_shut: false,

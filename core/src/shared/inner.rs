@@ -51,6 +51,7 @@ enum Found<R: LocalResource, C: Clock> {
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     pub(crate) async fn acquire(self: &Arc<Self>) -> Result<Share<R, C>, OpenError> {
+        self.close_leftovers().await;
         let Place { seat, managed } = self.place().await?;
         let value = managed.get().await?;
         let share = seat.hold(value);
@@ -170,7 +171,20 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
         self.current()?.last_error()
     }
 
-    /// Closes a generation, and strikes it from the book.
+    /// Without a Runner, whoever uses the resource next closes what was replaced and has no user any more.
+    pub(crate) async fn close_leftovers(self: &Arc<Self>) {
+        let claim = || {
+            self.book.with(|book| match book.has_runner {
+                true => None,
+                false => book.claim_retired(),
+            })
+        };
+        while let Some(number) = claim() {
+            self.clone().close_generation(number, None).await;
+        }
+    }
+
+    /// Closes a generation, and strikes it from the book. Dropped half-way it leaves that to others.
     pub(crate) async fn close_generation(self: Arc<Self>, number: u64, within: Option<Duration>) {
         let found = self.book.with(|book| {
             let generation = book.generation(number)?;
@@ -180,10 +194,31 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
         let Some((managed, why)) = found else {
             return;
         };
+        let claimed = Claimed {
+            inner: &self,
+            number,
+        };
         let report = managed.close_within(within, why).await;
         let ended = self.book.with(|book| book.end(number, report));
         drop(ended);
-        self.changed.notify_all();
+        drop(claimed);
+    }
+}
+
+/// A generation that is being closed.
+struct Claimed<'a, R: LocalResource, C: Clock> {
+    inner: &'a Inner<R, C>,
+    number: u64,
+}
+
+impl<R: LocalResource, C: Clock> Drop for Claimed<'_, R, C> {
+    fn drop(&mut self) {
+        self.inner.book.with(|book| {
+            if let Some(generation) = book.generation(self.number) {
+                generation.is_closing = false;
+            }
+        });
+        self.inner.changed.notify_all();
     }
 }
 

@@ -100,9 +100,15 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
         self.inner.acquire().await
     }
 
-    /// Opens a new value, and puts it in the place of the one that is there: whoever acquires from then on gets
+    /// Opens a new value, and puts it in the place of the one that is there: all who acquire from then on get
     /// the new one. The old one is closed once its users have finished. If the new one does not open, the old
     /// one stays.
+    ///
+    /// Callers who ask for this while a swap of the same value is under way join that, and share its outcome: however
+    /// many find a value to be broken, one new value is opened. A user that holds a share calls
+    /// [`swap_if_current`](Share::swap_if_current), which also does nothing once the value was replaced. If what `open`
+    /// reads has changed, such as an address in a file, a swap under way may have read it before: then use
+    /// [`swap_to`](Shared::swap_to), which joins no other.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -120,13 +126,15 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     /// [`OpenError`]: the new value did not open, or all is closed for good.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the old value in its place; a new one that was opened already is closed.
+    /// Dropping the future leaves the old value in its place, unless others have joined the swap, who go on with it; a
+    /// new one that was opened already is closed.
     pub async fn swap(&self) -> Result<(), OpenError> {
         self.inner.swap(None).await
     }
 
-    /// The same with a resource of other settings, such as a new address or password, which all values after this
-    /// one are opened with.
+    /// Swaps to a value of a resource with other settings, such as a new address or password, with which all values
+    /// after this one are opened. If a swap to yet another resource is begun later and is over before this one, that
+    /// stays.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -145,7 +153,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     /// # Cancel safety
     /// As [`swap`](Shared::swap).
     pub async fn swap_to(&self, resource: R) -> Result<(), OpenError> {
-        self.inner.swap(Some(Arc::new(resource))).await
+        self.inner.swap_to(Arc::new(resource)).await
     }
 
     /// Closes for good, like [`shutdown`](Shared::shutdown), with no limit but that of a close: it waits for all

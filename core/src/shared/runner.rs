@@ -17,8 +17,8 @@ use crate::work::{JobSet, Round, go_round};
 ///
 /// [`SharedBuilder::build`](super::SharedBuilder::build) spawns it for you. Built with
 /// [`build_with_runner`](super::SharedBuilder::build_with_runner) it is yours to spawn, to await or to drop. Without
-/// it, whoever acquires opens the value, and closes one first that has been idle for too long; a replaced value is
-/// closed by the shutdown.
+/// it, the next to acquire opens the value, and closes one first that has been idle for too long. A value that was replaced
+/// is closed by the swap, or, if it still has users then, by the next to acquire or to swap after the last of them.
 ///
 /// ```
 #[doc = include_str!("../doc_setting.txt")]
@@ -120,14 +120,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
         let idle_timeout = inner.settings.idle_timeout;
         inner.book.with(|book| {
             book.expire(now, idle_timeout);
-            let mut closable = Vec::new();
-            for generation in &mut book.generations {
-                let is_due = generation.retired.is_some() && !generation.is_used();
-                if is_due && !generation.is_closing {
-                    generation.is_closing = true;
-                    closable.push(generation.number);
-                }
-            }
+            let closable = core::iter::from_fn(|| book.claim_retired()).collect();
             Claimed {
                 arrived: core::mem::take(&mut book.arrived),
                 closable,

@@ -5,6 +5,7 @@ use core::mem;
 use core::ops::Deref;
 
 use super::inner::Inner;
+use crate::managed::OpenError;
 use crate::name::Redacted;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -52,6 +53,36 @@ impl<R: LocalResource, C: Clock> Share<R, C> {
             .inner
             .book
             .with(|book| book.current == Some(number))
+    }
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> Share<R, C> {
+    /// Replaces the value that this share has, as [`Shared::swap`](super::Shared::swap) does, unless that was done already.
+    ///
+    /// It is for a user that found the value to be broken: however many users of one value find that, and whenever, one
+    /// new value is opened.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # let (shared, _runner) = Shared::builder(Db).build_with_runner(NoTimer)?;
+    /// # block_on(async {
+    /// let (one, other) = (shared.acquire().await?, shared.acquire().await?);
+    /// one.swap_if_current().await?;
+    /// other.swap_if_current().await?;
+    /// assert!(!one.is_current());
+    /// assert_eq!(shared.audit().opened, 2);
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Shared::swap`](super::Shared::swap).
+    ///
+    /// # Cancel safety
+    /// As [`Shared::swap`](super::Shared::swap).
+    pub async fn swap_if_current(&self) -> Result<(), OpenError> {
+        self.seat.inner.swap(Some(self.seat.number)).await
     }
 }
 

@@ -1,5 +1,10 @@
 //! Putting a new value in the place of the old one.
+//!
+//! A swap is a generation that nobody gets yet: it counts as replaced already, and those who wait for the swap are those
+//! who wait for it to open. So one opening serves all who ask for the same swap, whoever of them drives it, and a swap that
+//! they all give up is a retired generation like any other. Once it is open, whoever comes first makes it the current one.
 
+use super::book::Standby;
 use super::inner::{Inner, Place};
 use crate::cleanup::Why;
 use crate::managed::OpenError;
@@ -8,32 +13,99 @@ use crate::runtime::Clock;
 use crate::sync::Arc;
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
-    /// Opens a generation beside the current one, and then has it be that; with another resource, if there is one.
-    pub(crate) async fn swap(self: &Arc<Self>, resource: Option<Arc<R>>) -> Result<(), OpenError> {
-        let resource = match resource {
-            Some(resource) => resource,
-            None => self.book.with(|book| book.resource.clone()),
+    /// Replaces the current value by another of the same resource, unless `only` was replaced already. Joins a swap under
+    /// way that replaces the same value.
+    pub(crate) async fn swap(self: &Arc<Self>, only: Option<u64>) -> Result<(), OpenError> {
+        let Some((place, standby)) = self.stand_by(only)? else {
+            return Ok(());
         };
-        let Place { seat, managed } = self.stand_by(resource.clone())?;
+        let Place { seat, managed } = place;
+        let opened = managed.open().await;
+        self.book.with(|book| {
+            if book.standby == Some(standby) {
+                book.standby = None;
+                // Unless somebody else has put another value there meanwhile.
+                if opened.is_ok() && !book.is_shut && book.current == standby.replaces {
+                    book.install(standby.number);
+                }
+            }
+        });
+        // Its place keeps the value open until it is current.
+        drop(seat);
+        opened?;
+        self.close_leftovers().await;
+        self.answer_open()
+    }
+
+    /// Replaces the current value by one of another resource, with which all values are opened from then on. A swap to a
+    /// resource that was begun later, and is over, is not undone.
+    pub(crate) async fn swap_to(self: &Arc<Self>, resource: Arc<R>) -> Result<(), OpenError> {
+        let Place { seat, managed } = self.stand_by_with(resource.clone())?;
         managed.open().await?;
-        let replaced = self.book.with(|book| {
-            if book.is_shut {
-                return Err(self.closed());
+        let mut resource = resource;
+        self.book.with(|book| {
+            if !book.is_shut && book.resource_from < seat.number {
+                book.install(seat.number);
+                book.resource_from = seat.number;
+                // The other is dropped outside the lock.
+                core::mem::swap(&mut book.resource, &mut resource);
             }
-            book.retire_current(Why::Replaced);
-            if let Some(generation) = book.generation(seat.number) {
-                generation.retired = None;
-            }
-            book.current = Some(seat.number);
-            Ok(core::mem::replace(&mut book.resource, resource))
-        })?;
-        drop(replaced);
+        });
+        drop((resource, seat));
+        self.close_leftovers().await;
+        self.answer_open()
+    }
+
+    fn answer_open(&self) -> Result<(), OpenError> {
+        if self.book.with(|book| book.is_shut) {
+            return Err(self.closed());
+        }
         Ok(())
     }
 
-    /// A generation that nobody gets yet, with the place of one who waits for it. Unless it becomes the current one
-    /// it is closed once that place is given up.
-    fn stand_by(self: &Arc<Self>, resource: Arc<R>) -> Result<Place<R, C>, OpenError> {
+    /// A place among those who wait for the swap of the current value, or of none but that one. `None` if that was
+    /// replaced already.
+    fn stand_by(
+        self: &Arc<Self>,
+        only: Option<u64>,
+    ) -> Result<Option<(Place<R, C>, Standby)>, OpenError> {
+        loop {
+            let resource = self.book.with(|book| book.resource.clone());
+            let built = self.settings.build(resource.clone(), self.clock.clone());
+            let (found, unneeded) = self.book.with(|book| {
+                let found = if book.is_shut {
+                    Some(Err(self.closed()))
+                } else if only.is_some() && book.current != only {
+                    Some(Ok(None))
+                } else if let Some((standby, generation)) = book.standby() {
+                    Some(Ok(Some((self.place_in(generation), standby))))
+                } else {
+                    None
+                };
+                // A swap to another resource may have come in between: its value is not to be replaced by one of this.
+                if found.is_some() || !Arc::ptr_eq(&resource, &book.resource) {
+                    return (found, (Some(built.managed), Some(built.runner)));
+                }
+                let replaces = book.current;
+                let (number, runner) = book.add(built.managed, built.runner);
+                let standby = Standby { number, replaces };
+                book.standby = Some(standby);
+                let place = book.generation(number).map(|generation| {
+                    generation.retired = Some(Why::Replaced);
+                    (self.place_in(generation), standby)
+                });
+                (Some(Ok(place)), (None, runner))
+            });
+            drop(unneeded);
+            if let Some(found) = found {
+                self.changed.notify_all();
+                return found;
+            }
+        }
+    }
+
+    /// A place in a generation of another resource, which nobody joins.
+    fn stand_by_with(self: &Arc<Self>, resource: Arc<R>) -> Result<Place<R, C>, OpenError> {
         let built = self.settings.build(resource, self.clock.clone());
         let (place, unneeded) = self.book.with(|book| {
             if book.is_shut {

@@ -117,6 +117,12 @@ impl World {
         let sim = &self.sim;
         let clone = coin(sim).then(|| share.clone());
         sim.sleep(some_time(sim, 2_000)).await;
+        if sim.below(4) == 0 {
+            let swap = Patience::drawn(sim)
+                .wait(sim, share.swap_if_current())
+                .await;
+            assert!(!matches!(swap, Some(Ok(()))) || !share.is_current());
+        }
         self.assert_open(&share);
         drop(share);
         if let Some(clone) = clone {
