@@ -4,7 +4,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tenure_core::group::{AddError, LocalLifecycle, LocalMembers, RemoveError, Restarts};
+use tenure_core::group::{
+    AddError, DependencyFailed, LocalLifecycle, LocalMembers, RemoveError, Restarts,
+};
 use tenure_core::{Backoff, Group, Managed, Retry, State};
 use tenure_sim::{Backend, SharedFaultyResource, Sim, Task, cancel_everywhere, cancel_pairs};
 
@@ -292,11 +294,14 @@ impl Scene {
             assert!(dot.contains(&format!("    \"{}\"", member.name)), "{dot}");
             let ended = page.starts.ended.get() + page.restarts.ended.get();
             assert_eq!(member.started_in.is_some(), ended > 0, "{context}");
+            let start_error = member.start_error.as_ref();
+            let held_back = start_error.is_some_and(|error| error.is::<DependencyFailed>());
             assert_eq!(
-                member.start_error.is_some(),
+                start_error.is_some() && !held_back,
                 page.start_failed.get(),
                 "{context}"
             );
+            assert!(!held_back || page.starts.ended.get() == 0, "{context}");
             assert_eq!(
                 member.stop_error.is_some(),
                 page.stop_failed.get(),
