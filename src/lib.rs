@@ -189,7 +189,7 @@ pub use tenure_macros::Group;
 /// | setting | what it says |
 /// |---|---|
 /// | `timeout = ..` | how long opening and the body may take together |
-/// | `open_timeout = ..`, `close_timeout = ..` | how long each of them may take |
+/// | `open_timeout = ..`, `close_timeout = ..`, `hook_timeout = ..` | how long each of them may take |
 /// | `name = ".."` | the name in errors and events |
 /// | `events = ..` | where events go |
 /// | `runtime = ..` | on which runtime |

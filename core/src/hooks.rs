@@ -1,7 +1,9 @@
-//! Which of the hooks around a loan a resource has.
+//! Which hooks a resource has around the life and the loans of a value.
 
-/// The hooks that a resource has beside `open`, `check` and `close`. A [`Pool`](crate::Pool) calls them;
-/// what has none pays for none.
+/// The hooks that a resource has beside `open`, `check` and `close`. What has none pays for none.
+///
+/// Every holder calls `after_open` and `before_close`; a [`Pool`](crate::Pool), which lends its values, calls
+/// `before_acquire` and `after_release` as well.
 ///
 /// ```
 /// use tenure_core::{Hooks, Resource};

@@ -1,10 +1,11 @@
-//! One attempt to open a value.
+//! One attempt to open a value, and to have it ready for its first use.
 
 use core::time::Duration;
 
 use crate::cause::Cause;
 use crate::contain::{HookError, hook};
-use crate::event::Reporter;
+use crate::event::{EventKind, Reporter};
+use crate::hooks::Hooks;
 use crate::resource::LocalResource;
 use crate::retry::{ErrorClass, Retry};
 use crate::runtime::Clock;
@@ -29,6 +30,30 @@ pub(crate) async fn open_value<R: LocalResource, C: Clock>(
     hook(clock, limit, || resource.open())
         .await
         .map_err(|error| refuse(resource, clock, reporter, error))
+}
+
+/// Awaits `after_open`, if the resource has one, within `limit`, its panic contained. If it fails, so has the opening, and
+/// the value is to be closed.
+pub(crate) async fn make_ready<R: LocalResource, C: Clock>(
+    resource: &R,
+    clock: &C,
+    reporter: &Reporter,
+    limit: Option<Duration>,
+    value: &mut R::Value,
+) -> Result<(), Refusal> {
+    if !R::HOOKS.has(Hooks::AFTER_OPEN) {
+        return Ok(());
+    }
+    let Err(error) = hook(clock, limit, || resource.after_open(value)).await else {
+        return Ok(());
+    };
+    let refusal = refuse(resource, clock, reporter, error);
+    let failed = EventKind::HookFailed {
+        hook: "after_open",
+        error: &refusal.cause,
+    };
+    reporter.send(clock, failed);
+    Err(refusal)
 }
 
 /// What follows from an opening that went wrong.

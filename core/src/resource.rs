@@ -93,7 +93,7 @@ pub trait Resource: Send + Sync + 'static {
     /// beside its successor, which need not wait for a dead peer's answer.
     const EXCLUSIVE: bool = false;
 
-    /// Which of the hooks of a [`Pool`](crate::Pool) are written. Set it together with those methods: a
+    /// Which of the [hooks](Hooks) are written. Set it together with those methods: a
     /// hook that is named here and not written does not compile, one that is written and not named here
     /// is not called.
     const HOOKS: Hooks = Hooks::NONE;
@@ -143,8 +143,8 @@ pub trait Resource: Send + Sync + 'static {
         core::future::ready(Ok(()))
     }
 
-    /// Makes a value that was just opened ready for its first use, within the pool's
-    /// [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    /// Makes a value that was just opened ready for its first use, within the `hook_timeout` of what holds it. Every
+    /// holder calls it.
     ///
     /// # Errors
     /// The opening has failed then: the value is closed, and what follows is what follows any failed
@@ -201,8 +201,7 @@ pub trait Resource: Send + Sync + 'static {
         core::future::ready(Ok(()))
     }
 
-    /// Takes leave of a value before it is closed, within the pool's
-    /// [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    /// Takes leave of a value before it is closed, within the `hook_timeout` of what holds it. Every holder calls it.
     ///
     /// # Errors
     /// It is told to the event sink, and the value is closed all the same.
@@ -302,7 +301,7 @@ pub trait LocalResource {
     /// See [`Resource::EXCLUSIVE`].
     const EXCLUSIVE: bool = false;
 
-    /// Which of the hooks of a [`Pool`](crate::Pool) are written. Set it together with those methods: a
+    /// Which of the [hooks](Hooks) are written. Set it together with those methods: a
     /// hook that is named here and not written does not compile, one that is written and not named here
     /// is not called.
     const HOOKS: Hooks = Hooks::NONE;
@@ -338,8 +337,8 @@ pub trait LocalResource {
         core::future::ready(Ok(()))
     }
 
-    /// Makes a value that was just opened ready for its first use, within the pool's
-    /// [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    /// Makes a value that was just opened ready for its first use, within the `hook_timeout` of what holds it. Every
+    /// holder calls it.
     ///
     /// # Errors
     /// The opening has failed then: the value is closed, and what follows is what follows any failed
@@ -393,8 +392,7 @@ pub trait LocalResource {
         core::future::ready(Ok(()))
     }
 
-    /// Takes leave of a value before it is closed, within the pool's
-    /// [`hook_timeout`](crate::pool::PoolBuilder::hook_timeout).
+    /// Takes leave of a value before it is closed, within the `hook_timeout` of what holds it. Every holder calls it.
     ///
     /// # Errors
     /// It is told to the event sink, and the value is closed all the same.

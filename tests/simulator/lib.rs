@@ -7,6 +7,7 @@ mod connection;
 mod drawn;
 mod faults;
 mod group;
+mod hooks;
 mod managed;
 mod metastability;
 mod models;

@@ -4,6 +4,7 @@ use super::{Ending, Why};
 use crate::cause::{Cause, Panicked};
 use crate::contain::{HookError, hook};
 use crate::event::{EventKind, Reporter};
+use crate::hooks::Hooks;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
 use crate::sync;
@@ -15,6 +16,27 @@ use core::time::Duration;
 pub(crate) struct Corpse<V> {
     pub(crate) value: V,
     pub(crate) why: Why,
+}
+
+/// Awaits `before_close`, if the resource has one, within `limit`, its panic contained. What goes wrong is reported, and
+/// the value is closed all the same.
+pub(crate) async fn take_leave<R: LocalResource>(
+    resource: &R,
+    clock: &impl Clock,
+    reporter: &Reporter,
+    limit: Option<Duration>,
+    value: &mut R::Value,
+) {
+    if !R::HOOKS.has(Hooks::BEFORE_CLOSE) {
+        return;
+    }
+    if let Err(error) = hook(clock, limit, || resource.before_close(value)).await {
+        let failed = EventKind::HookFailed {
+            hook: "before_close",
+            error: &error.into_cause(),
+        };
+        reporter.send(clock, failed);
+    }
 }
 
 /// Awaits `close`, within `limit`, its panic contained.

@@ -10,5 +10,7 @@ pub use ending::{Ending, Why};
 pub use report::{CloseFailure, Report};
 
 pub(crate) use audit::Tally;
-pub(crate) use graveyard::{Corpse, abandon_quietly, abandon_value, close_value, ending_of};
+pub(crate) use graveyard::{
+    Corpse, abandon_quietly, abandon_value, close_value, ending_of, take_leave,
+};
 pub(crate) use report::Ledger;

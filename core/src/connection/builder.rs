@@ -205,6 +205,20 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
         self
     }
 
+    /// Sets how long each of the [hooks](crate::Hooks) `after_open` and `before_close` may take. Default 5 s.
+    /// See [`ManagedBuilder::hook_timeout`].
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).hook_timeout(Duration::from_secs(1));
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn hook_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.managed = self.managed.hook_timeout(limit);
+        self
+    }
+
     /// Builds it, with its background work as a value: for any executor, and for none.
     ///
     /// ```

@@ -61,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) check_timeout: Option<Duration>,
     pub(crate) open_timeout: Option<Duration>,
     pub(crate) close_timeout: Option<Duration>,
+    pub(crate) hook_timeout: Option<Duration>,
     pub(crate) pacing: Option<Arc<Pacing>>,
 }
 
@@ -96,6 +97,7 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
                 check_timeout: Some(Duration::from_secs(5)),
                 open_timeout: Some(Duration::from_secs(30)),
                 close_timeout: Some(Duration::from_secs(5)),
+                hook_timeout: Some(Duration::from_secs(5)),
                 pacing: None,
             },
             start: Start::Lazily,
@@ -264,6 +266,18 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
         self
     }
 
+    /// Sets how long each of the [hooks](crate::Hooks) `after_open` and `before_close` may take; one that takes longer has
+    /// failed. Default 5 s, as for a pool.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).hook_timeout(Duration::from_secs(1));
+    /// ```
+    pub fn hook_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.hook_timeout = limit.into();
+        self
+    }
+
     /// When the value is opened. Default [`Start::Lazily`].
     ///
     /// ```
@@ -397,6 +411,7 @@ impl Config {
             ("check_timeout", self.check_timeout),
             ("open_timeout", self.open_timeout),
             ("close_timeout", self.close_timeout),
+            ("hook_timeout", self.hook_timeout),
         ] {
             if let Some(time) = time {
                 above_zero(field, time)?;

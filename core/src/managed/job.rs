@@ -4,14 +4,16 @@
 
 use core::time::Duration;
 
+use super::ready::open_ready;
 use super::shared::{Flight, Held, Shared};
+use crate::Instant;
 use crate::backoff::Backoff;
 use crate::cause::{Cause, Panicked};
-use crate::cleanup::{Corpse, Ending, Why, close_value};
+use crate::cleanup::{Corpse, Ending, Why, abandon_quietly, close_value, take_leave};
 use crate::contain::hook;
 use crate::event::EventKind;
 use crate::failure::OpenFailure;
-use crate::opening::{Refusal, open_value};
+use crate::opening::Refusal;
 use crate::resource::LocalResource;
 use crate::retry::{Attempt, Decision, ErrorClass, Outcome, RetryError, Retrying, StopReason};
 use crate::runtime::Clock;
@@ -214,7 +216,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
 
 /// One attempt, once it is time for it.
 async fn open_at_pace<R: LocalResource, C: Clock>(
-    shared: &Shared<R, C>,
+    shared: &Arc<Shared<R, C>>,
     generation: u64,
     attempt: u32,
 ) -> Result<R::Value, Refusal> {
@@ -225,8 +227,7 @@ async fn open_at_pace<R: LocalResource, C: Clock>(
     shared
         .reporter
         .send(&shared.clock, EventKind::OpenBegan { attempt });
-    let limit = shared.config.open_timeout;
-    open_value(&shared.resource, &shared.clock, &shared.reporter, limit).await
+    open_ready(shared).await
 }
 
 impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
@@ -356,8 +357,11 @@ impl<R: LocalResource, C: Clock> Drop for CheckDuty<R, C> {
 /// A close under way.
 pub(crate) struct CloseDuty<R: LocalResource, C: Clock> {
     shared: Arc<Shared<R, C>>,
+    /// Here from its first poll until its close is called. Dropped meanwhile, it is abandoned.
+    value: Option<R::Value>,
     why: Why,
-    limit: Option<Duration>,
+    /// When whoever drives it has no more time.
+    until: Option<Instant>,
     era: u64,
     settled: bool,
 }
@@ -370,33 +374,42 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
         era: u64,
         limit: Option<Duration>,
     ) -> Self {
-        let limit = match (limit, shared.config.close_timeout) {
-            (Some(own), Some(general)) => Some(own.min(general)),
-            (own, general) => own.or(general),
-        };
         Self {
             shared: shared.clone(),
+            value: None,
             why,
-            limit,
+            until: shared.now().zip(limit).map(|(now, limit)| now + limit),
             era,
             settled: false,
         }
     }
 
-    async fn perform(mut self, value: Arc<R::Value>) {
+    pub(super) async fn perform(mut self, value: Arc<R::Value>) {
         let shared = self.shared.clone();
-        let (ending, error) = match shared.unshare(value) {
-            Ok(value) => {
-                let corpse = Corpse {
-                    value,
-                    why: self.why,
-                };
-                close_value(&shared.resource, &shared.clock, self.limit, corpse).await
-            }
-            Err(cause) => (Ending::CloseFailed, Some(cause)),
+        let value = match shared.unshare(value) {
+            Ok(value) => self.value.insert(value),
+            Err(cause) => return self.settle(Ending::CloseFailed, Some(cause)),
         };
-        self.settle(ending, error);
+        let (resource, clock, reporter) = (&shared.resource, &shared.clock, &shared.reporter);
+        let limit = limit_until(clock, self.until, shared.config.hook_timeout);
+        take_leave(resource, clock, reporter, limit, value).await;
+        if let Some(value) = self.value.take() {
+            let limit = limit_until(clock, self.until, shared.config.close_timeout);
+            let why = self.why;
+            let (ending, error) = close_value(resource, clock, limit, Corpse { value, why }).await;
+            self.settle(ending, error);
+        }
     }
+}
+
+/// The general limit, or the time that is left if that is less.
+fn limit_until(
+    clock: &impl Clock,
+    until: Option<Instant>,
+    general: Option<Duration>,
+) -> Option<Duration> {
+    let left = until.zip(clock.try_now()).map(|(until, now)| until - now);
+    left.into_iter().chain(general).min()
 }
 
 impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
@@ -432,7 +445,10 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
 impl<R: LocalResource, C: Clock> Drop for CloseDuty<R, C> {
     fn drop(&mut self) {
         if !self.settled {
-            self.settle(Ending::Abandoned, None);
+            let (value, why) = (self.value.take(), self.why);
+            let error = value
+                .and_then(|value| abandon_quietly(&self.shared.resource, Corpse { value, why }));
+            self.settle(Ending::Abandoned, error);
         }
     }
 }

@@ -9,6 +9,7 @@ mod job;
 mod member;
 mod open;
 mod pacing;
+mod ready;
 mod runner;
 mod shared;
 mod shutdown;

@@ -10,7 +10,7 @@ use super::handle::{LocalScope, Scope};
 use super::opened::{LocalOpened, Opened};
 use super::run::run;
 use super::runner::Attached;
-use super::shared::{Handle, Shared};
+use super::shared::{Handle, ScopeLimits, Shared};
 use crate::config::{ConfigError, above_zero};
 use crate::event::EventSink;
 use crate::managed::OpenError;
@@ -38,6 +38,7 @@ pub struct ScopeBuilder {
     sink: Option<Arc<dyn EventSink>>,
     close_timeout: Option<Duration>,
     open_timeout: Option<Duration>,
+    hook_timeout: Option<Duration>,
     timeout: Option<Duration>,
 }
 
@@ -48,6 +49,7 @@ impl ScopeBuilder {
             sink: None,
             close_timeout: Some(Duration::from_secs(30)),
             open_timeout: Some(Duration::from_secs(30)),
+            hook_timeout: Some(Duration::from_secs(5)),
             timeout: None,
         }
     }
@@ -87,6 +89,18 @@ impl ScopeBuilder {
     /// ```
     pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.close_timeout = limit.into();
+        self
+    }
+
+    /// Sets how long each of the [hooks](crate::Hooks) `after_open` and `before_close` may take; one that takes longer has
+    /// failed. Default 5 s, as for a pool.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Scope::builder().hook_timeout(Duration::from_secs(1));
+    /// ```
+    pub fn hook_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.hook_timeout = limit.into();
         self
     }
 
@@ -367,6 +381,7 @@ impl ScopeBuilder {
         for (field, time) in [
             ("close_timeout", self.close_timeout),
             ("open_timeout", self.open_timeout),
+            ("hook_timeout", self.hook_timeout),
             ("timeout", self.timeout),
         ] {
             if let Some(time) = time {
@@ -376,7 +391,11 @@ impl ScopeBuilder {
         Ok(Handle::root(Shared::new(
             clock.clone(),
             self.name.unwrap_or_else(Name::generated::<Scope<C>>),
-            (self.close_timeout, self.open_timeout),
+            ScopeLimits {
+                open: self.open_timeout,
+                hook: self.hook_timeout,
+                close: self.close_timeout,
+            },
             self.sink,
             spawn,
         )))
@@ -426,6 +445,7 @@ impl fmt::Debug for ScopeBuilder {
             .field("name", &self.name)
             .field("close_timeout", &self.close_timeout)
             .field("open_timeout", &self.open_timeout)
+            .field("hook_timeout", &self.hook_timeout)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

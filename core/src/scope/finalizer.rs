@@ -6,9 +6,11 @@ use core::pin::Pin;
 use core::time::Duration;
 
 use super::exit::Exit;
+use super::shared::ScopeLimits;
 use crate::cause::{Cause, Panicked};
-use crate::cleanup::{Corpse, Ending, Why, abandon_quietly, close_value, ending_of};
+use crate::cleanup::{Corpse, Ending, Why, abandon_quietly, close_value, ending_of, take_leave};
 use crate::contain::hook;
+use crate::event::Reporter;
 use crate::resource::{BoxError, LocalResource, Resource};
 use crate::runtime::Clock;
 use crate::sync::{self, Arc, Lock};
@@ -53,7 +55,8 @@ pub(crate) trait Finalize<K: Kind> {
 pub(crate) struct Close<R: LocalResource, C: Clock> {
     pub(crate) home: Arc<Home<R>>,
     pub(crate) clock: C,
-    pub(crate) limit: Option<Duration>,
+    pub(crate) reporter: Reporter,
+    pub(crate) limits: ScopeLimits,
 }
 
 /// Where a guard leaves its value for whoever closes it.
@@ -72,13 +75,39 @@ impl<R: LocalResource> Home<R> {
 }
 
 impl<R: LocalResource, C: Clock> Close<R, C> {
-    async fn perform(self, corpse: Corpse<R::Value>) -> Outcome {
-        close_value(&self.home.resource, &self.clock, self.limit, corpse).await
+    pub(super) async fn perform(self, corpse: Corpse<R::Value>) -> Outcome {
+        let (resource, clock) = (&self.home.resource, &self.clock);
+        let mut leaving = Leaving {
+            resource,
+            corpse: Some(corpse),
+        };
+        if let Some(Corpse { value, .. }) = &mut leaving.corpse {
+            take_leave(resource, clock, &self.reporter, self.limits.hook, value).await;
+        }
+        match leaving.corpse.take() {
+            Some(corpse) => close_value(resource, clock, self.limits.close, corpse).await,
+            None => unreachable!("it was put there above"),
+        }
     }
 
     fn abandon(self, why: Why) -> Option<Cause> {
         let value = self.home.take();
         abandon_quietly(&self.home.resource, Corpse { value, why })
+    }
+}
+
+/// A value whose close has not been called. Dropped before, it is abandoned.
+struct Leaving<'r, R: LocalResource> {
+    resource: &'r R,
+    corpse: Option<Corpse<R::Value>>,
+}
+
+impl<R: LocalResource> Drop for Leaving<'_, R> {
+    fn drop(&mut self) {
+        if let Some(corpse) = self.corpse.take() {
+            // That it was cut off is told by whoever dropped it; a panic of this has nobody to hear it.
+            let _panic = abandon_quietly(self.resource, corpse);
+        }
     }
 }
 

@@ -87,7 +87,7 @@ impl<K: Kind, C: Clock> Handle<K, C> {
         Box::new(Deferred {
             body,
             clock: self.shared.clock.clone(),
-            limit: self.shared.close_timeout,
+            limit: self.shared.limits.close,
         })
     }
 

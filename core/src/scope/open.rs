@@ -5,17 +5,17 @@ use core::time::Duration;
 
 use super::book::{Registered, Subject, Tag};
 use super::drive::Drive;
-use super::finalizer::{Close, Home, Kind};
+use super::finalizer::{Close, Home, Kind, Outcome};
 use super::opened::Held;
 use super::shared::{Handle, Shared};
 use crate::Instant;
 use crate::cause::Cause;
-use crate::cleanup::Why;
+use crate::cleanup::{Corpse, Ending, Why};
 use crate::event::{EventKind, Reporter};
 use crate::failure::OpenFailure;
 use crate::managed::OpenError;
 use crate::name::{Name, type_name};
-use crate::opening::open_value;
+use crate::opening::{make_ready, open_value};
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::{Arc, Lock};
@@ -35,25 +35,40 @@ impl<K: Kind, C: Clock> Handle<K, C> {
         shared.ensure_runner();
         let reporter = shared.reporter(self.name().within(type_name::<R>()));
         let mut opening = Opening::begin(self, &reporter);
-        let opened = open_value(&resource, &shared.clock, &reporter, shared.open_timeout).await;
+        let opened = open_value(&resource, &shared.clock, &reporter, shared.limits.open).await;
         let value = match opened {
             Ok(value) => value,
-            Err(refusal) => {
-                let failure = opening.failed(refusal.cause);
-                let name = reporter.name;
-                return Err(OpenError::Failed { name, failure });
-            }
+            Err(refusal) => return Err(opening.failed(refusal.cause)),
         };
-        opening.is_settled = true;
         let home = Arc::new(Home {
             resource,
             value: Lock::new(None),
         });
-        let finalizer = erase(Close {
+        let close = || Close {
             home: home.clone(),
             clock: shared.clock.clone(),
-            limit: shared.close_timeout,
-        });
+            reporter: reporter.clone(),
+            limits: shared.limits,
+        };
+        let mut unready = Unready {
+            scope: self,
+            name: reporter.name.clone(),
+            state: Some((value, close())),
+            erase,
+        };
+        if let Some((value, _)) = &mut unready.state {
+            let (clock, limit) = (&shared.clock, shared.limits.hook);
+            let ready = make_ready(&home.resource, clock, &reporter, limit, value).await;
+            if let Err(refusal) = ready {
+                unready.close().await;
+                return Err(opening.failed(refusal.cause));
+            }
+        }
+        let Some((value, close)) = unready.state.take() else {
+            unreachable!("it was put there above");
+        };
+        opening.is_settled = true;
+        let finalizer = erase(close);
         let (number, arrival) = self.add_value(reporter.name.clone(), finalizer);
         let held = Held::new(value, home, self.clone(), number);
         opening.succeeded();
@@ -116,6 +131,84 @@ enum Arrival<K: Kind, C: Clock> {
     LateAndAlone(Drive<K, C>),
 }
 
+/// A value that is open, and not ready. It is not counted before that is decided.
+struct Unready<'a, K: Kind, C: Clock, R: LocalResource> {
+    scope: &'a Handle<K, C>,
+    name: Name,
+    state: Option<(R::Value, Close<R, C>)>,
+    erase: fn(Close<R, C>) -> Box<K::Finalizer>,
+}
+
+impl<K: Kind, C: Clock, R: LocalResource> Unready<'_, K, C, R> {
+    fn tag(&self, why: Why) -> Tag {
+        Tag {
+            name: self.name.clone(),
+            subject: Subject::Value,
+            why: Some(why),
+        }
+    }
+
+    /// Its hook has failed.
+    async fn close(&mut self) {
+        let Some((value, close)) = self.state.take() else {
+            return;
+        };
+        let why = Why::HookFailed;
+        let mut closing = Closing {
+            scope: self.scope,
+            tag: self.tag(why),
+            why,
+            outcome: (Ending::Abandoned, None),
+        };
+        closing.outcome = close.perform(Corpse { value, why }).await;
+    }
+}
+
+impl<K: Kind, C: Clock, R: LocalResource> Drop for Unready<'_, K, C, R> {
+    /// Its hook was cut off: it is closed with all that the scope has opened.
+    fn drop(&mut self) {
+        let Some((value, close)) = self.state.take() else {
+            return;
+        };
+        close.home.value.with(|home| *home = Some(value));
+        let tag = self.tag(Why::HookCutOff);
+        let finalizer = (self.erase)(close);
+        let scope = self.scope.scope;
+        self.scope.shared.with(|book, effects| {
+            let registered = Registered {
+                number: book.number(),
+                tag,
+                is_lent: false,
+                finalizer,
+            };
+            book.count(scope, |tally| tally.opened += 1);
+            book.push(scope, registered, effects);
+        });
+        self.scope.shared.abandon_orphans();
+    }
+}
+
+/// The close of a value that did not become ready. It is counted when it ends, or is dropped.
+struct Closing<'a, K: Kind, C: Clock> {
+    scope: &'a Handle<K, C>,
+    tag: Tag,
+    why: Why,
+    outcome: Outcome,
+}
+
+impl<K: Kind, C: Clock> Drop for Closing<'_, K, C> {
+    fn drop(&mut self) {
+        let scope = self.scope.scope;
+        self.scope.shared.with(|book, effects| {
+            book.count(scope, |tally| tally.opened += 1);
+            book.record(scope, &self.tag, self.why, &self.outcome, effects);
+        });
+        let (ending, cause) = &self.outcome;
+        let shared = &self.scope.shared;
+        shared.tell(&self.tag, self.why, *ending, cause.as_ref());
+    }
+}
+
 /// An opening under way.
 struct Opening<'a, K: Kind, C: Clock> {
     scope: &'a Handle<K, C>,
@@ -141,7 +234,7 @@ impl<'a, K: Kind, C: Clock> Opening<'a, K, C> {
         self.tell(EventKind::Opened { attempt, took });
     }
 
-    fn failed(mut self, cause: Cause) -> OpenFailure {
+    fn failed(mut self, cause: Cause) -> OpenError {
         self.is_settled = true;
         let elapsed = self.took();
         let scope = self.scope;
@@ -154,11 +247,14 @@ impl<'a, K: Kind, C: Clock> Opening<'a, K, C> {
             error: &cause,
             retry_in: None,
         });
-        OpenFailure {
-            attempts: 1,
-            elapsed,
-            stopped: None,
-            cause,
+        OpenError::Failed {
+            name: self.reporter.name.clone(),
+            failure: OpenFailure {
+                attempts: 1,
+                elapsed,
+                stopped: None,
+                cause,
+            },
         }
     }
 

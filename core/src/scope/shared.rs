@@ -16,10 +16,17 @@ use crate::signal::Signal;
 use crate::sync::{Arc, Lock};
 use crate::work::Attachment;
 
+/// How long each thing may take that is done for a value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScopeLimits {
+    pub(crate) open: Option<Duration>,
+    pub(crate) hook: Option<Duration>,
+    pub(crate) close: Option<Duration>,
+}
+
 pub(crate) struct Shared<K: Kind, C: Clock> {
     pub(crate) clock: C,
-    pub(crate) close_timeout: Option<Duration>,
-    pub(crate) open_timeout: Option<Duration>,
+    pub(crate) limits: ScopeLimits,
     sink: Option<Arc<dyn EventSink>>,
     /// How to spawn the Runner, where anything spawns.
     spawn: Option<fn(Attached<K, C>)>,
@@ -32,14 +39,13 @@ impl<K: Kind, C: Clock> Shared<K, C> {
     pub(crate) fn new(
         clock: C,
         name: Name,
-        (close_timeout, open_timeout): (Option<Duration>, Option<Duration>),
+        limits: ScopeLimits,
         sink: Option<Arc<dyn EventSink>>,
         spawn: Option<fn(Attached<K, C>)>,
     ) -> Self {
         Self {
             clock,
-            close_timeout,
-            open_timeout,
+            limits,
             sink,
             spawn,
             book: Lock::new(Book::new(name)),
@@ -173,7 +179,7 @@ impl<K: Kind, C: Clock> Shared<K, C> {
         Reporter { name, sink }
     }
 
-    fn tell(&self, tag: &Tag, why: Why, ending: Ending, error: Option<&Cause>) {
+    pub(super) fn tell(&self, tag: &Tag, why: Why, ending: Ending, error: Option<&Cause>) {
         let kind = match (tag.subject, ending, error) {
             (Subject::Value, ..) => EventKind::Ended { ending, why, error },
             (Subject::Deferred, Ending::Closed, _) => EventKind::Finalized,

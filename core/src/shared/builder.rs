@@ -43,6 +43,7 @@ pub(crate) struct Settings {
     retry: Retry,
     open_timeout: Option<Duration>,
     close_timeout: Option<Duration>,
+    hook_timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
 }
 
@@ -56,6 +57,7 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
                 retry: Retry::default(),
                 open_timeout: Some(Duration::from_secs(30)),
                 close_timeout: Some(Duration::from_secs(5)),
+                hook_timeout: Some(Duration::from_secs(5)),
                 idle_timeout: Some(Duration::from_secs(300)),
             },
         }
@@ -138,6 +140,20 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
     /// ```
     pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.close_timeout = limit.into();
+        self
+    }
+
+    /// Sets how long each of the [hooks](crate::Hooks) `after_open` and `before_close` may take. Default 5 s.
+    /// See [`ManagedBuilder::hook_timeout`].
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Shared::builder(Db).hook_timeout(Duration::from_secs(1));
+    /// # let _ = builder.build_with_runner(NoTimer)?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn hook_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.hook_timeout = limit.into();
         self
     }
 
@@ -261,7 +277,8 @@ impl Settings {
             .name(self.name.as_str())
             .retry(self.retry)
             .open_timeout(self.open_timeout)
-            .close_timeout(self.close_timeout);
+            .close_timeout(self.close_timeout)
+            .hook_timeout(self.hook_timeout);
         match &self.sink {
             Some(sink) => builder.events(sink.clone()),
             None => builder,

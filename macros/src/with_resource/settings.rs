@@ -26,9 +26,16 @@ pub(super) enum Flavour {
     Inline,
 }
 
-const KNOWN: &str = "`timeout`, `open_timeout`, `close_timeout`, `name`, `events`, `runtime`, `crate`, `local` \
+const KNOWN: &str = "`timeout`, `open_timeout`, `close_timeout`, `hook_timeout`, `name`, `events`, `runtime`, `crate`, `local` \
                      or `inline`";
-const OF_THE_BUILDER: [&str; 5] = ["timeout", "open_timeout", "close_timeout", "name", "events"];
+const OF_THE_BUILDER: [&str; 6] = [
+    "timeout",
+    "open_timeout",
+    "close_timeout",
+    "hook_timeout",
+    "name",
+    "events",
+];
 
 impl Settings {
     /// `runtime` is that of the attribute, where its name says it.

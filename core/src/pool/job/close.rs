@@ -4,10 +4,8 @@ use core::time::Duration;
 
 use crate::Instant;
 use crate::cause::Cause;
-use crate::cleanup::{Corpse, Ending, Why, abandon_quietly, close_value};
-use crate::contain::hook;
+use crate::cleanup::{Corpse, Ending, Why, abandon_quietly, close_value, take_leave};
 use crate::event::EventKind;
-use crate::hooks::Hooks;
 use crate::pool::shared::{Queue, Shared};
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -48,8 +46,10 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
 
     pub(crate) async fn perform(mut self) {
         let shared = self.shared.clone();
-        if R::HOOKS.has(Hooks::BEFORE_CLOSE) {
-            self.take_leave().await;
+        let limit = self.limit(shared.config.hook_timeout);
+        if let Some(value) = &mut self.value {
+            let (resource, clock) = (&shared.resource, &shared.clock);
+            take_leave(resource, clock, &shared.reporter, limit, value).await;
         }
         if let Some(value) = self.value.take() {
             let limit = self.limit(shared.config.close_timeout);
@@ -57,22 +57,6 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
             let corpse = Corpse { value, why };
             let (ending, error) = close_value(&shared.resource, &shared.clock, limit, corpse).await;
             self.settle(ending, error);
-        }
-    }
-
-    async fn take_leave(&mut self) {
-        let limit = self.limit(self.shared.config.hook_timeout);
-        let shared = &self.shared;
-        let Some(value) = &mut self.value else {
-            return;
-        };
-        let resource = &shared.resource;
-        if let Err(error) = hook(&shared.clock, limit, || resource.before_close(value)).await {
-            let failed = EventKind::HookFailed {
-                hook: "before_close",
-                error: &error.into_cause(),
-            };
-            shared.reporter.send(&shared.clock, failed);
         }
     }
 

@@ -3,10 +3,9 @@
 use super::care::check_value;
 use crate::Instant;
 use crate::cleanup::{Corpse, Why};
-use crate::contain::hook;
 use crate::event::EventKind;
 use crate::hooks::Hooks;
-use crate::opening::{Refusal, open_value, refuse};
+use crate::opening::{Refusal, make_ready, open_value};
 use crate::pool::openings::Ticket;
 use crate::pool::shared::{Phase, Queue, Shared};
 use crate::pool::slot::{Birth, Generation, Slot};
@@ -103,14 +102,9 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             self.unfit = Why::HookCutOff;
             let limit = shared.config.hook_timeout;
             let (resource, clock) = (&shared.resource, &shared.clock);
-            if let Err(error) = hook(clock, limit, || resource.after_open(value)).await {
+            let ready = make_ready(resource, clock, &shared.reporter, limit, value);
+            if let Err(refusal) = ready.await {
                 self.unfit = Why::HookFailed;
-                let refusal = refuse(resource, clock, &shared.reporter, error);
-                let failed = EventKind::HookFailed {
-                    hook: "after_open",
-                    error: &refusal.cause,
-                };
-                shared.reporter.send(clock, failed);
                 return Err(refusal);
             }
         }

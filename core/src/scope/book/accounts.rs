@@ -47,7 +47,7 @@ impl<K: Kind> Book<K> {
     }
 
     /// Records an ending for the scope, and for those that it is a child of.
-    pub(super) fn record(
+    pub(in crate::scope) fn record(
         &mut self,
         scope: u64,
         tag: &Tag,
