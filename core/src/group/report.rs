@@ -55,7 +55,7 @@ pub struct MemberReport {
     pub started_in: Option<Duration>,
     /// How long its stop took, if it ended and there is a clock.
     pub stopped_in: Option<Duration>,
-    /// Why it did not start.
+    /// Why it did not start, if it has not come up since.
     pub start_error: Option<Cause>,
     /// What its stop left undone. For a pool or a managed resource it is a [`Report`](crate::Report).
     pub stop_error: Option<Cause>,

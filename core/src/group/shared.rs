@@ -462,7 +462,9 @@ impl<C: Clock, M: Members> Shared<C, M> {
     }
 
     pub(crate) fn report(&self) -> GroupReport {
-        let Standing { states, graph, .. } = self.standing();
+        let Standing {
+            own, states, graph, ..
+        } = self.standing();
         let now = self.now();
         let (rows, took) = self.book.with(|book| {
             let until = book.down_at.or(now);
@@ -471,7 +473,12 @@ impl<C: Clock, M: Members> Shared<C, M> {
         });
         let row = |member: usize| {
             let name = graph.nodes[member].name.clone();
-            rows[member].clone().report(name, states[member])
+            let mut report = rows[member].clone().report(name, states[member]);
+            // One that has come up since, by itself, is not shown as one that did not start.
+            if own[member].is_usable() {
+                report.start_error = None;
+            }
+            report
         };
         GroupReport {
             name: self.name.clone(),

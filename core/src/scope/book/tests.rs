@@ -5,14 +5,19 @@ use futures::FutureExt;
 use super::ROOT;
 use crate::scope::finalizer::Staying;
 use crate::scope::run::run;
-use crate::scope::shared::{Handle, Shared};
+use crate::scope::shared::{Handle, ScopeLimits, Shared};
 use crate::{Name, NoTimer};
 
 type Scope = Handle<Staying, NoTimer>;
 
 fn parent() -> Scope {
     let name = Name::new("parent");
-    Handle::root(Shared::new(NoTimer, name, (None, None), None, None))
+    let limits = ScopeLimits {
+        open: None,
+        hook: None,
+        close: None,
+    };
+    Handle::root(Shared::new(NoTimer, name, limits, None, None))
 }
 
 fn child(parent: &Scope) -> Scope {
