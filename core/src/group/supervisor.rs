@@ -188,8 +188,8 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
     /// for the window of the [intensity](Supervisor::intensity) begins anew. Default 1 s, doubled each time up to
     /// 60 s, half of it random, so that the replicas of a service do not restart in step.
     ///
-    /// Kubernetes waits 10 s, doubled up to 5 min, and begins anew after 10 min; Akka's default is 3 s up to 30 s with a
-    /// fifth of it random; systemd waits 100 ms each time, and Erlang does not wait. A minute at most means that what
+    /// Kubernetes waits 10 s, doubled up to 5 min, and begins anew after 10 min; Akka's documentation takes 3 s up to 30 s,
+    /// a fifth of it random; systemd waits 100 ms each time, and Erlang does not wait. A minute at most means that what
     /// a member waited for is used again within a minute of its return.
     ///
     /// ```
