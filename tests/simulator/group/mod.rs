@@ -2,6 +2,7 @@
 
 mod cancel;
 mod change;
+mod held_back;
 mod random;
 mod supervise;
 mod tasks;
