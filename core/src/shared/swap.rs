@@ -12,11 +12,17 @@ use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
 
+/// A place among those who wait for a swap.
+struct Joined<R: LocalResource, C: Clock> {
+    place: Place<R, C>,
+    standby: Standby,
+}
+
 impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     /// Replaces the current value by another of the same resource, unless `only` was replaced already. Joins a swap under
     /// way that replaces the same value.
     pub(crate) async fn swap(self: &Arc<Self>, only: Option<u64>) -> Result<(), OpenError> {
-        let Some((place, standby)) = self.stand_by(only)? else {
+        let Some(Joined { place, standby }) = self.stand_by(only)? else {
             return Ok(());
         };
         let Place { seat, managed } = place;
@@ -65,10 +71,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
 
     /// A place among those who wait for the swap of the current value, or of none but that one. `None` if that was
     /// replaced already.
-    fn stand_by(
-        self: &Arc<Self>,
-        only: Option<u64>,
-    ) -> Result<Option<(Place<R, C>, Standby)>, OpenError> {
+    fn stand_by(self: &Arc<Self>, only: Option<u64>) -> Result<Option<Joined<R, C>>, OpenError> {
         loop {
             let resource = self.book.with(|book| book.resource.clone());
             let built = self.settings.build(resource.clone(), self.clock.clone());
@@ -78,7 +81,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
                 } else if only.is_some() && book.current != only {
                     Some(Ok(None))
                 } else if let Some((standby, generation)) = book.standby() {
-                    Some(Ok(Some((self.place_in(generation), standby))))
+                    let place = self.place_in(generation);
+                    Some(Ok(Some(Joined { place, standby })))
                 } else {
                     None
                 };
@@ -92,7 +96,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
                 book.standby = Some(standby);
                 let place = book.generation(number).map(|generation| {
                     generation.retired = Some(Why::Replaced);
-                    (self.place_in(generation), standby)
+                    let place = self.place_in(generation);
+                    Joined { place, standby }
                 });
                 (Some(Ok(place)), (None, runner))
             });
