@@ -289,6 +289,10 @@ impl Backoff {
         config::at_least("backoff.cap", cap, field, first)
     }
 
+    pub(crate) const fn has_no_delay(&self) -> bool {
+        matches!(self.growth, Growth::Constant(0))
+    }
+
     pub(crate) const fn longest(&self) -> Duration {
         Duration::from_nanos(self.cap)
     }

@@ -20,6 +20,10 @@ use crate::sync::Arc;
 /// delays must not make a busy loop of them.
 pub(crate) const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
+/// The shortest period of what is looked at again and again, however short it is set: a timer that tells less apart
+/// would wake the task for nothing, and a period of no time would never let it rest.
+pub(crate) const LEAST_PERIOD: Duration = Duration::from_millis(1);
+
 /// Counts how often a task has gone round within one poll, so that work which is always done at once
 /// does not keep the executor to itself.
 pub(crate) struct Rounds(u32);

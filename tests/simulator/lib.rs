@@ -5,6 +5,7 @@
 
 mod connection;
 mod drawn;
+mod extremes;
 mod faults;
 mod group;
 mod hooks;
@@ -20,6 +21,7 @@ mod retry_after;
 mod scope;
 mod secrets;
 mod shared;
+mod spin;
 mod staged;
 mod tell;
 mod trouble;

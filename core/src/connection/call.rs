@@ -16,7 +16,7 @@ use crate::resource::LocalResource;
 use crate::retry::{ErrorClass, Failure, StopReason};
 use crate::runtime::Clock;
 use crate::sync::Lock;
-use crate::work::{Round, go_round};
+use crate::work::{LEAST_PAUSE, Round, go_round};
 
 /// A call that is about to be made. See [`Connection::request`].
 ///
@@ -229,12 +229,20 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
             Patience::Openings => {}
         }
         loop {
+            let began_at = managed.clock().try_now();
             match managed.open().await {
                 // Without a clock nothing keeps the next attempts at a distance.
                 Err(OpenError::Failed { failure, .. })
-                    if failure.stopped != Some(StopReason::GivenUp)
-                        && managed.clock().try_now().is_some() => {}
+                    if failure.stopped != Some(StopReason::GivenUp) && began_at.is_some() => {}
                 ended => return ended,
+            }
+            // Without a backoff an opening may fail at once: time must pass before the next one all the same.
+            let next_at = began_at.map(|began_at| began_at + LEAST_PAUSE);
+            let is_early = next_at > managed.clock().try_now();
+            if let Some(next_at) = next_at.filter(|_| is_early) {
+                if let Some(sleep) = managed.clock().try_sleep_until(next_at) {
+                    sleep.await;
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::signal::Signal;
 use crate::start::Start;
 use crate::state::{Machine, Thresholds};
 use crate::sync::{Arc, AtomicUsize, Lock};
-use crate::work::LEAST_PAUSE;
+use crate::work::{LEAST_PAUSE, LEAST_PERIOD};
 
 /// How a [`Managed`] resource is to be: its retries, its checks, its times. Made by
 /// [`Managed::builder`].
@@ -155,7 +155,7 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
         self
     }
 
-    /// How often the Runner checks the value. Default never, as in the original.
+    /// How often the Runner checks the value, at most once in a millisecond. Default never, as in the original.
     ///
     /// A value that a call used with success within that time is not checked, unless it is degraded.
     /// Checks come up to a tenth early, so that resources do not stay in step.
@@ -304,6 +304,7 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
         self.config.validate()?;
         let mut config = self.config;
         config.open_timeout = attempt_limit(&config.retry, config.open_timeout);
+        config.check_every = config.check_every.map(|every| every.max(LEAST_PERIOD));
         let machine = Machine::new(config.thresholds, clock.try_now());
         let shared = Arc::new(Shared {
             cell: Lock::new(Cell::new(machine, self.start == Start::InBackground)),

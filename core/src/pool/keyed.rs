@@ -19,6 +19,7 @@ use crate::name::Name;
 use crate::resource::Resource;
 use crate::runtime::{NoTimer, Spawn, Timer};
 use crate::sync::{Arc, AtomicUsize, Lock};
+use crate::work::LEAST_PERIOD;
 
 /// A [`Pool`] for each key: for each host, tenant or shard, as many as come to be asked for.
 ///
@@ -332,6 +333,7 @@ where
     R: Resource,
     T: Timer,
 {
+    let every = every.max(LEAST_PERIOD);
     while shared.handles.load(Ordering::Acquire) > 0 {
         timer.sleep_until(timer.now() + every).await;
         let forgotten = shared.family.with(Family::forget_unused);

@@ -12,7 +12,7 @@ use crate::event::EventKind;
 use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::work::Wakes;
+use crate::work::{LEAST_PERIOD, Wakes};
 
 /// A sweep comes at least this many times in the shortest of the times it looks after, since only a
 /// sweep sees that a value has come back: what is timed is never early and at most a quarter late.
@@ -21,9 +21,6 @@ const SWEEPS: u32 = 4;
 /// The same where values are checked after they have lain idle: what is unclear after two sweeps is settled by the
 /// clock, and by a check too many at worst.
 const SWEEPS_BEFORE_LOANS: u32 = 2;
-
-/// Sweeps come no more often than this, however short the times.
-const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
 
 /// A Runner that is late by less is not worth a word.
 const MUCH_LATE: Duration = Duration::from_secs(1);
@@ -44,7 +41,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let period = shortest.map(|shortest| shortest / SWEEPS);
         let before_loans = self.rest_limit().map(|limit| limit / SWEEPS_BEFORE_LOANS);
         let period = period.into_iter().chain(before_loans).min()?;
-        Some(period.max(SHORTEST_PERIOD))
+        Some(period.max(LEAST_PERIOD))
     }
 
     pub(crate) fn first_sweep(&self) -> Option<Instant> {
@@ -147,7 +144,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         if !swept.rests {
             next_at = period.map_or(next_at, |period| next_at.min(now + period));
         }
-        swept.next_at = (next_at != Instant::MAX).then(|| next_at.max(now + SHORTEST_PERIOD));
+        swept.next_at = (next_at != Instant::MAX).then(|| next_at.max(now + LEAST_PERIOD));
         swept
     }
 

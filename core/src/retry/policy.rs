@@ -274,7 +274,8 @@ impl Retry {
     /// Says whether the settings make sense together. What is built from a policy calls it.
     ///
     /// # Errors
-    /// What [`Backoff::validate`] says; a time limit of zero.
+    /// What [`Backoff::validate`] says; a time limit of zero; retries without limit and without a delay, which would keep a
+    /// thread busy for as long as the server is down.
     ///
     /// ```
     /// # use core::time::Duration;
@@ -289,6 +290,9 @@ impl Retry {
         }
         if let Some(deadline) = self.deadline {
             config::above_zero("retry.deadline", deadline)?;
+        }
+        if self.max_retries == u32::MAX && self.backoff.has_no_delay() {
+            config::above_zero("backoff.delay", Duration::ZERO)?;
         }
         Ok(())
     }

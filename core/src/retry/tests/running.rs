@@ -243,7 +243,7 @@ fn b02_the_hook_sees_why_it_stops() {
 #[test]
 fn b02_zero_delay_lets_others_run() {
     let (timer, calls) = (VirtualTimer::default(), Calls::default());
-    let policy = Retry::new(Backoff::constant(Duration::ZERO)).max_retries(u32::MAX);
+    let policy = Retry::new(Backoff::constant(Duration::ZERO)).max_retries(100);
     let mut retrying = pin!(retry(&timer, policy, || {
         calls.count();
         ready(Err::<(), _>(()))
