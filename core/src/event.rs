@@ -166,6 +166,11 @@ pub enum EventKind<'a> {
         /// How many values it holds.
         held: usize,
     },
+    /// The Runner that [`build`](crate::pool::PoolBuilder::build) spawned ended before its time, most likely
+    /// because its runtime did. The next use spawns another.
+    RunnerEnded,
+    /// Another Runner goes on with the background work.
+    RunnerRestarted,
     /// The Runner was woken late: the clock has jumped, as after a suspend of the machine, or the
     /// executor was kept from running it. Timeouts that came due meanwhile come at once.
     Late {
@@ -248,6 +253,8 @@ impl fmt::Display for Event<'_> {
             EventKind::SelfDeadlock { held } => {
                 write!(f, "a task holds all {held} values and asks for one more")
             }
+            EventKind::RunnerEnded => write!(f, "background work has ended with its runtime"),
+            EventKind::RunnerRestarted => write!(f, "background work goes on"),
             EventKind::Late { by } => write!(f, "background work is late by {by:?}"),
             EventKind::Swallowed { phase, error } => write!(f, "error in {phase}: {}", Told(error)),
         }

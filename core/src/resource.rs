@@ -98,6 +98,29 @@ pub trait Resource: Send + Sync + 'static {
     /// is not called.
     const HOOKS: Hooks = Hooks::NONE;
 
+    /// `true` if a value stays usable after the runtime under which it was opened has ended. Default `false`.
+    ///
+    /// A socket or a timer belongs to its runtime, and is dead without it. So when a holder that was built
+    /// with `build`, and is kept in a `static`, loses its background work with a runtime, its values are
+    /// [retired](crate::Why::RuntimeEnded), and others opened in the runtime that uses it next. Set it
+    /// for values that know of no runtime, such as files and things in memory.
+    ///
+    /// ```
+    /// use tenure_core::Resource;
+    ///
+    /// struct Buffers;
+    ///
+    /// impl Resource for Buffers {
+    ///     type Value = Vec<u8>;
+    ///     type Error = std::io::Error;
+    ///     const OUTLIVES_RUNTIME: bool = true;
+    ///     async fn open(&self) -> Result<Vec<u8>, Self::Error> {
+    ///         Ok(Vec::with_capacity(1 << 20))
+    ///     }
+    /// }
+    /// ```
+    const OUTLIVES_RUNTIME: bool = false;
+
     /// Opens one value.
     ///
     /// The future is dropped when the opening times out or is called off, so whatever it holds must
@@ -306,6 +329,9 @@ pub trait LocalResource {
     /// is not called.
     const HOOKS: Hooks = Hooks::NONE;
 
+    /// `true` if a value stays usable after its runtime has ended: see [`Resource::OUTLIVES_RUNTIME`].
+    const OUTLIVES_RUNTIME: bool = false;
+
     /// See [`Resource::open`].
     ///
     /// # Errors
@@ -441,6 +467,7 @@ impl<R: Resource> LocalResource for R {
     const CHECKED: bool = <R as Resource>::CHECKED;
     const EXCLUSIVE: bool = <R as Resource>::EXCLUSIVE;
     const HOOKS: Hooks = <R as Resource>::HOOKS;
+    const OUTLIVES_RUNTIME: bool = <R as Resource>::OUTLIVES_RUNTIME;
 
     fn open(&self) -> impl Future<Output = Result<Self::Value, Self::Error>> {
         Resource::open(self)

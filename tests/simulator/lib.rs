@@ -5,6 +5,7 @@
 
 mod connection;
 mod drawn;
+mod ended_runtimes;
 mod extremes;
 mod faults;
 mod group;

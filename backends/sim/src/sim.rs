@@ -165,6 +165,44 @@ impl Sim {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// Drops what was spawned through [`Spawn`] and [`SpawnLocal`], as a runtime that ends drops its tasks.
+    ///
+    /// A [`task`](Sim::task) goes on, like a caller in another runtime, and what is spawned from then on runs.
+    /// The futures are dropped once the current step is done.
+    ///
+    /// ```
+    /// # use std::future::pending;
+    /// # use tenure_core::SpawnLocal;
+    /// tenure_sim::run(1, |sim| async move {
+    ///     let alive = std::rc::Rc::new(());
+    ///     let held = alive.clone();
+    ///     sim.spawn_local(async move {
+    ///         pending::<()>().await;
+    ///         drop(held);
+    ///     });
+    ///     sim.end_runtime();
+    ///     sim.yield_now().await;
+    ///     assert_eq!(std::rc::Rc::strong_count(&alive), 1);
+    /// });
+    /// ```
+    pub fn end_runtime(&self) {
+        self.world.with(|state| state.end_background());
+    }
+
+    /// Sets whether futures that are spawned are dropped unpolled, as by a runtime that has ended.
+    ///
+    /// ```
+    /// # use tenure_core::SpawnLocal;
+    /// tenure_sim::run(1, |sim| async move {
+    ///     sim.refuse_tasks(true);
+    ///     sim.spawn_local(async { unreachable!("it is dropped") });
+    ///     sim.yield_now().await;
+    /// });
+    /// ```
+    pub fn refuse_tasks(&self, refuses: bool) {
+        self.world.with(|state| state.refuses_tasks = refuses);
+    }
+
     /// How much time has passed in the world, jumps of its clock left out: what a limit is to be held
     /// against where the clock may [jump](Sim::jump).
     ///
@@ -290,20 +328,25 @@ impl Timer for Sim {
 
 impl Spawn for Sim {
     fn spawn<F: Future<Output = ()> + Send + 'static>(&self, future: F) {
-        self.world.with(|state| {
-            let number = state.steps();
-            let id = state.add_task(format!("task spawned at step {number}"));
+        let refused = self.world.with(|state| {
+            if state.refuses_tasks {
+                return Some(future);
+            }
+            let id = state.add_background_task();
             state.spawned.push((id, Box::pin(future)));
+            None
         });
+        // Outside the world's lock: its `drop` may ask for the time.
+        drop(refused);
     }
 }
 
 impl SpawnLocal for Sim {
     fn spawn_local<F: Future<Output = ()> + 'static>(&self, future: F) {
-        let id = self.world.with(|state| {
-            let number = state.steps();
-            state.add_task(format!("task spawned at step {number}"))
-        });
+        if self.world.with(|state| state.refuses_tasks) {
+            return;
+        }
+        let id = self.world.with(|state| state.add_background_task());
         spawn_here(&self.world, id, Box::pin(future));
     }
 }

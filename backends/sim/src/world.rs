@@ -41,6 +41,10 @@ pub(crate) struct State {
     tasks: Vec<TaskInfo>,
     cancelled: Vec<TaskId>,
     pub(crate) spawned: Vec<(TaskId, SendFuture)>,
+    /// Tasks that were spawned as a runtime spawns them and may still run.
+    background: Vec<TaskId>,
+    /// `true` while what is spawned is dropped, as by a runtime that has ended.
+    pub(crate) refuses_tasks: bool,
     pub(crate) schedule: Schedule,
     trace: Option<String>,
     steps: u64,
@@ -80,6 +84,8 @@ impl World {
                 tasks: Vec::new(),
                 cancelled: Vec::new(),
                 spawned: Vec::new(),
+                background: Vec::new(),
+                refuses_tasks: false,
                 schedule,
                 trace: traced.then(String::new),
                 steps: 0,
@@ -232,6 +238,21 @@ impl State {
     pub(crate) fn cancel(&mut self, task: TaskId) {
         if !self.tasks[task.0].ended {
             self.cancelled.push(task);
+        }
+    }
+
+    /// Adds a task that [`end_background`](State::end_background) ends.
+    pub(crate) fn add_background_task(&mut self) -> TaskId {
+        let number = self.steps();
+        let id = self.add_task(format!("task spawned at step {number}"));
+        self.background.push(id);
+        id
+    }
+
+    /// Has the futures of all background tasks dropped before the next step.
+    pub(crate) fn end_background(&mut self) {
+        for task in std::mem::take(&mut self.background) {
+            self.cancel(task);
         }
     }
 

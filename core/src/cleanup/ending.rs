@@ -78,6 +78,9 @@ pub enum Why {
     HookCutOff,
     /// The last handle was dropped without a shutdown.
     HandlesDropped,
+    /// The runtime under which it was opened has ended: see
+    /// [`OUTLIVES_RUNTIME`](crate::Resource::OUTLIVES_RUNTIME).
+    RuntimeEnded,
     /// The scope that opened it has ended.
     ScopeEnded,
     /// The scope that opened it was dropped before it ended.
@@ -104,6 +107,7 @@ impl fmt::Display for Why {
             Self::HookFailed => "hook failed",
             Self::HookCutOff => "hook cut off",
             Self::HandlesDropped => "all handles dropped",
+            Self::RuntimeEnded => "runtime ended",
             Self::ScopeEnded => "scope ended",
             Self::ScopeCancelled => "scope cancelled",
         })

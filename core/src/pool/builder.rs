@@ -8,7 +8,7 @@ use super::loans::Loans;
 use super::openings::Openings;
 use super::quota::Quota;
 use super::runner::Runner;
-use super::shared::{Queue, Shared};
+use super::shared::{Queue, Shared, SpawnRunner};
 use super::stack::Stacks;
 use super::timings::Timings;
 use crate::config::ConfigError;
@@ -256,10 +256,10 @@ impl<R: LocalResource> PoolBuilder<R> {
         self,
         clock: C,
     ) -> Result<(Pool<R, C>, Runner<R, C>), ConfigError> {
-        self.build_in_family(clock, None)
+        self.build_in_family(clock, None, None)
     }
 
-    /// The same for one of several pools that share a bound.
+    /// The same for one of several pools that share a bound, and for one that spawns its Runner by itself.
     #[expect(
         clippy::type_complexity,
         reason = "a name for the pair would say less than the pair"
@@ -268,6 +268,7 @@ impl<R: LocalResource> PoolBuilder<R> {
         self,
         clock: C,
         quota: Option<Arc<Quota>>,
+        spawn_runner: Option<SpawnRunner<R, C>>,
     ) -> Result<(Pool<R, C>, Runner<R, C>), ConfigError> {
         self.config.validate()?;
         self.retry.validate()?;
@@ -283,6 +284,7 @@ impl<R: LocalResource> PoolBuilder<R> {
             || config.timings
             || self.sink.is_some();
         let shared = Arc::new(Shared {
+            spawn_runner,
             stacks: Stacks::new(config.max_size, config.idle_order, limits),
             queue: CachePadded(Lock::new(Queue::new(
                 openings,
@@ -339,7 +341,9 @@ impl<R: LocalResource> PoolBuilder<R> {
         R: 'static,
         T: Timer<Sleep: 'static> + SpawnLocal + 'static,
     {
-        let (pool, runner) = self.build_with_runner(runtime.clone())?;
+        let spawn_runner: SpawnRunner<R, T> =
+            |shared| shared.clock.spawn_local(Runner::new(shared.clone()).run());
+        let (pool, runner) = self.build_in_family(runtime.clone(), None, Some(spawn_runner))?;
         runtime.spawn_local(runner.run());
         Ok(pool)
     }
@@ -374,10 +378,19 @@ impl<R: Resource> PoolBuilder<R> {
     where
         T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
     {
-        let (pool, runner) = self.build_with_runner(runtime.clone())?;
+        let (pool, runner) = self.build_in_family(runtime.clone(), None, Some(spawn_runner))?;
         runtime.spawn(runner.run());
         Ok(pool)
     }
+}
+
+/// Spawns a Runner of this pool.
+pub(super) fn spawn_runner<R, T>(shared: &Arc<Shared<R, T>>)
+where
+    R: Resource,
+    T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
+{
+    shared.clock.spawn(Runner::new(shared.clone()).run());
 }
 
 impl<R> core::fmt::Debug for PoolBuilder<R> {

@@ -310,26 +310,37 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             if queue.phase != Phase::Open {
                 return;
             }
-            forbid(&mut queue.limits);
-            let limits = queue.limits;
-            self.stacks.set_limits(limits);
-            let idle = self
-                .stacks
-                .sort_out(|slot| limits.has_evicted(slot).then_some(()));
-            let mut idle: Vec<_> = idle.into_iter().map(|((), slot)| slot).collect();
-            // What the first who waits has got of several is in nobody's use either.
-            let gathered = core::mem::take(&mut queue.gathered);
-            let (evicted, kept): (Vec<_>, Vec<_>) = gathered
-                .into_iter()
-                .partition(|slot| limits.has_evicted(slot));
-            queue.waiters.first_lost(evicted.len() as u32);
-            queue.gathered = kept;
-            idle.extend(evicted);
-            self.bury_each(queue, idle, Why::Evicted);
-            // Those on loan are revoked.
-            wakes.signal();
+            self.retire_forbidden(queue, Why::Evicted, forbid, wakes);
             self.poke(queue, wakes);
         });
+    }
+
+    /// The same under the queue's lock, for any reason.
+    pub(crate) fn retire_forbidden(
+        &self,
+        queue: &mut Queue<R::Value>,
+        why: Why,
+        forbid: impl FnOnce(&mut Limits),
+        wakes: &mut Wakes,
+    ) {
+        forbid(&mut queue.limits);
+        let limits = queue.limits;
+        self.stacks.set_limits(limits);
+        let idle = self
+            .stacks
+            .sort_out(|slot| limits.has_evicted(slot).then_some(()));
+        let mut idle: Vec<_> = idle.into_iter().map(|((), slot)| slot).collect();
+        // What the first who waits has got of several is in nobody's use either.
+        let gathered = core::mem::take(&mut queue.gathered);
+        let (evicted, kept): (Vec<_>, Vec<_>) = gathered
+            .into_iter()
+            .partition(|slot| limits.has_evicted(slot));
+        queue.waiters.first_lost(evicted.len() as u32);
+        queue.gathered = kept;
+        idle.extend(evicted);
+        self.bury_each(queue, idle, why);
+        // Those on loan are revoked.
+        wakes.signal();
     }
 
     /// Returns `true` if a value of that kind is not wanted any more.

@@ -9,6 +9,7 @@ use core::sync::atomic::Ordering;
 use core::task::Poll;
 use core::time::Duration;
 
+use super::builder::spawn_runner;
 use super::error::AcquireError;
 use super::lease::OwnedLease;
 use super::quota::Quota;
@@ -154,8 +155,12 @@ impl<F> KeyedPoolBuilder<F> {
         let (quota, pool_for) = (Quota::new(self.max_size), self.pool_for);
         let spawner = runtime.clone();
         let make = move |key: &K| {
-            let (pool, runner) =
-                pool_for(key).build_in_family(spawner.clone(), Some(quota.clone()))?;
+            let builder = pool_for(key);
+            let (pool, runner) = builder.build_in_family(
+                spawner.clone(),
+                Some(quota.clone()),
+                Some(spawn_runner),
+            )?;
             spawner.spawn(runner.run());
             Ok(pool)
         };

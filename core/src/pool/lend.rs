@@ -13,7 +13,7 @@ use crate::cleanup::Why;
 use crate::hooks::Hooks;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync;
+use crate::sync::{self, Arc};
 
 /// Whether a pool checks a value before it lends it.
 ///
@@ -110,7 +110,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Takes an idle value without joining the queue: one that may be lent as it is.
     #[inline]
-    pub(crate) fn try_take(&self) -> Option<Slot<R::Value>> {
+    pub(crate) fn try_take(self: &Arc<Self>) -> Option<Slot<R::Value>> {
         self.take_idle().or_else(|| self.try_take_slowly())
     }
 
@@ -124,9 +124,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         }
     }
 
-    /// Looks for a value under those that have rested, and behind gates that are up for others of the family.
+    /// Looks for a value under those that have rested, and behind gates that are up for others of the family, or
+    /// for the next use to spawn the Runner.
     #[cold]
-    fn try_take_slowly(&self) -> Option<Slot<R::Value>> {
+    fn try_take_slowly(self: &Arc<Self>) -> Option<Slot<R::Value>> {
+        if self.respawn_if_lost() {
+            if let Some(slot) = self.take_idle() {
+                return Some(slot);
+            }
+        }
         let (now, limit) = (self.now(), self.rest_limit());
         let fit = |slot: &Slot<R::Value>| {
             let is_fresh = |(now, limit)| !self.may_have_rested(slot, limit, now);
@@ -139,7 +145,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             }
         }
         self.queue.with(|queue| {
-            let stays = queue.quota.is_none()
+            let gates_are_up_for_others = queue.quota.is_some() || queue.runner.is_lost();
+            let stays = !gates_are_up_for_others
                 || queue.suspended
                 || queue.phase != Phase::Open
                 || queue.waiters.waiting() > 0;

@@ -5,13 +5,15 @@ use core::pin::{Pin, pin};
 use core::task::Poll;
 
 use super::job::{CareDuty, CloseDuty, Job, Occasion, OpenDuty};
-use super::shared::{Phase, Shared, Watch};
+use super::shared::{Phase, Queue, Shared, Watch};
+use super::slot::Limits;
 use crate::Instant;
 use crate::alarm::Alarm;
 use crate::cleanup::Why;
+use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync::Arc;
+use crate::sync::{self, Arc};
 use crate::work::{Attachment, JobSet, Rounds, Wakes};
 
 /// The background work of a [`Pool`](crate::Pool): opening, checking, trimming and closing its values.
@@ -84,24 +86,50 @@ impl<R: LocalResource, C: Clock> core::fmt::Debug for Runner<R, C> {
 /// The pool knows of its Runner for as long as this lives.
 struct Attached<R: LocalResource, C: Clock> {
     shared: Arc<Shared<R, C>>,
+    /// `true` if it takes the place of one that was lost.
+    restarted: bool,
+    /// `true` once it was polled: values may have been opened under its runtime.
+    begun: bool,
 }
 
 impl<R: LocalResource, C: Clock> Attached<R, C> {
     fn new(shared: Arc<Shared<R, C>>) -> Self {
-        shared.queue.with(|queue| {
+        let restarted = shared.queue.with(|queue| {
             queue.runner = Attachment::Attached(None);
             shared.watch_by_sweeps(queue);
+            // They were up for the next use to come by and spawn it.
+            shared.settle_gates(queue);
+            core::mem::replace(&mut queue.had_runner, true)
         });
-        Self { shared }
+        Self {
+            shared,
+            restarted,
+            begun: false,
+        }
     }
 
-    async fn drive(self) {
+    /// Says that it goes on where another left off, and returns when to sweep first.
+    fn begin(&mut self) -> Option<Instant> {
+        self.begun = true;
+        let shared = &self.shared;
+        let first_sweep = shared.first_sweep();
+        if !self.restarted {
+            return first_sweep;
+        }
+        shared
+            .reporter
+            .send(&shared.clock, EventKind::RunnerRestarted);
+        // Meanwhile time has passed that no sweep saw.
+        first_sweep.and(shared.now())
+    }
+
+    async fn drive(mut self) {
+        let mut sweep_at = self.begin();
         let shared = &self.shared;
         // What a shutdown calls off, and what it waits for.
         let mut services = JobSet::new();
         let mut closings = JobSet::new();
         let mut era = 0;
-        let mut sweep_at = shared.first_sweep();
         let mut overdue = false;
         // While it rests, a sweep is planned only for what lies idle.
         let mut rests = false;
@@ -193,16 +221,30 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
 }
 
 impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
+    /// Spawns nothing: where a runtime drops its tasks, there is none to spawn on.
     fn drop(&mut self) {
-        let now = self.shared.now();
+        let shared = &self.shared;
+        let now = shared.now();
         let mut wakes = Wakes::default();
-        self.shared.queue.with(|queue| {
+        let lost = shared.queue.with(|queue| {
             wakes.drop_waker(queue.runner.take_waker());
-            queue.runner = Attachment::Absent;
-            self.shared.watch_without_runner(queue, now);
-            self.shared.poke(queue, &mut wakes);
+            let lost = shared.spawn_runner.is_some() && queue.phase == Phase::Open;
+            queue.runner = if lost {
+                Attachment::Lost
+            } else {
+                Attachment::Absent
+            };
+            shared.watch_without_runner(queue, now);
+            if lost {
+                shared.runner_lost(queue, self.begun, &mut wakes);
+            }
+            shared.poke(queue, &mut wakes);
+            lost
         });
-        self.shared.wake(wakes);
+        shared.wake(wakes);
+        if lost && self.begun {
+            shared.reporter.send(&shared.clock, EventKind::RunnerEnded);
+        }
     }
 }
 
@@ -217,6 +259,40 @@ struct Claimed<R: LocalResource, C: Clock> {
 }
 
 impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// The Runner ended before its time, most likely with its runtime. Under the queue's lock.
+    fn runner_lost(&self, queue: &mut Queue<R::Value>, had_begun: bool, wakes: &mut Wakes) {
+        if had_begun && !R::OUTLIVES_RUNTIME {
+            let next = |limits: &mut Limits| limits.generation = limits.generation.next();
+            self.retire_forbidden(queue, Why::RuntimeEnded, next, wakes);
+        }
+        self.settle_gates(queue);
+        // One that lives in another runtime, if it is not the first, is woken as soon as there is work.
+        queue.waiters.wake_idlers(1, |waker| wakes.push(waker));
+    }
+
+    /// Spawns another Runner, if there is none any more and this is the first use to see it. Returns `true` if so.
+    ///
+    /// To be called where a runtime is likely to live: never in a `drop`.
+    pub(crate) fn respawn_if_lost(self: &Arc<Self>) -> bool {
+        let respawns =
+            self.spawn_runner.is_some() && self.queue.with(|queue| queue.runner.claim_respawn());
+        if respawns {
+            self.respawn();
+        }
+        respawns
+    }
+
+    /// Spawns another Runner, for a caller that has claimed it.
+    #[cold]
+    pub(crate) fn respawn(self: &Arc<Self>) {
+        let Some(spawn) = self.spawn_runner else {
+            return;
+        };
+        if let Err(message) = sync::contain(|| spawn(self)) {
+            self.reporter.swallowed(&self.clock, "spawn", message);
+        }
+    }
+
     fn claim_for_runner(self: &Arc<Self>, now: Option<Instant>) -> Claimed<R, C> {
         self.queue.with(|queue| {
             let due = queue.openings_due(&self.config) > 0;

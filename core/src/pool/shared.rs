@@ -34,6 +34,8 @@ pub(crate) struct Shared<R: LocalResource, C: Clock> {
     pub(crate) clock: C,
     pub(crate) config: Config,
     pub(crate) reporter: Reporter,
+    /// Spawns a Runner, where `build` was told how.
+    pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,
     pub(crate) stacks: Stacks<R::Value>,
     pub(crate) queue: CachePadded<Lock<Queue<R::Value>>>,
     pub(crate) random: Lock<Random>,
@@ -46,6 +48,9 @@ pub(crate) struct Shared<R: LocalResource, C: Clock> {
     /// Tells whoever awaits a shutdown or a start that something changed.
     pub(crate) changed: Signal,
 }
+
+/// Spawns a Runner of this pool on the pool's own runtime. User code: under no lock.
+pub(crate) type SpawnRunner<R, C> = fn(&Arc<Shared<R, C>>);
 
 /// What a waiter is handed.
 #[derive(Debug)]
@@ -81,6 +86,8 @@ pub(crate) struct Queue<V> {
     /// While the Runner rests: when one of the idle values has to be looked at.
     pub(crate) next_due: Instant,
     pub(crate) runner: Attachment,
+    /// `true` once a Runner was attached.
+    pub(crate) had_runner: bool,
     pub(crate) max_size: usize,
     pub(crate) limits: Limits,
     /// What it shares with other pools, if it is one of a family.
@@ -135,6 +142,8 @@ pub(crate) enum Entry<V> {
         /// Whether a Runner does what is needed.
         driven: bool,
     },
+    /// The Runner is to be spawned anew, by this caller, who then asks again.
+    RunnerLost,
 }
 
 impl<V> Queue<V> {
@@ -157,6 +166,7 @@ impl<V> Queue<V> {
             suspects_from: Instant::EPOCH,
             next_due: Instant::MAX,
             runner: Attachment::Absent,
+            had_runner: false,
             max_size,
             limits,
             quota,
@@ -249,6 +259,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         waker: core::task::Waker,
         wanted: u32,
         end: End,
+        may_respawn: bool,
     ) -> Result<Entry<R::Value>, Box<AcquireError>> {
         let mut wakes = Wakes::default();
         let mut waker = Some(waker);
@@ -259,6 +270,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             }
             if wanted as usize > queue.max_size {
                 return Err(self.too_many(wanted, queue.max_size));
+            }
+            if may_respawn && queue.runner.claim_respawn() {
+                return Ok(Entry::RunnerLost);
             }
             if !queue.warm {
                 queue.warm = true;

@@ -14,6 +14,7 @@ pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
     shared: &Arc<Shared<R, C>>,
 ) -> Result<(), AcquireError> {
     let starter = Starter::new(shared);
+    shared.respawn_if_lost();
     let mut openings = JobSet::new();
     let mut closings = JobSet::new();
     go_round(&shared.clock, &shared.changed, |cx| {

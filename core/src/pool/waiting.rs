@@ -67,6 +67,8 @@ pub(super) struct Waiter<'p, R: LocalResource, C: Clock> {
     /// Whether a Runner saw it join, until that was made use of.
     is_driven: bool,
     timed: bool,
+    /// `true` until it has tried to spawn a lost Runner: once, for the executor may be gone.
+    may_respawn: bool,
     pub(super) self_deadlock: bool,
     pub(super) began_at: Instant,
     /// Until it has begun, this is how long it may take, counted from the epoch.
@@ -112,6 +114,7 @@ where
                 end: wish.end,
                 is_driven: false,
                 timed: wish.timed,
+                may_respawn: true,
                 self_deadlock: false,
                 began_at: Instant::EPOCH,
                 deadline: within,
@@ -298,6 +301,11 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                     work.begin(perform(job));
                     continue;
                 }
+                Claim::Runner => {
+                    self.may_respawn = false;
+                    shared.respawn();
+                    continue;
+                }
                 Claim::Nothing { resumes_at } => resumes_at,
             };
             let wake_at = resumes_at.map_or(self.deadline, |at| at.min(self.deadline));
@@ -354,7 +362,20 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     }
 
     fn join(&mut self, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
-        match self.shared.enter(cx.waker().clone(), self.wanted, self.end) {
+        let shared = self.shared;
+        let enter = |may_respawn| {
+            let waker = cx.waker().clone();
+            shared.enter(waker, self.wanted, self.end, may_respawn)
+        };
+        let entry = match enter(self.may_respawn) {
+            Ok(Entry::RunnerLost) => {
+                self.may_respawn = false;
+                shared.respawn();
+                enter(false)
+            }
+            entry => entry,
+        };
+        match entry {
             Ok(Entry::Waits { place, driven }) => {
                 self.place = Some(place);
                 self.is_driven = driven;
@@ -362,6 +383,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 Poll::Pending
             }
             Ok(Entry::Taken(handed)) => Poll::Ready(Ok(handed)),
+            Ok(Entry::RunnerLost) => unreachable!("it was asked for once"),
             Err(error) => Poll::Ready(Err(error)),
         }
     }
@@ -415,6 +437,9 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             if queue.runner.is_attached() {
                 return Claim::NOTHING;
             }
+            if self.may_respawn && queue.runner.claim_respawn() {
+                return Claim::Runner;
+            }
             if let Some(duty) = shared.claim_returned(queue) {
                 queue.waiters.set_busy(place, true);
                 return Claim::Job(Job::Care(duty));
@@ -456,6 +481,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
 /// What a waiter finds to do.
 enum Claim<R: LocalResource, C: Clock> {
     Job(Job<R, C>),
+    /// The Runner is to be spawned anew.
+    Runner,
     /// There is nothing to do here until then.
     Nothing {
         resumes_at: Option<Instant>,

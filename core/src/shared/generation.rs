@@ -53,6 +53,7 @@ impl<R: LocalResource> LocalResource for Lent<R> {
     const CHECKED: bool = R::CHECKED;
     const EXCLUSIVE: bool = R::EXCLUSIVE;
     const HOOKS: Hooks = R::HOOKS;
+    const OUTLIVES_RUNTIME: bool = R::OUTLIVES_RUNTIME;
 
     fn open(&self) -> impl Future<Output = Result<R::Value, R::Error>> {
         self.0.open()
