@@ -8,7 +8,9 @@ use super::link::Link;
 use super::when_down::WhenDown;
 use crate::config::{ConfigError, above_zero};
 use crate::event::EventSink;
-use crate::managed::{Managed, ManagedBuilder, Pacing, Runner};
+use crate::managed::{
+    Managed, ManagedBuilder, Pacing, Runner, SpawnRunner, spawn_runner, spawn_runner_locally,
+};
 use crate::name::Name;
 use crate::resource::{LocalResource, Resource};
 use crate::retry::Retry;
@@ -238,6 +240,19 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
         self,
         clock: C,
     ) -> Result<(Connection<R, C>, Runner<R, C>), ConfigError> {
+        self.build_with(clock, None)
+    }
+
+    /// The same for one that spawns its Runner by itself.
+    #[expect(
+        clippy::type_complexity,
+        reason = "a name for the pair would say less than the pair"
+    )]
+    fn build_with<C: Clock>(
+        self,
+        clock: C,
+        spawn_runner: Option<SpawnRunner<R, C>>,
+    ) -> Result<(Connection<R, C>, Runner<R, C>), ConfigError> {
         if let Some(calls) = self.doubt_after {
             above_zero("doubt_after", calls)?;
         }
@@ -255,7 +270,7 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
             .events(link.clone())
             .retry(self.retry)
             .pacing(link.pacing.clone())
-            .build_with_runner(clock)?;
+            .build_with(clock, spawn_runner)?;
         Ok((Connection { managed, link }, runner))
     }
 
@@ -275,7 +290,7 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
         R: 'static,
         T: Timer<Sleep: 'static> + SpawnLocal + 'static,
     {
-        let (connection, runner) = self.build_with_runner(runtime.clone())?;
+        let (connection, runner) = self.build_with(runtime.clone(), Some(spawn_runner_locally))?;
         runtime.spawn_local(runner.run());
         Ok(connection)
     }
@@ -297,7 +312,7 @@ impl<R: Resource<Value: Clone + Sync>> ConnectionBuilder<R> {
     where
         T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
     {
-        let (connection, runner) = self.build_with_runner(runtime.clone())?;
+        let (connection, runner) = self.build_with(runtime.clone(), Some(spawn_runner))?;
         runtime.spawn(runner.run());
         Ok(connection)
     }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::Managed;
 use super::pacing::Pacing;
 use super::runner::Runner;
-use super::shared::{Cell, Shared};
+use super::shared::{Cell, Shared, SpawnRunner};
 use crate::config::{ConfigError, above_zero, at_least};
 use crate::event::{EventSink, Reporter};
 use crate::name::Name;
@@ -301,12 +301,26 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
         self,
         clock: C,
     ) -> Result<(Managed<R, C>, Runner<R, C>), ConfigError> {
+        self.build_with(clock, None)
+    }
+
+    /// The same for one that spawns its Runner by itself.
+    #[expect(
+        clippy::type_complexity,
+        reason = "a name for the pair would say less than the pair"
+    )]
+    pub(crate) fn build_with<C: Clock>(
+        self,
+        clock: C,
+        spawn_runner: Option<SpawnRunner<R, C>>,
+    ) -> Result<(Managed<R, C>, Runner<R, C>), ConfigError> {
         self.config.validate()?;
         let mut config = self.config;
         config.open_timeout = attempt_limit(&config.retry, config.open_timeout);
         config.check_every = config.check_every.map(|every| every.max(LEAST_PERIOD));
         let machine = Machine::new(config.thresholds, clock.try_now());
         let shared = Arc::new(Shared {
+            spawn_runner,
             cell: Lock::new(Cell::new(machine, self.start == Start::InBackground)),
             random: Lock::new(Random::seeded(clock.seed())),
             handles: AtomicUsize::new(1),
@@ -350,7 +364,7 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
         R: 'static,
         T: Timer<Sleep: 'static> + SpawnLocal + 'static,
     {
-        let (managed, runner) = self.build_with_runner(runtime.clone())?;
+        let (managed, runner) = self.build_with(runtime.clone(), Some(spawn_runner_locally))?;
         runtime.spawn_local(runner.run());
         Ok(managed)
     }
@@ -385,7 +399,7 @@ impl<R: Resource<Value: Clone + Sync>> ManagedBuilder<R> {
     where
         T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
     {
-        let (managed, runner) = self.build_with_runner(runtime.clone())?;
+        let (managed, runner) = self.build_with(runtime.clone(), Some(spawn_runner))?;
         runtime.spawn(runner.run());
         Ok(managed)
     }
@@ -426,6 +440,24 @@ impl Config {
     pub(crate) fn recovery_delay(&self) -> Duration {
         self.retry.backoff.nominal(u32::MAX).max(LEAST_PAUSE)
     }
+}
+
+/// Spawns a Runner of this resource.
+pub(crate) fn spawn_runner<R, T>(shared: &Arc<Shared<R, T>>)
+where
+    R: Resource<Value: Clone + Sync>,
+    T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
+{
+    shared.clock.spawn(Runner::new(shared.clone()).run());
+}
+
+/// Spawns a Runner of this resource on the current thread.
+pub(crate) fn spawn_runner_locally<R, T>(shared: &Arc<Shared<R, T>>)
+where
+    R: LocalResource<Value: Clone> + 'static,
+    T: Timer<Sleep: 'static> + SpawnLocal + 'static,
+{
+    shared.clock.spawn_local(Runner::new(shared.clone()).run());
 }
 
 impl<R> core::fmt::Debug for ManagedBuilder<R> {

@@ -293,11 +293,16 @@ struct Call<'a, R: LocalResource, C: Clock> {
 impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
     async fn begin(shared: &'a Arc<Shared<R, C>>) -> Result<Self, OpenError> {
         loop {
-            let begun = shared.cell.with(|cell| {
-                let held = cell.current.as_mut()?;
-                held.calls += 1;
-                Some((held.value.clone(), held.generation))
+            let (begun, respawns) = shared.cell.with(|cell| {
+                let begun = cell.current.as_mut().map(|held| {
+                    held.calls += 1;
+                    (held.value.clone(), held.generation)
+                });
+                (begun, cell.runner.claim_respawn())
             });
+            if respawns {
+                shared.respawn();
+            }
             if let Some((value, generation)) = begun {
                 return Ok(Call {
                     found_broken: false,

@@ -21,6 +21,7 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 pub use builder::ManagedBuilder;
+pub(crate) use builder::{spawn_runner, spawn_runner_locally};
 pub use call::CallOptions;
 pub(crate) use call::Ways;
 pub use error::{CallError, CheckError, OpenError, Unreachable};
@@ -37,6 +38,7 @@ use job::CheckDuty;
 use open::wait_until_open;
 pub(crate) use pacing::Pacing;
 use shared::Shared;
+pub(crate) use shared::SpawnRunner;
 pub(crate) use weak::WeakManaged;
 
 /// One value that is opened once, shared by all tasks, watched, recovered and always closed: a
@@ -98,6 +100,11 @@ impl<R: LocalResource<Value: Clone>> Managed<R, crate::NoTimer> {
 }
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
+    /// Returns another Runner, in the place of one that was dropped.
+    pub(crate) fn runner(&self) -> Runner<R, C> {
+        Runner::new(self.shared.clone())
+    }
+
     pub(crate) const fn new(shared: Arc<Shared<R, C>>) -> Self {
         Self { shared }
     }

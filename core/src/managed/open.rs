@@ -17,9 +17,16 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
     shared: &Arc<Shared<R, C>>,
     timeout: Option<Duration>,
 ) -> Result<Arc<R::Value>, OpenError> {
-    if let Some(value) = shared.cell.with(|cell| opened(cell)) {
+    let look = |cell: &mut Cell<R::Value>| (opened(cell), cell.runner.claim_respawn());
+    let (value, respawns) = shared.cell.with(look);
+    if respawns {
+        shared.respawn();
+    }
+    if let Some(value) = value {
         return Ok(value);
     }
+    // Once, for the executor may be gone.
+    let mut may_respawn = !respawns;
     let deadline = shared
         .now()
         .zip(timeout)
@@ -50,6 +57,11 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
         if left == Some(Duration::ZERO) {
             let waited = timeout.unwrap_or_default();
             return Round::Done(Err(shared.not_open_after(waited)));
+        }
+        if may_respawn && shared.cell.with(|cell| cell.runner.claim_respawn()) {
+            may_respawn = false;
+            shared.respawn();
+            return Round::Again;
         }
         if work.is_none() {
             if let Some(job) = shared.claim_for_opener(left) {

@@ -9,10 +9,11 @@ use super::shared::{Cell, Effects, Shared};
 use crate::Instant;
 use crate::alarm::Alarm;
 use crate::cleanup::Why;
+use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Event, State};
-use crate::sync::Arc;
+use crate::sync::{self, Arc};
 use crate::work::{Attachment, JobSet, Rounds};
 
 /// The background work of a [`Managed`](crate::Managed) resource: opening, checking, recovering and
@@ -86,16 +87,33 @@ impl<R: LocalResource, C: Clock> core::fmt::Debug for Runner<R, C> {
 /// The resource knows of its Runner for as long as this lives.
 struct Attached<R: LocalResource, C: Clock> {
     shared: Arc<Shared<R, C>>,
+    /// `true` if it takes the place of one that was lost.
+    restarted: bool,
+    /// `true` once it was polled: a value may have been opened under its runtime.
+    begun: bool,
 }
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
     fn new(shared: Arc<Shared<R, C>>) -> Self {
-        shared.with(|cell, _| cell.runner = Attachment::Attached(None));
-        Self { shared }
+        let restarted = shared.with(|cell, _| {
+            cell.runner = Attachment::Attached(None);
+            core::mem::replace(&mut cell.had_runner, true) && shared.spawn_runner.is_some()
+        });
+        Self {
+            shared,
+            restarted,
+            begun: false,
+        }
     }
 
-    async fn drive(self) {
+    async fn drive(mut self) {
+        self.begun = true;
         let shared = &self.shared;
+        if self.restarted {
+            shared
+                .reporter
+                .send(&shared.clock, EventKind::RunnerRestarted);
+        }
         // What a shutdown calls off, and what it waits for.
         let mut services = JobSet::new();
         let mut closings = JobSet::new();
@@ -145,13 +163,32 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
 }
 
 impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
+    /// Spawns nothing: where a runtime drops its tasks, there is none to spawn on.
     fn drop(&mut self) {
-        self.shared.with(|cell, effects| {
+        let shared = &self.shared;
+        let (now, spawned) = (shared.now(), shared.spawn_runner.is_some());
+        let spawned = spawned && shared.has_handles();
+        let lost = shared.with(|cell, effects| {
             effects.wakes.drop_waker(cell.runner.take_waker());
-            cell.runner = Attachment::Absent;
             effects.wakes.signal();
+            let lost = spawned && !cell.is_closing();
+            cell.runner = if lost {
+                Attachment::Lost
+            } else {
+                Attachment::Absent
+            };
+            let current = cell.current.as_ref().map(|held| held.generation);
+            if let (Some(generation), true) = (current, lost && self.begun && !R::OUTLIVES_RUNTIME)
+            {
+                let event = Event::ValueLost { generation };
+                cell.step_because(Why::RuntimeEnded, event, now, effects);
+            }
+            lost
         });
-        self.shared.close_if_orphaned();
+        if lost && self.begun {
+            shared.reporter.send(&shared.clock, EventKind::RunnerEnded);
+        }
+        shared.close_if_orphaned();
     }
 }
 
@@ -161,6 +198,19 @@ struct Claimed<R: LocalResource, C: Clock> {
     wake_at: Option<Instant>,
     is_closing: bool,
     era: u64,
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// Spawns another Runner, for a caller that has claimed it: never in a `drop`.
+    #[cold]
+    pub(crate) fn respawn(self: &Arc<Self>) {
+        let Some(spawn) = self.spawn_runner else {
+            return;
+        };
+        if let Err(message) = sync::contain(|| spawn(self)) {
+            self.reporter.swallowed(&self.clock, "spawn", message);
+        }
+    }
 }
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {

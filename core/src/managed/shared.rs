@@ -20,10 +20,15 @@ use crate::state::{Action, Event, Machine, State};
 use crate::sync::{self, Arc, AtomicUsize, Lock};
 use crate::work::{Attachment, Wakes};
 
+/// Spawns a Runner of this resource on its own runtime. User code: under no lock.
+pub(crate) type SpawnRunner<R, C> = fn(&Arc<Shared<R, C>>);
+
 pub(crate) struct Shared<R: LocalResource, C: Clock> {
     pub(crate) resource: R,
     /// `Clone::clone` of the value, for places that do not know it can be cloned.
     pub(crate) clone_value: fn(&R::Value) -> R::Value,
+    /// Spawns a Runner, where `build` was told how.
+    pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,
     pub(crate) clock: C,
     pub(crate) config: Config,
     pub(crate) reporter: Reporter,
@@ -53,6 +58,8 @@ pub(crate) struct Cell<V> {
     pub(crate) failure: Option<(u64, OpenFailure)>,
     pub(crate) last_error: Option<Cause>,
     pub(crate) runner: Attachment,
+    /// `true` once a Runner was attached.
+    pub(crate) had_runner: bool,
     /// Whether the Runner keeps the value open by itself.
     pub(crate) kept_open: bool,
     /// The generation whose value is under a scheduled check.
@@ -105,6 +112,7 @@ impl<V> Cell<V> {
             failure: None,
             last_error: None,
             runner: Attachment::Absent,
+            had_runner: false,
             kept_open,
             checking: None,
             check_at: None,
@@ -135,6 +143,21 @@ impl<V> Cell<V> {
         now: Option<Instant>,
         effects: &mut Effects,
     ) -> Action {
+        let why = match event {
+            Event::CheckFailed { .. } => Why::CheckFailed,
+            _ => Why::Broken,
+        };
+        self.step_because(why, event, now, effects)
+    }
+
+    /// Like [`step`](Cell::step); a value that is retired by it, and not by a shutdown, is closed for `why`.
+    pub(crate) fn step_because(
+        &mut self,
+        why: Why,
+        event: Event,
+        now: Option<Instant>,
+        effects: &mut Effects,
+    ) -> Action {
         let change = self.machine.step(event, now);
         if let Some((from, to)) = change.moved {
             let number = self.machine.changes();
@@ -155,10 +178,6 @@ impl<V> Cell<V> {
                 effects.wakes.signal();
             }
             Action::Retire => {
-                let why = match event {
-                    Event::CheckFailed { .. } => Why::CheckFailed,
-                    _ => Why::Broken,
-                };
                 self.recover_at = now;
                 self.retire(why, effects);
             }

@@ -26,6 +26,12 @@ pub(crate) struct Book<R: LocalResource, C: Clock> {
     /// The background work of new generations, until the Runner takes it.
     pub(crate) arrived: Vec<Runner<Lent<R>, C>>,
     pub(crate) has_runner: bool,
+    /// `true` once a Runner was there.
+    pub(crate) had_runner: bool,
+    /// `true` if the Runner that `build` spawned has ended before its time: the next use spawns another.
+    pub(crate) runner_lost: bool,
+    /// `true` while a lost Runner is being spawned: if it is dropped meanwhile, its executor is gone.
+    pub(crate) is_spawning: bool,
     pub(crate) is_shut: bool,
     pub(crate) shut_at: Option<Instant>,
     /// Those that have ended.

@@ -5,11 +5,11 @@ use core::time::Duration;
 use super::Shared;
 use super::book::Book;
 use super::generation::Lent;
-use super::inner::{Built, Inner};
+use super::inner::{Built, Inner, SpawnRunner};
 use super::runner::Runner;
 use crate::cleanup::{Audit, Report};
 use crate::config::ConfigError;
-use crate::event::EventSink;
+use crate::event::{EventSink, Reporter};
 use crate::managed::{Managed, ManagedBuilder};
 use crate::name::Name;
 use crate::resource::{LocalResource, Resource};
@@ -176,11 +176,25 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
         self,
         clock: C,
     ) -> Result<(Shared<R, C>, Runner<R, C>), ConfigError> {
+        self.build_with(clock, None)
+    }
+
+    /// The same for one that spawns its Runner by itself.
+    #[expect(
+        clippy::type_complexity,
+        reason = "a name for the pair would say less than the pair"
+    )]
+    fn build_with<C: Clock>(
+        self,
+        clock: C,
+        spawn_runner: Option<SpawnRunner<R, C>>,
+    ) -> Result<(Shared<R, C>, Runner<R, C>), ConfigError> {
         let Self { resource, settings } = self;
         let resource = Arc::new(resource);
         settings.validate(resource.clone())?;
         let inner = Arc::new(Inner {
             clock,
+            spawn_runner,
             book: Lock::new(Book {
                 resource,
                 generations: alloc::vec::Vec::new(),
@@ -190,6 +204,9 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
                 resource_from: 0,
                 arrived: alloc::vec::Vec::new(),
                 has_runner: false,
+                had_runner: false,
+                runner_lost: false,
+                is_spawning: false,
                 is_shut: false,
                 shut_at: None,
                 ended: Audit::default(),
@@ -221,7 +238,9 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
         R: 'static,
         T: Timer<Sleep: 'static> + SpawnLocal + 'static,
     {
-        let (shared, runner) = self.build_with_runner(runtime.clone())?;
+        let spawn_runner: SpawnRunner<R, T> =
+            |inner| inner.clock.spawn_local(Runner::new(inner.clone()).run());
+        let (shared, runner) = self.build_with(runtime.clone(), Some(spawn_runner))?;
         runtime.spawn_local(runner.run());
         Ok(shared)
     }
@@ -243,13 +262,29 @@ impl<R: Resource<Value: Clone + Sync>> SharedBuilder<R> {
     where
         T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
     {
-        let (shared, runner) = self.build_with_runner(runtime.clone())?;
+        let (shared, runner) = self.build_with(runtime.clone(), Some(spawn_runner))?;
         runtime.spawn(runner.run());
         Ok(shared)
     }
 }
 
+/// Spawns a Runner of this shared resource.
+fn spawn_runner<R, T>(inner: &Arc<Inner<R, T>>)
+where
+    R: Resource<Value: Clone + Sync>,
+    T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
+{
+    inner.clock.spawn(Runner::new(inner.clone()).run());
+}
+
 impl Settings {
+    pub(crate) fn reporter(&self) -> Reporter {
+        Reporter {
+            name: self.name.clone(),
+            sink: self.sink.clone(),
+        }
+    }
+
     /// A value that is not open yet.
     pub(crate) fn build<R: LocalResource<Value: Clone>, C: Clock>(
         &self,

@@ -21,12 +21,17 @@ use crate::work::{OneJob, Round, go_round};
 
 pub(crate) struct Inner<R: LocalResource, C: Clock> {
     pub(crate) clock: C,
+    /// Spawns a Runner, where `build` was told how.
+    pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,
     pub(crate) settings: Settings,
     pub(crate) book: Lock<Book<R, C>>,
     pub(crate) handles: AtomicUsize,
     /// Tells the Runner, and all who wait, that there may be more to do.
     pub(crate) changed: Signal,
 }
+
+/// Spawns a Runner of this shared resource on its own runtime. User code: under no lock.
+pub(crate) type SpawnRunner<R, C> = fn(&Arc<Inner<R, C>>);
 
 /// A generation that is not in the book yet.
 pub(crate) struct Built<R: LocalResource, C: Clock> {
@@ -64,6 +69,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
 
     /// A place among those who wait for the current value, once there may be one.
     async fn place(self: &Arc<Self>) -> Result<Place<R, C>, OpenError> {
+        self.respawn_if_lost();
         let mut closing = OneJob::none();
         go_round(&self.clock, &self.changed, |cx| {
             if closing.poll(cx).is_some() {
@@ -104,9 +110,13 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
                 return Found::Place(self.place_in(current));
             }
             let mut generations = book.generations.iter();
-            let is_idle =
-                |generation: &&Generation<R, C>| generation.retired == Some(Why::IdleTooLong);
-            match generations.find(is_idle) {
+            // Two values of some resources exclude each other.
+            let excludes = |generation: &&Generation<R, C>| match generation.retired {
+                Some(Why::IdleTooLong) => true,
+                Some(Why::RuntimeEnded) => !generation.is_used(),
+                _ => false,
+            };
+            match generations.find(excludes) {
                 Some(generation) => Found::Closing(generation.number),
                 None => Found::Nothing(book.resource.clone()),
             }

@@ -3,13 +3,16 @@
 use alloc::vec::Vec;
 use core::future::Future;
 
+use super::book::Book;
 use super::generation::Lent;
 use super::inner::Inner;
 use crate::Instant;
+use crate::cleanup::Why;
+use crate::event::EventKind;
 use crate::managed;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync::Arc;
+use crate::sync::{self, Arc};
 use crate::work::{JobSet, Round, go_round};
 
 /// The background work of a [`Shared`](super::Shared) value: opening it, closing it once it has been idle for too
@@ -73,6 +76,8 @@ impl<R: LocalResource, C: Clock> core::fmt::Debug for Runner<R, C> {
 /// The resource knows of its Runner for as long as this lives.
 struct Attached<R: LocalResource, C: Clock> {
     inner: Arc<Inner<R, C>>,
+    /// `true` if it takes the place of one that was lost.
+    restarted: bool,
 }
 
 /// What the Runner finds to do.
@@ -85,12 +90,26 @@ struct Claimed<R: LocalResource, C: Clock> {
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
     fn new(inner: Arc<Inner<R, C>>) -> Self {
-        inner.book.with(|book| book.has_runner = true);
-        Self { inner }
+        let restarted = inner.book.with(|book| {
+            book.has_runner = true;
+            if book.had_runner {
+                // Those of the generations that are left have gone with the one before.
+                let runners = book
+                    .generations
+                    .iter()
+                    .map(|generation| generation.managed.runner());
+                book.arrived = runners.collect();
+            }
+            core::mem::replace(&mut book.had_runner, true)
+        });
+        Self { inner, restarted }
     }
 
     async fn drive(self) {
         let inner = &self.inner;
+        if self.restarted {
+            inner.send(EventKind::RunnerRestarted);
+        }
         let mut services = JobSet::new();
         let mut closings = JobSet::new();
         go_round(&inner.clock, &inner.changed, |cx| {
@@ -132,16 +151,55 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
 }
 
 impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
+    /// Spawns nothing: where a runtime drops its tasks, there is none to spawn on.
     fn drop(&mut self) {
-        let unneeded = self.inner.book.with(|book| {
+        let inner = &self.inner;
+        let spawned = inner.spawn_runner.is_some() && inner.has_handles();
+        let (unneeded, ended) = inner.book.with(|book| {
             book.has_runner = false;
+            book.runner_lost = spawned && !book.is_shut;
+            // Callers may have opened a value under its runtime before it was ever polled.
+            let ended = book.runner_lost && !book.is_spawning;
+            if ended && !R::OUTLIVES_RUNTIME {
+                book.retire_current(Why::RuntimeEnded);
+            }
             for generation in &mut book.generations {
                 generation.is_closing = false;
             }
-            core::mem::take(&mut book.arrived)
+            (core::mem::take(&mut book.arrived), ended)
         });
         drop(unneeded);
-        self.inner.changed.notify_all();
-        self.inner.abandon_orphans();
+        inner.changed.notify_all();
+        if ended {
+            inner.send(EventKind::RunnerEnded);
+        }
+        inner.abandon_orphans();
+    }
+}
+
+impl<R: LocalResource, C: Clock> Inner<R, C> {
+    /// Spawns another Runner, if there is none any more and this is the first use to see it: never in a `drop`.
+    pub(crate) fn respawn_if_lost(self: &Arc<Self>) {
+        let Some(spawn) = self.spawn_runner else {
+            return;
+        };
+        let claimed = |book: &mut Book<R, C>| {
+            let claimed = core::mem::take(&mut book.runner_lost);
+            book.is_spawning |= claimed;
+            claimed
+        };
+        if !self.book.with(claimed) {
+            return;
+        }
+        let spawned = sync::contain(|| spawn(self));
+        self.book.with(|book| book.is_spawning = false);
+        if let Err(message) = spawned {
+            let reporter = self.settings.reporter();
+            reporter.swallowed(&self.clock, "spawn", message);
+        }
+    }
+
+    fn send(&self, kind: EventKind<'_>) {
+        self.settings.reporter().send(&self.clock, kind);
     }
 }

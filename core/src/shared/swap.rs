@@ -22,6 +22,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     /// Replaces the current value by another of the same resource, unless `only` was replaced already. Joins a swap under
     /// way that replaces the same value.
     pub(crate) async fn swap(self: &Arc<Self>, only: Option<u64>) -> Result<(), OpenError> {
+        self.respawn_if_lost();
         let Some(Joined { place, standby }) = self.stand_by(only)? else {
             return Ok(());
         };
@@ -46,6 +47,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     /// Replaces the current value by one of another resource, with which all values are opened from then on. A swap to a
     /// resource that was begun later, and is over, is not undone.
     pub(crate) async fn swap_to(self: &Arc<Self>, resource: Arc<R>) -> Result<(), OpenError> {
+        self.respawn_if_lost();
         let Place { seat, managed } = self.stand_by_with(resource.clone())?;
         managed.open().await?;
         let mut resource = resource;
