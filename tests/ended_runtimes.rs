@@ -1,19 +1,23 @@
 //! What a backend's value does when the runtime it was made in is elsewhere, has ended, or never was.
 
 use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::channel::oneshot;
 use futures::executor::{LocalPool, ThreadPool, block_on};
-use tenure_core::{Instant, Spawn, SpawnLocal, Timer};
+use tenure_core::{Connection, Instant, Pool, Resource, Shared, Spawn, SpawnLocal, Timer};
 use tenure_futures::AnyExecutor;
 use tenure_smol::SmolLocal;
 use tenure_tokio::Tokio;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::worlds::within_hang_limit;
@@ -243,4 +247,137 @@ fn panic_of(f: impl FnOnce()) -> String {
         Ok(text) => *text,
         Err(payload) => (*payload.downcast::<&str>().expect("a panic with a message")).to_owned(),
     }
+}
+
+/// An echo server on threads of its own, which outlives every runtime.
+fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            std::thread::spawn(move || {
+                let mut answers = stream.try_clone().expect("a socket");
+                io::copy(&mut answers, &mut stream)
+            });
+        }
+    });
+    address
+}
+
+struct Sockets(SocketAddr);
+
+impl Resource for Sockets {
+    type Value = Arc<tokio::sync::Mutex<TcpStream>>;
+    type Error = io::Error;
+
+    async fn open(&self) -> io::Result<Self::Value> {
+        let stream = TcpStream::connect(self.0).await?;
+        Ok(Arc::new(tokio::sync::Mutex::new(stream)))
+    }
+}
+
+async fn echoed(socket: &tokio::sync::Mutex<TcpStream>) -> io::Result<u8> {
+    let mut socket = socket.lock().await;
+    socket.write_all(b"x").await?;
+    socket.read_u8().await
+}
+
+/// Asks in one runtime after another, as the tests of one program do.
+fn ask_in_three_runtimes(
+    name: &'static str,
+    ask: impl AsyncFn() -> io::Result<u8> + Send + 'static,
+) {
+    within_hang_limit(name, move || {
+        for _ in 0..3 {
+            let mut builder = Builder::new_current_thread();
+            let runtime = builder.enable_all().build().expect("a runtime of tokio");
+            let answer = runtime.block_on(ask());
+            assert_eq!(answer.expect("an answer"), b'x');
+        }
+    });
+}
+
+#[test]
+fn a_pool_of_sockets_in_a_static_serves_one_runtime_after_another() {
+    static POOL: OnceLock<Pool<Sockets, Tokio>> = OnceLock::new();
+    let address = echo();
+    ask_in_three_runtimes(
+        "a_pool_of_sockets_in_a_static_serves_one_runtime_after_another",
+        async move || {
+            let build = || Pool::builder(Sockets(address)).build(Tokio::current());
+            let pool = POOL.get_or_init(|| build().expect("a pool"));
+            let lease = pool.acquire().await.map_err(io::Error::other)?;
+            echoed(&lease).await
+        },
+    );
+}
+
+#[test]
+fn a_connection_in_a_static_serves_one_runtime_after_another() {
+    static CONNECTION: OnceLock<Connection<Sockets, Tokio>> = OnceLock::new();
+    let address = echo();
+    ask_in_three_runtimes(
+        "a_connection_in_a_static_serves_one_runtime_after_another",
+        async move || {
+            let builder = || Connection::builder(address.to_string(), Sockets(address));
+            let build = || builder().build(Tokio::current()).expect("a connection");
+            let asked = CONNECTION.get_or_init(build);
+            let call = asked.call("echo", |socket| async move { echoed(&socket).await });
+            call.await.map_err(io::Error::other)
+        },
+    );
+}
+
+#[test]
+fn a_shared_socket_in_a_static_serves_one_runtime_after_another() {
+    static SHARED: OnceLock<Shared<Sockets, Tokio>> = OnceLock::new();
+    let address = echo();
+    ask_in_three_runtimes(
+        "a_shared_socket_in_a_static_serves_one_runtime_after_another",
+        async move || {
+            let build = || Shared::builder(Sockets(address)).build(Tokio::current());
+            let shared = SHARED.get_or_init(|| build().expect("a shared socket"));
+            let share = shared.acquire().await.map_err(io::Error::other)?;
+            echoed(&share).await
+        },
+    );
+}
+
+#[test]
+fn a_caller_whose_runtime_is_shut_down_meanwhile_is_told() {
+    within_hang_limit(
+        "a_caller_whose_runtime_is_shut_down_meanwhile_is_told",
+        || {
+            let mut builder = Builder::new_multi_thread();
+            let runtime = builder
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            let pool = runtime.block_on(async {
+                let builder = Pool::builder(Sockets(echo())).max_size(1);
+                builder.build(Tokio::current()).expect("a pool")
+            });
+            let lease = runtime.block_on(pool.acquire_owned()).expect("a value");
+            let waiting = std::thread::spawn({
+                let pool = pool.clone();
+                // A waker that is no task's of the runtime.
+                move || {
+                    catch_unwind(AssertUnwindSafe(|| {
+                        block_on(pool.acquire_owned()).map(drop)
+                    }))
+                }
+            });
+            while pool.status().waiting == 0 {
+                std::thread::yield_now();
+            }
+            drop(runtime);
+            drop(lease);
+            // By a panic of tokio's timer, or by an error of the opening: not by silence.
+            let told = waiting.join().expect("a panic is caught");
+            assert!(!matches!(told, Ok(Ok(()))));
+            assert_eq!(pool.status().waiting, 0);
+        },
+    );
 }

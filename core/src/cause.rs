@@ -6,9 +6,11 @@ use core::error::Error;
 use core::fmt;
 use core::ops::Deref;
 
-use crate::name::{Redacted, redact};
+use crate::event::{EventSink, Reporter};
+use crate::name::{Name, Redacted, redact};
 use crate::resource::BoxError;
-use crate::sync::Arc;
+use crate::runtime::NoTimer;
+use crate::sync::{self, Arc, StaticLock, Weak};
 
 /// The error of the user's own code: of an `open`, `close`, `check` or call.
 ///
@@ -45,7 +47,18 @@ use crate::sync::Arc;
 /// assert!(Cause::new(open().unwrap_err()).downcast_ref::<std::io::Error>().is_some());
 /// ```
 #[derive(Clone)]
-pub struct Cause(Arc<dyn Error + Send + Sync>);
+pub struct Cause(Arc<SharedError>);
+
+/// The error that all clones of a cause share, and who hears of a panic in its `drop`.
+///
+/// An error is dropped wherever the last clone is: by a Runner, by a caller, as a wait ends. None of them is to
+/// end by a panic in the user's `drop`, so it is contained here.
+struct SharedError {
+    /// Absent only while it is dropped.
+    error: Option<BoxError>,
+    /// Whom an event has told of this error. `Weak`, for a sink may keep the errors that it is told of.
+    told: StaticLock<Option<(Name, Weak<dyn EventSink>)>>,
+}
 
 impl Cause {
     /// Shares an error.
@@ -55,8 +68,15 @@ impl Cause {
     /// let cause = Cause::new("no route to host");
     /// assert_eq!(cause.to_string(), "no route to host");
     /// ```
+    ///
+    /// A panic of the conversion is the error then: see [`Panicked`].
     pub fn new(error: impl Into<BoxError>) -> Self {
-        Self(Arc::from(error.into()))
+        let converted = sync::contain(|| error.into());
+        let error = converted.unwrap_or_else(|message| Panicked::new(message).into());
+        Self(Arc::new(SharedError {
+            error: Some(error),
+            told: StaticLock::new(None),
+        }))
     }
 
     /// Returns the error if it is an `E`, or else the first of its sources that is one.
@@ -90,7 +110,30 @@ impl Cause {
 
     /// The error as a trait object, for `source()`.
     pub(crate) fn as_source(&self) -> &(dyn Error + 'static) {
-        &*self.0
+        &**self
+    }
+
+    /// Notes that this sink was told of the error, and so is to hear of a panic in its `drop`.
+    pub(crate) fn told_to(&self, name: &Name, sink: &Arc<dyn EventSink>) {
+        self.0.told.with(|told| {
+            if told.is_none() {
+                *told = Some((name.clone(), Arc::downgrade(sink)));
+            }
+        });
+    }
+}
+
+impl Drop for SharedError {
+    fn drop(&mut self) {
+        let error = self.error.take();
+        let Err(message) = sync::contain(|| drop(error)) else {
+            return;
+        };
+        let told = self.told.with(Option::take);
+        if let Some((name, sink)) = told.and_then(|(name, sink)| Some((name, sink.upgrade()?))) {
+            let sink = Some(sink);
+            Reporter { name, sink }.swallowed(&NoTimer, "drop of an error", message);
+        }
     }
 }
 
@@ -98,19 +141,22 @@ impl Deref for Cause {
     type Target = dyn Error + Send + Sync;
 
     fn deref(&self) -> &Self::Target {
-        &*self.0
+        match &self.0.error {
+            Some(error) => &**error,
+            None => unreachable!("it is there until its last handle is dropped"),
+        }
     }
 }
 
 impl fmt::Debug for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&Redacted(&self.0), f)
+        fmt::Debug::fmt(&Redacted(&**self), f)
     }
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Redacted(&self.0), f)
+        fmt::Display::fmt(&Redacted(&**self), f)
     }
 }
 

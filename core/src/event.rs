@@ -186,6 +186,22 @@ pub enum EventKind<'a> {
     },
 }
 
+impl EventKind<'_> {
+    /// The error that it tells of, if it is of one.
+    const fn error(&self) -> Option<&Cause> {
+        match self {
+            Self::OpenFailed { error, .. }
+            | Self::CheckFailed { error }
+            | Self::CallFailed { error, .. }
+            | Self::FinalizeFailed { error }
+            | Self::HookFailed { error, .. }
+            | Self::Swallowed { error, .. } => Some(error),
+            Self::Ended { error, .. } | Self::FinalizeDropped { error } => *error,
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.name)?;
@@ -289,6 +305,9 @@ impl Reporter {
     /// Sends an event, if anybody listens. Never call it under a lock: a sink is user code.
     pub(crate) fn send(&self, clock: &impl Clock, kind: EventKind<'_>) {
         if let Some(sink) = &self.sink {
+            if let Some(error) = kind.error() {
+                error.told_to(&self.name, sink);
+            }
             let event = Event {
                 name: &self.name,
                 at: clock.try_now(),

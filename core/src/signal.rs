@@ -1,11 +1,12 @@
 //! Telling everybody who waits for a change that there was one.
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use crate::sync::{Arc, Lock};
+use crate::sync::{self, Arc, Lock};
 
 /// A change that many may wait for.
 ///
@@ -46,13 +47,21 @@ impl Signal {
         }
     }
 
+    /// Wakes all who listen. A waker that panics keeps nobody else from being woken, nor ends the caller.
     pub(crate) fn notify_all(&self) {
+        let _ = self.notify_contained();
+    }
+
+    /// Like [`notify_all`](Signal::notify_all), and returns what a waker panicked with, if one did.
+    pub(crate) fn notify_contained(&self) -> Result<(), String> {
         let told = self
             .0
             .with(|listening| core::mem::take(&mut listening.wakers));
+        let mut woken = Ok(());
         for waker in told.into_values().flatten() {
-            waker.wake();
+            woken = woken.and(sync::contain(|| waker.wake()));
         }
+        woken
     }
 }
 

@@ -1,6 +1,7 @@
 //! Background work as values: who drives it, and how several pieces of it run in one task.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
@@ -10,11 +11,12 @@ use core::time::Duration;
 use crate::Instant;
 use crate::alarm::Alarm;
 use crate::cause::Cause;
+use crate::event::Reporter;
 use crate::pool::Quota;
 use crate::retry::nested::show;
 use crate::runtime::Clock;
 use crate::signal::Signal;
-use crate::sync::Arc;
+use crate::sync::{self, Arc};
 
 /// The least time between attempts that nobody asked for, once the policy is exhausted: a policy without
 /// delays must not make a busy loop of them.
@@ -93,13 +95,21 @@ pub(crate) async fn go_round<C: Clock, T>(
 ///
 /// Nothing wraps the waker, because some executors accept only their own: a wake of the task polls
 /// every job. There are as many jobs as values being opened, checked or closed at once.
+///
+/// What a job runs of the user's is contained where it is called. A panic that reaches this place all the same
+/// ends that job alone, and never whoever drives it.
 pub(crate) struct JobSet<F> {
     jobs: Vec<Pin<Box<F>>>,
+    /// What a job panicked with, until it is told.
+    panicked: Option<String>,
 }
 
 impl<F: Future<Output = ()>> JobSet<F> {
     pub(crate) const fn new() -> Self {
-        Self { jobs: Vec::new() }
+        Self {
+            jobs: Vec::new(),
+            panicked: None,
+        }
     }
 
     pub(crate) fn push(&mut self, job: F) {
@@ -110,8 +120,16 @@ impl<F: Future<Output = ()>> JobSet<F> {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let before = self.jobs.len();
         let _for_others = show(None);
-        self.jobs
-            .retain_mut(|job| job.as_mut().poll(cx).is_pending());
+        let panicked = &mut self.panicked;
+        self.jobs.retain_mut(|job| {
+            let polled = sync::contain(|| job.as_mut().poll(cx));
+            polled
+                .map(|polled| polled.is_pending())
+                .unwrap_or_else(|message| {
+                    *panicked = Some(message);
+                    false
+                })
+        });
         if self.jobs.is_empty() {
             // A set that was once large would keep its room for as long as its task lives.
             self.jobs = Vec::new();
@@ -129,7 +147,23 @@ impl<F: Future<Output = ()>> JobSet<F> {
 
     /// Drops every job: what each held gives itself back.
     pub(crate) fn clear(&mut self) {
-        self.jobs.clear();
+        for job in core::mem::take(&mut self.jobs) {
+            if let Err(message) = sync::contain(|| drop(job)) {
+                self.panicked = Some(message);
+            }
+        }
+    }
+
+    /// Tells of a job that panicked, if one did since the last time.
+    pub(crate) fn tell_panics(&mut self, reporter: &Reporter, clock: &impl Clock) {
+        if let Some(message) = self.take_panic() {
+            reporter.swallowed(clock, "background work", message);
+        }
+    }
+
+    /// Takes what a job panicked with, to tell it.
+    pub(crate) const fn take_panic(&mut self) -> Option<String> {
+        self.panicked.take()
     }
 }
 
@@ -283,29 +317,40 @@ impl Wakes {
         self.more.push(Leftover::Tells(quota.clone()));
     }
 
+    /// Wakes and drops what was collected. Each waker and each `drop` is user code: a panic of one keeps nobody
+    /// else from being woken, and is handed out for an event.
     #[inline(always)]
-    pub(crate) fn wake(self, changed: &Signal) {
+    #[must_use = "a panic that was contained is told as an event"]
+    pub(crate) fn wake(self, changed: &Signal) -> Result<(), String> {
+        let mut woken = Ok(());
         if self.signals {
-            changed.notify_all();
+            woken = changed.notify_contained();
         }
         if let Some(waker) = self.first {
-            waker.wake();
+            woken = woken.and(sync::contain(|| waker.wake()));
+        }
+        if let Some(waker) = self.unneeded {
+            woken = woken.and(sync::contain(|| drop(waker)));
         }
         if !self.more.is_empty() {
-            wake_all(self.more);
+            woken = woken.and(wake_all(self.more));
         }
+        woken
     }
 }
 
 #[cold]
-fn wake_all(leftovers: Vec<Leftover>) {
+fn wake_all(leftovers: Vec<Leftover>) -> Result<(), String> {
+    let mut woken = Ok(());
     for leftover in leftovers {
-        match leftover {
-            Leftover::Wakes(waker) => waker.wake(),
-            Leftover::Tells(quota) => {
-                quota.changed.notify_all();
+        let one = match leftover {
+            Leftover::Wakes(waker) => sync::contain(|| waker.wake()),
+            Leftover::Tells(quota) => quota.changed.notify_contained(),
+            unneeded @ (Leftover::Unneeded { .. } | Leftover::Forgotten { .. }) => {
+                sync::contain(|| drop(unneeded))
             }
-            Leftover::Unneeded { .. } | Leftover::Forgotten { .. } => {}
-        }
+        };
+        woken = woken.and(one);
     }
+    woken
 }

@@ -14,6 +14,7 @@ mod managed;
 mod metastability;
 mod models;
 mod museum;
+mod panics;
 mod patience;
 mod pool;
 mod regressions;

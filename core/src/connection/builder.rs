@@ -299,6 +299,9 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
 impl<R: Resource<Value: Clone + Sync>> ConnectionBuilder<R> {
     /// Builds it, with its background work spawned on `runtime`.
     ///
+    /// If the Runner ends with its runtime, the next use spawns another in the runtime around it, and the value
+    /// is opened anew there, unless it [outlives](Resource::OUTLIVES_RUNTIME) its runtime.
+    ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
     /// # let rt = Runtime;

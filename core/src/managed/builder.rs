@@ -373,6 +373,9 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
 impl<R: Resource<Value: Clone + Sync>> ManagedBuilder<R> {
     /// Builds the resource, and spawns its Runner.
     ///
+    /// If the Runner ends with its runtime, the next use spawns another in the runtime around it, and the value
+    /// is opened anew there, unless it [outlives](Resource::OUTLIVES_RUNTIME) its runtime.
+    ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
     /// /// Runs what is spawned on threads of its own.

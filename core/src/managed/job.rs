@@ -287,7 +287,7 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
         let verdict = match sync::contain(|| (shared.clone_value)(&self.value)) {
             Ok(mut value) => {
                 let check = hook(&shared.clock, limit, || shared.resource.check(&mut value));
-                check.await.map_err(|error| {
+                let verdict = check.await.map_err(|error| {
                     let counts = || shared.resource.counts_as_dead(error.as_failure());
                     is_dead = sync::contain(counts).unwrap_or_else(|message| {
                         let phase = "counts_as_dead";
@@ -295,7 +295,13 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
                         true
                     });
                     error.into_cause()
-                })
+                });
+                // The clone is the user's to drop, and it may panic.
+                if let Err(message) = sync::contain(|| drop(value)) {
+                    let reporter = &shared.reporter;
+                    reporter.swallowed(&shared.clock, "drop of a value", message);
+                }
+                verdict
             }
             Err(message) => Err(Cause::new(Panicked::new(message))),
         };

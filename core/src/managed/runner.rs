@@ -146,6 +146,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
                     jobs.push(job.perform());
                 };
                 let progressed = services.poll(cx) | closings.poll(cx);
+                services.tell_panics(&shared.reporter, &shared.clock);
+                closings.tell_panics(&shared.reporter, &shared.clock);
                 if shared.is_closed() {
                     return Poll::Ready(());
                 }

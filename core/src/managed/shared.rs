@@ -258,7 +258,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             self.reporter
                 .send(&self.clock, EventKind::Transition { from, to, number });
         }
-        effects.wakes.wake(&self.changed);
+        if let Err(message) = effects.wakes.wake(&self.changed) {
+            self.reporter.swallowed(&self.clock, "waker", message);
+        }
         result
     }
 

@@ -352,6 +352,10 @@ impl<R: LocalResource> PoolBuilder<R> {
 impl<R: Resource> PoolBuilder<R> {
     /// Builds the pool, and spawns its Runner.
     ///
+    /// If the Runner ends with its runtime, as for a pool in a `static` that many tests use, the next use spawns
+    /// another in the runtime around it. Values that were opened before are retired then, unless they
+    /// [outlive](Resource::OUTLIVES_RUNTIME) their runtime.
+    ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
     /// /// Runs what is spawned on threads of its own.

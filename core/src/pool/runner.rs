@@ -203,6 +203,8 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                     sweep_at = now;
                 }
                 let progressed = served | closings.poll(cx);
+                services.tell_panics(&shared.reporter, &shared.clock);
+                closings.tell_panics(&shared.reporter, &shared.clock);
                 if shared.is_closed() {
                     return Poll::Ready(());
                 }

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
@@ -432,7 +433,14 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Wakes all who were found under the lock. Outside it.
     pub(crate) fn wake(&self, wakes: Wakes) {
-        wakes.wake(&self.changed);
+        if let Err(message) = wakes.wake(&self.changed) {
+            self.tell_of_waker(message);
+        }
+    }
+
+    #[cold]
+    fn tell_of_waker(&self, message: String) {
+        self.reporter.swallowed(&self.clock, "waker", message);
     }
 
     pub(crate) fn now(&self) -> Option<Instant> {

@@ -36,7 +36,11 @@ impl<K: Kind, C: Clock> Attached<K, C> {
                 while let Some(scope) = shared.book.with(|book| book.claim_scope_for_runner()) {
                     drives.push(Drive::new(shared.clone(), scope));
                 }
-                if drives.poll(cx) {
+                let progressed = drives.poll(cx);
+                if let Some(message) = drives.take_panic() {
+                    shared.swallowed("background work", message);
+                }
+                if progressed {
                     continue;
                 }
                 if shared.end_runner() {

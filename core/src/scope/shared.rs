@@ -1,5 +1,6 @@
 //! What all handles, guards and the Runner of a scope and its child scopes share.
 
+use alloc::string::String;
 use core::time::Duration;
 
 use super::book::{Book, Claim, Due, Effects, Orphan, ROOT, Registered, Subject, Tag, Work};
@@ -57,7 +58,9 @@ impl<K: Kind, C: Clock> Shared<K, C> {
     pub(crate) fn with<U>(&self, change: impl FnOnce(&mut Book<K>, &mut Effects<K>) -> U) -> U {
         let mut effects = Effects::default();
         let result = self.book.with(|book| change(book, &mut effects));
-        effects.apply(&self.changed);
+        if let Err(message) = effects.apply(&self.changed) {
+            self.swallowed("waker or drop of a finalizer", message);
+        }
         result
     }
 
@@ -177,6 +180,11 @@ impl<K: Kind, C: Clock> Shared<K, C> {
     pub(crate) fn reporter(&self, name: Name) -> Reporter {
         let sink = self.sink.clone();
         Reporter { name, sink }
+    }
+
+    pub(crate) fn swallowed(&self, phase: &'static str, message: String) {
+        let name = self.book.with(|book| book.name(ROOT));
+        self.reporter(name).swallowed(&self.clock, phase, message);
     }
 
     pub(super) fn tell(&self, tag: &Tag, why: Why, ending: Ending, error: Option<&Cause>) {

@@ -249,6 +249,9 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
 impl<R: Resource<Value: Clone + Sync>> SharedBuilder<R> {
     /// Builds it, with its background work spawned on `runtime`.
     ///
+    /// If the Runner ends with its runtime, the next use spawns another in the runtime around it, and the value
+    /// is opened anew there, unless it [outlives](Resource::OUTLIVES_RUNTIME) its runtime.
+    ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
     /// # let rt = Runtime;

@@ -110,6 +110,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
         if self.restarted {
             inner.send(EventKind::RunnerRestarted);
         }
+        let reporter = inner.settings.reporter();
         let mut services = JobSet::new();
         let mut closings = JobSet::new();
         go_round(&inner.clock, &inner.changed, |cx| {
@@ -120,7 +121,10 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
             for number in claimed.closable {
                 closings.push(inner.clone().close_generation(number, None));
             }
-            if services.poll(cx) | closings.poll(cx) {
+            let progressed = services.poll(cx) | closings.poll(cx);
+            services.tell_panics(&reporter, &inner.clock);
+            closings.tell_panics(&reporter, &inner.clock);
+            if progressed {
                 return Round::Again;
             }
             if claimed.is_over {

@@ -9,6 +9,7 @@ pub(crate) use claim::{Claim, Due, Orphan};
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::pin::Pin;
 
@@ -18,6 +19,7 @@ use crate::Instant;
 use crate::cleanup::{Ending, Ledger, Why};
 use crate::name::Name;
 use crate::signal::Signal;
+use crate::sync;
 use crate::work::{Attachment, Wakes};
 
 /// The number of the scope that all others are children of.
@@ -117,9 +119,10 @@ impl<K: Kind> Default for Effects<K> {
 }
 
 impl<K: Kind> Effects<K> {
-    pub(crate) fn apply(self, changed: &Signal) {
-        self.wakes.wake(changed);
-        drop(self.forgotten);
+    pub(crate) fn apply(self, changed: &Signal) -> Result<(), String> {
+        let woken = self.wakes.wake(changed);
+        let forgotten = self.forgotten;
+        woken.and(sync::contain(|| drop(forgotten)))
     }
 }
 
