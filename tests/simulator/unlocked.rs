@@ -7,14 +7,16 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
+use tenure_core::group::Lifecycle;
 use tenure_core::{
-    Backoff, BoxError, ErrorClass, Event, EventSink, Failure, Instant, Managed, Pool, Resource,
-    Retry, Scope, Spawn, Start, Timer, Why,
+    Backoff, BoxError, Connection, ErrorClass, Event, EventSink, Failure, Group, Instant, Managed,
+    Pool, Resource, Retry, Scope, Shared, Spawn, Start, State, Timer, Why,
 };
 use tenure_sim::{Sim, Sleep, run};
 
@@ -133,7 +135,7 @@ fn no_lock_of_a_managed_resource_is_held_over_user_code() {
         let waits = sim.task("waits", {
             let managed = managed.clone();
             lookout.clone().wakes(async move {
-                drop(managed.wait_for(tenure_core::State::Closed).await);
+                drop(managed.wait_for(State::Closed).await);
             })
         });
         sim.sleep(MOMENT).await;
@@ -149,6 +151,208 @@ fn no_lock_of_a_managed_resource_is_held_over_user_code() {
             "clone",
             "call",
             "sink",
+            "wake",
+            "drop of a waker",
+        ]);
+    });
+}
+
+#[test]
+fn no_lock_of_a_connection_is_held_over_user_code() {
+    run(0, |sim| async move {
+        let lookout = Lookout::default();
+        let connection = Connection::builder("db:5432", Nosy(lookout.clone()))
+            .check_every(MOMENT * 4)
+            .reopen_after(2)
+            .doubt_after(2)
+            .retry(Retry::new(Backoff::constant(MOMENT)))
+            .events(lookout.sink())
+            .build(sim.clone())
+            .expect("a valid configuration");
+        lookout.looks_at({
+            let connection = connection.clone();
+            move || {
+                drop((
+                    connection.state(),
+                    connection.stats(),
+                    connection.connection_state(),
+                    connection.audit(),
+                    connection.downgrade().upgrade(),
+                ));
+                poll_once(connection.watch().changed());
+            }
+        });
+        for broken in [false, true, true, false] {
+            let call = connection.call("ask", |value| {
+                let lookout = lookout.clone();
+                async move {
+                    lookout.look("call");
+                    drop(value);
+                    if broken {
+                        Err(Refused::reconnect(lookout))
+                    } else {
+                        Ok(())
+                    }
+                }
+            });
+            drop(lookout.clone().wakes(call).await);
+            sim.sleep(MOMENT * 10).await;
+        }
+        connection.close().await;
+        lookout.saw_nothing_locked(&[
+            "open",
+            "close",
+            "check",
+            "classify",
+            "drop of a value",
+            "drop of an error",
+            "clone",
+            "call",
+            "sink",
+            "wake",
+            "drop of a waker",
+        ]);
+    });
+}
+
+#[test]
+fn no_lock_of_a_shared_value_is_held_over_user_code() {
+    run(0, |sim| async move {
+        let lookout = Lookout::default();
+        let shared = Shared::builder(Nosy(lookout.clone()))
+            .idle_timeout(MOMENT * 2)
+            .retry(Retry::new(Backoff::constant(MOMENT)))
+            .events(lookout.sink())
+            .build(sim.clone())
+            .expect("a valid configuration");
+        lookout.looks_at({
+            let shared = shared.clone();
+            move || drop((shared.state(), shared.audit(), shared.clone()))
+        });
+        for _ in 0..3 {
+            let share = lookout.clone().wakes(shared.acquire()).await;
+            drop(shared.swap().await);
+            drop(shared.swap_to(Nosy(lookout.clone())).await);
+            drop(share);
+            sim.sleep(MOMENT * 10).await;
+        }
+        let held = shared.acquire().await;
+        let waits = sim.task("waits", {
+            let (shared, lookout) = (shared.clone(), lookout.clone());
+            async move { drop(lookout.wakes(shared.close()).await) }
+        });
+        sim.sleep(MOMENT).await;
+        drop(held);
+        waits.await;
+        drop(shared.acquire().await);
+        lookout.saw_nothing_locked(&[
+            "open",
+            "close",
+            "classify",
+            "drop of a value",
+            "drop of an error",
+            "clone",
+            "sink",
+            "wake",
+            "drop of a waker",
+        ]);
+    });
+}
+
+/// A member of a group that looks wherever the group calls it, and is down now and then.
+struct NosyMember {
+    lookout: Lookout,
+    checks: AtomicUsize,
+}
+
+impl NosyMember {
+    fn new(lookout: &Lookout) -> Self {
+        Self {
+            lookout: lookout.clone(),
+            checks: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Lifecycle for NosyMember {
+    async fn start(&self) -> Result<(), BoxError> {
+        self.lookout.look("start");
+        Ok(())
+    }
+
+    async fn stop(&self, _: Option<Duration>) -> Result<(), BoxError> {
+        self.lookout.look("stop");
+        Err(Refused::reconnect(self.lookout.clone()).into())
+    }
+
+    async fn restart(&self) -> Result<(), BoxError> {
+        self.lookout.look("restart");
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<(), BoxError> {
+        self.lookout.look("check of a member");
+        match self.checks.fetch_add(1, Ordering::SeqCst) % 8 {
+            0..5 => Err(Refused::reconnect(self.lookout.clone()).into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn state(&self) -> State {
+        self.lookout.look("state");
+        State::Ready
+    }
+
+    fn abandon(&self) {
+        self.lookout.look("abandon of a member");
+    }
+}
+
+impl Drop for NosyMember {
+    fn drop(&mut self) {
+        self.lookout.look("drop of a member");
+    }
+}
+
+#[test]
+fn no_lock_of_a_group_or_its_supervisor_is_held_over_user_code() {
+    run(0, |sim| async move {
+        let lookout = Lookout::default();
+        let group = Group::builder("service")
+            .add("first", NosyMember::new(&lookout))
+            .add("second", NosyMember::new(&lookout))
+            .build(sim.clone())
+            .expect("a valid configuration");
+        lookout.looks_at({
+            let group = group.clone();
+            move || drop((group.state(), group.graph().to_string(), group.clone()))
+        });
+        lookout.clone().wakes(group.start()).await.expect("a start");
+        let supervisor = group
+            .supervisor()
+            .check_every(MOMENT)
+            .intensity(1_000, Duration::from_secs(60));
+        let watching = sim.task("supervisor", {
+            let lookout = lookout.clone();
+            async move { drop(lookout.wakes(supervisor.run()).await) }
+        });
+        sim.sleep(MOMENT * 20).await;
+        let added = group.add("third", NosyMember::new(&lookout));
+        added.start().await.expect("it may come");
+        drop(group.health().await);
+        drop(group.remove("third").await);
+        drop(lookout.clone().wakes(group.close()).await);
+        watching.await;
+        drop(group);
+        lookout.forget();
+        lookout.saw_nothing_locked(&[
+            "start",
+            "stop",
+            "restart",
+            "check of a member",
+            "state",
+            "drop of a member",
+            "drop of an error",
             "wake",
             "drop of a waker",
         ]);
