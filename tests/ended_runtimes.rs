@@ -6,12 +6,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::channel::oneshot;
 use futures::executor::{LocalPool, ThreadPool, block_on};
+use tenure_core::pool::KeyedPool;
 use tenure_core::{Connection, Instant, Pool, Resource, Shared, Spawn, SpawnLocal, Timer};
 use tenure_futures::AnyExecutor;
 use tenure_smol::SmolLocal;
@@ -340,6 +342,27 @@ fn a_shared_socket_in_a_static_serves_one_runtime_after_another() {
             let shared = SHARED.get_or_init(|| build().expect("a shared socket"));
             let share = shared.acquire().await.map_err(io::Error::other)?;
             echoed(&share).await
+        },
+    );
+}
+
+#[test]
+fn a_keyed_pool_in_a_static_serves_one_runtime_after_another() {
+    static POOLS: OnceLock<KeyedPool<u8, Sockets, Tokio>> = OnceLock::new();
+    let address = echo();
+    let next_key = AtomicU8::new(0);
+    ask_in_three_runtimes(
+        "a_keyed_pool_in_a_static_serves_one_runtime_after_another",
+        async move || {
+            let build = || {
+                let pools = Pool::keyed(move |_: &u8| Pool::builder(Sockets(address)));
+                pools.max_size(1).build(Tokio::current())
+            };
+            let pools = POOLS.get_or_init(|| build().expect("a keyed pool"));
+            // Another key needs the one place of the family.
+            let key = next_key.fetch_add(1, Ordering::Relaxed);
+            let lease = pools.acquire(&key).await.map_err(io::Error::other)?;
+            echoed(&lease).await
         },
     );
 }

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Poll;
 use core::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::config::{ConfigError, above_zero};
 use crate::name::Name;
 use crate::resource::Resource;
 use crate::runtime::{NoTimer, Spawn, Timer};
-use crate::sync::{Arc, AtomicUsize, Lock};
+use crate::sync::{self, Arc, AtomicUsize, Lock};
 use crate::work::LEAST_PERIOD;
 
 /// A [`Pool`] for each key: for each host, tenant or shard, as many as come to be asked for.
@@ -86,7 +86,14 @@ struct Shared<K, R: Resource, T: Timer> {
     family: Lock<Family<K, R, T>>,
     /// How many handles there are.
     handles: AtomicUsize,
+    quota: Arc<Quota>,
+    /// Spawns the task that forgets unused keys, if any are to be forgotten.
+    spawn_forgetter: Option<SpawnForgetter<K, R, T>>,
+    /// `true` while that task is there.
+    has_forgetter: AtomicBool,
 }
+
+type SpawnForgetter<K, R, T> = Box<dyn Fn(Forgetter<K, R, T>) + Send + Sync>;
 
 type MakePool<K, R, T> = Box<dyn Fn(&K) -> Result<Pool<R, T>, ConfigError> + Send + Sync>;
 
@@ -153,17 +160,23 @@ impl<F> KeyedPoolBuilder<F> {
             above_zero("forget_after", time)?;
         }
         let (quota, pool_for) = (Quota::new(self.max_size), self.pool_for);
-        let spawner = runtime.clone();
+        let (spawner, bound) = (runtime.clone(), quota.clone());
         let make = move |key: &K| {
             let builder = pool_for(key);
             let (pool, runner) = builder.build_in_family(
                 spawner.clone(),
-                Some(quota.clone()),
+                Some(bound.clone()),
                 Some(spawn_runner),
             )?;
             spawner.spawn(runner.run());
             Ok(pool)
         };
+        let spawn_forgetter = self.forget_after.map(|time| {
+            let spawn: SpawnForgetter<K, R, T> = Box::new(move |forgetter| {
+                runtime.spawn(forgetter.run(runtime.clone(), time));
+            });
+            spawn
+        });
         let shared = Arc::new(Shared {
             make: Box::new(make),
             family: Lock::new(Family {
@@ -171,9 +184,12 @@ impl<F> KeyedPoolBuilder<F> {
                 closed: false,
             }),
             handles: AtomicUsize::new(1),
+            quota,
+            spawn_forgetter,
+            has_forgetter: AtomicBool::new(false),
         });
-        if let Some(time) = self.forget_after {
-            runtime.spawn(forget_unused(shared.clone(), runtime.clone(), time));
+        if let Some(spawn) = &shared.spawn_forgetter {
+            spawn(Forgetter::new(&shared));
         }
         Ok(KeyedPool { shared })
     }
@@ -220,6 +236,7 @@ where
     /// As [`acquire`](KeyedPool::acquire).
     #[track_caller]
     pub fn pool(&self, key: &K) -> Option<Pool<R, T>> {
+        self.shared.restart_lost_work();
         let found = self.shared.family.with(|family| family.find(key));
         if let Some(found) = found {
             return found;
@@ -331,19 +348,61 @@ impl<K: Ord + Clone, R: Resource, T: Timer> Family<K, R, T> {
     }
 }
 
+impl<K, R: Resource, T: Timer> Shared<K, R, T> {
+    /// Restarts what background work of the family has ended with its runtime. Every pool takes part in making
+    /// room for the others, so one that nobody uses is not left without a Runner.
+    fn restart_lost_work(self: &Arc<Self>) {
+        if !self.quota.claim_lost_work() {
+            return;
+        }
+        let pools = self.family.with(|family| {
+            let pools = family.pools.values();
+            pools.map(|member| member.pool.clone()).collect::<Vec<_>>()
+        });
+        for pool in &pools {
+            pool.shared.respawn_if_lost();
+        }
+        if let Some(spawn) = &self.spawn_forgetter {
+            let is_there = self.has_forgetter.load(Ordering::Acquire);
+            if !is_there {
+                // The user's spawner: what it panics with is told by the pools, which it spawns as well.
+                let _ = sync::contain(|| spawn(Forgetter::new(self)));
+            }
+        }
+    }
+}
+
 /// Looks from time to time which keys are not used any more, for as long as the family has a handle.
-async fn forget_unused<K, R, T>(shared: Arc<Shared<K, R, T>>, timer: T, every: Duration)
-where
-    K: Ord + Clone,
-    R: Resource,
-    T: Timer,
-{
-    let every = every.max(LEAST_PERIOD);
-    while shared.handles.load(Ordering::Acquire) > 0 {
-        timer.sleep_until(timer.now() + every).await;
-        let forgotten = shared.family.with(Family::forget_unused);
-        // Outside the lock: with its last handle each pool ends.
-        drop(forgotten);
+struct Forgetter<K, R: Resource, T: Timer> {
+    shared: Arc<Shared<K, R, T>>,
+}
+
+impl<K, R: Resource, T: Timer> Forgetter<K, R, T> {
+    fn new(shared: &Arc<Shared<K, R, T>>) -> Self {
+        shared.has_forgetter.store(true, Ordering::Release);
+        Self {
+            shared: shared.clone(),
+        }
+    }
+}
+
+impl<K: Ord + Clone, R: Resource, T: Timer> Forgetter<K, R, T> {
+    async fn run(self, timer: T, every: Duration) {
+        let every = every.max(LEAST_PERIOD);
+        while self.shared.handles.load(Ordering::Acquire) > 0 {
+            timer.sleep_until(timer.now() + every).await;
+            let forgotten = self.shared.family.with(Family::forget_unused);
+            // Outside the lock: with its last handle each pool ends.
+            drop(forgotten);
+        }
+    }
+}
+
+impl<K, R: Resource, T: Timer> Drop for Forgetter<K, R, T> {
+    /// Spawns nothing: where a runtime drops its tasks, there is none to spawn on.
+    fn drop(&mut self) {
+        self.shared.has_forgetter.store(false, Ordering::Release);
+        self.shared.quota.note_lost_work();
     }
 }
 

@@ -1,6 +1,7 @@
 //! A bound that several pools share.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::shared::{Phase, Queue, Shared};
 use crate::cleanup::Why;
@@ -19,6 +20,8 @@ pub(crate) struct Quota {
     state: Lock<State>,
     /// Something was given back, or somebody has begun to want something.
     pub(crate) changed: Signal,
+    /// `true` if background work of the family has ended with its runtime, and no use has seen to it since.
+    lost_work: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -40,7 +43,19 @@ impl Quota {
         Arc::new(Self {
             state: Lock::new(state),
             changed: Signal::new(),
+            lost_work: AtomicBool::new(false),
         })
+    }
+
+    /// Background work of the family has ended with its runtime: the next use of any key restarts it.
+    pub(super) fn note_lost_work(&self) {
+        self.lost_work.store(true, Ordering::Release);
+    }
+
+    /// Returns `true` to the one caller that is to restart background work of the family.
+    pub(super) fn claim_lost_work(&self) -> bool {
+        // Read first, for all threads share it and it is seldom set.
+        self.lost_work.load(Ordering::Acquire) && self.lost_work.swap(false, Ordering::AcqRel)
     }
 
     fn take(&self) -> bool {

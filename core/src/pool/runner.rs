@@ -144,10 +144,14 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                     shared.begin_closing(Why::HandlesDropped);
                 }
                 if let Some(quota) = &quota {
-                    let listener = family.get_or_insert_with(|| quota.changed.listen());
-                    if Pin::new(listener).poll(cx).is_ready() {
-                        family = None;
+                    if family.is_none() {
+                        // Listens first: what is wanted may have been told before this Runner was there.
+                        family = Some(quota.changed.listen());
                         shared.make_room();
+                    }
+                    let listens = family.as_mut().map(|listener| Pin::new(listener).poll(cx));
+                    if listens.is_some_and(|told| told.is_ready()) {
+                        family = None;
                         continue;
                     }
                 }
@@ -268,6 +272,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             self.retire_forbidden(queue, Why::RuntimeEnded, next, wakes);
         }
         self.settle_gates(queue);
+        if let Some(quota) = &queue.quota {
+            quota.note_lost_work();
+        }
         // One that lives in another runtime, if it is not the first, is woken as soon as there is work.
         queue.waiters.wake_idlers(1, |waker| wakes.push(waker));
     }

@@ -3,6 +3,7 @@
 //! [`Sim::end_runtime`](tenure_sim::Sim::end_runtime) drops what the library has spawned. The tasks of a test
 //! are callers in another runtime, which lives.
 
+mod keyed;
 mod managed;
 mod pool;
 
