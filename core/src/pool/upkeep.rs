@@ -77,10 +77,19 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     ///
     /// Once a sweep finds nothing that came back since the one before, the next is at the next time that one of
     /// these values has to be looked at: until then the Runner is woken by the first that comes back.
+    ///
+    /// A sweep that comes much too late, as after the process was frozen, counts what came back since the last one as
+    /// idle since it was planned: rather a value that is closed early than one lent past its limit.
     pub(crate) fn sweep(&self, now: Instant, late: Duration) -> Swept<R::Value> {
         let idle_timeout = self.config.idle_timeout;
         let period = self.sweep_period();
         let standing = self.standing_of_idle(period.unwrap_or_default() + late);
+        let is_much_late = period.is_some_and(|period| late > period);
+        let unseen_since = if is_much_late {
+            Instant::EPOCH + (now - Instant::EPOCH).saturating_sub(late)
+        } else {
+            now
+        };
         let mut next_at = Instant::MAX;
         let mut is_used = false;
         let mut swept = Swept {
@@ -98,7 +107,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             let mut spare = queue.in_service().saturating_sub(self.config.min_size);
             let mut checks = most_checks(queue.max_size).saturating_sub(queue.checking);
             let sorted_out = self.stacks.sort_out(|slot| {
-                if slot.seen_idle(now, standing) {
+                if slot.seen_idle(unseen_since, standing) {
                     slot.check_at = self.next_check(now);
                     is_used = true;
                 }

@@ -209,3 +209,35 @@ fn a_pool_on_a_local_runtime_restarts_as_well() {
         assert_eq!(pool.status().size, 0);
     });
 }
+
+#[test]
+fn a_value_that_was_idle_through_a_freeze_is_closed_once_the_runner_has_had_a_turn() {
+    run(0, |sim| async move {
+        let pool = Pool::builder(Numbers::default())
+            .idle_timeout(SECOND * 60)
+            .build(sim.clone())
+            .expect("a valid configuration");
+        drop(pool.acquire().await.expect("a value"));
+        // No sweep has seen it come back when the process stops.
+        sim.sleep(SECOND).await;
+        sim.jump(SECOND * 3600);
+        sim.sleep(SECOND / 100).await;
+        assert_eq!(*pool.acquire().await.expect("a value"), 2);
+    });
+}
+
+#[test]
+fn a_value_that_outlived_its_lifetime_in_a_freeze_is_closed_once_the_runner_has_had_a_turn() {
+    run(0, |sim| async move {
+        let pool = Pool::builder(Numbers::default())
+            .idle_timeout(None)
+            .max_lifetime(SECOND * 600)
+            .build(sim.clone())
+            .expect("a valid configuration");
+        drop(pool.acquire().await.expect("a value"));
+        sim.sleep(SECOND).await;
+        sim.jump(SECOND * 3600);
+        sim.sleep(SECOND / 100).await;
+        assert_eq!(*pool.acquire().await.expect("a value"), 2);
+    });
+}
