@@ -12,7 +12,7 @@ use crate::Instant;
 use crate::alarm::Alarm;
 use crate::cause::Cause;
 use crate::event::Reporter;
-use crate::pool::Quota;
+use crate::pool::{Quota, run_errands};
 use crate::retry::nested::show;
 use crate::runtime::Clock;
 use crate::signal::Signal;
@@ -312,7 +312,7 @@ impl Wakes {
         self.signals = true;
     }
 
-    /// All pools that share this quota are to look at it.
+    /// Other pools of this family have something to do.
     pub(crate) fn tell_family(&mut self, quota: &Arc<Quota>) {
         self.more.push(Leftover::Tells(quota.clone()));
     }
@@ -322,6 +322,18 @@ impl Wakes {
     #[inline(always)]
     #[must_use = "a panic that was contained is told as an event"]
     pub(crate) fn wake(self, changed: &Signal) -> Result<(), String> {
+        self.wake_and_run(changed, run_errands)
+    }
+
+    /// The same within an errand: those that follow from it are run where it is run, one after another, or a chain
+    /// of them would be as deep as the family is large.
+    #[must_use = "a panic that was contained is told as an event"]
+    pub(crate) fn wake_without_errands(self, changed: &Signal) -> Result<(), String> {
+        self.wake_and_run(changed, |_| {})
+    }
+
+    #[inline(always)]
+    fn wake_and_run(self, changed: &Signal, run_errands: impl Fn(&Quota)) -> Result<(), String> {
         let mut woken = Ok(());
         if self.signals {
             woken = changed.notify_contained();
@@ -333,19 +345,22 @@ impl Wakes {
             woken = woken.and(sync::contain(|| drop(waker)));
         }
         if !self.more.is_empty() {
-            woken = woken.and(wake_all(self.more));
+            woken = woken.and(wake_all(self.more, run_errands));
         }
         woken
     }
 }
 
 #[cold]
-fn wake_all(leftovers: Vec<Leftover>) -> Result<(), String> {
+fn wake_all(leftovers: Vec<Leftover>, run_errands: impl Fn(&Quota)) -> Result<(), String> {
     let mut woken = Ok(());
     for leftover in leftovers {
         let one = match leftover {
             Leftover::Wakes(waker) => sync::contain(|| waker.wake()),
-            Leftover::Tells(quota) => quota.changed.notify_contained(),
+            Leftover::Tells(quota) => {
+                run_errands(&quota);
+                Ok(())
+            }
             unneeded @ (Leftover::Unneeded { .. } | Leftover::Forgotten { .. }) => {
                 sync::contain(|| drop(unneeded))
             }

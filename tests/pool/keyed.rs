@@ -23,7 +23,7 @@ where_tasks_are_spawned! {
     b09_each_key_has_its_bound_and_all_have_one,
     b09_an_idle_value_of_another_key_makes_room,
     b09_one_wish_takes_no_more_than_one_value_from_others,
-    b09_a_minimum_makes_no_room,
+    a_minimum_gives_way_only_to_a_waiter_that_was_passed_over,
     b09_a_value_that_comes_back_makes_room,
     b09_who_waits_at_its_own_bound_takes_nothing_from_others,
     b09_many_keys_share_few_values,
@@ -33,6 +33,7 @@ where_tasks_are_spawned! {
     b09_a_family_that_is_dropped_closes_its_values,
     b09_a_lease_says_where_it_was_taken,
     b09_bounds_are_above_zero,
+    invalid_settings_of_one_key_are_an_error_of_that_key_alone,
 }
 
 type Probe<W> = SendProbe<<W as World>::Runtime>;
@@ -95,9 +96,15 @@ async fn b09_each_key_has_its_bound_and_all_have_one<W: Spawning>(world: W) {
     let began_at = world.now();
     let error = family.acquire(&2).await.expect_err("the bound of all");
     world.took(began_at, limit);
-    let AcquireError::Exhausted { status, .. } = error else {
+    let AcquireError::FamilyExhausted {
+        family_max_size,
+        status,
+        ..
+    } = error
+    else {
         panic!("{error}");
     };
+    assert_eq!(family_max_size, 3);
     assert_eq!((status.size, status.max_size), (1, 2), "{status}");
     let mut keys = family.status();
     keys.sort_by_key(|(key, _)| *key);
@@ -154,21 +161,22 @@ async fn b09_one_wish_takes_no_more_than_one_value_from_others<W: Spawning>(worl
     world.all_end_clean(&family, &control).await;
 }
 
-async fn b09_a_minimum_makes_no_room<W: Spawning>(world: W) {
+/// A minimum is kept while there are other places, but it is no reason for another key to have none for ever.
+async fn a_minimum_gives_way_only_to_a_waiter_that_was_passed_over<W: Spawning>(world: W) {
     let control = Control::default();
-    // So much that an opening ends within it, where time is real.
-    let limit = world.tick() * 25;
-    let each = move |key, pool: PoolBuilder<_>| {
-        let pool = pool.acquire_timeout(limit);
-        pool.min_size(usize::from(key == 1))
-    };
+    let each = |key, pool: PoolBuilder<_>| pool.min_size(usize::from(key == 1));
     let family = world.family(&control, each, 1, None);
     drop(family.acquire(&1).await.expect("a value"));
     let began_at = world.now();
-    assert!(family.acquire(&2).await.is_err());
-    world.took(began_at, limit);
-    assert_eq!(control.closed(), []);
-    assert_eq!(family.acquire(&1).await.expect("the value").id, 1);
+    let lease = family
+        .acquire(&2)
+        .await
+        .expect("in the place of the minimum");
+    assert!(world.now() - began_at >= Duration::from_millis(100));
+    assert_eq!((lease.id, control.closed()), (2, vec![1]));
+    drop(lease);
+    assert_eq!(family.acquire(&1).await.expect("a value").id, 3);
+    assert_eq!(control.most_taken(), 1);
     world.all_end_clean(&family, &control).await;
 }
 
@@ -301,7 +309,7 @@ async fn b09_all_pools_close_together<W: Spawning>(world: W) {
         let closed = matches!(outcome, Err(AcquireError::Closed { .. }));
         assert!(closed, "{outcome:?}");
     }
-    assert!(family.pool(&1).is_none());
+    assert!(family.pool(&1).is_err());
     drop(held);
     world.all_end_clean(&family, &control).await;
 }
@@ -355,4 +363,22 @@ async fn b09_bounds_are_above_zero<W: Spawning>(world: W) {
         "`forget_after` (0ns) must be above zero",
     ];
     assert_eq!(said, expected);
+}
+
+/// One tenant's bad settings are no reason to end the process that serves the others.
+async fn invalid_settings_of_one_key_are_an_error_of_that_key_alone<W: Spawning>(world: W) {
+    let control = Control::default();
+    let each = |key, pool: PoolBuilder<_>| pool.max_size(usize::from(key != 1));
+    let family = world.family(&control, each, 10, None);
+    let error = family.acquire(&1).await.expect_err("no value may be open");
+    let AcquireError::InvalidSettings { error: setting } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(setting.field(), "max_size");
+    let said = "the settings for this key are invalid: `max_size` (0) must be at least 1";
+    assert_eq!(error.to_string(), said);
+    assert!(family.pool(&1).is_err());
+    assert!(family.status().is_empty(), "the key has no pool");
+    drop(family.acquire(&2).await.expect("a value of another key"));
+    world.all_end_clean(&family, &control).await;
 }

@@ -87,6 +87,80 @@ fn no_lock_of_a_pool_is_held_over_user_code() {
 }
 
 #[test]
+fn no_lock_of_a_family_is_held_over_its_keys() {
+    run(0, |sim| async move {
+        let lookout = Lookout::default();
+        let of_pools = lookout.clone();
+        let family = Pool::keyed(move |_: &NosyKey| Pool::builder(Nosy(of_pools.clone())))
+            .max_size(3)
+            .forget_after(MOMENT * 400)
+            .build(sim.clone())
+            .expect("a valid configuration");
+        lookout.looks_at({
+            let (family, lookout) = (family.clone(), lookout.clone());
+            // It makes a key of its own, and so compares, clones and drops as well.
+            move || drop((family.pool(&NosyKey(9, lookout.clone())), family.status()))
+        });
+        let key = |number| NosyKey(number, lookout.clone());
+        for number in [3, 1, 2, 4, 1] {
+            drop(family.acquire(&key(number)).await.expect("a value"));
+        }
+        drop(family.remove(&key(3)).expect("it has a pool"));
+        let shut = family.pool(&key(1)).expect("the family is open");
+        shut.close().await;
+        drop(
+            family
+                .acquire(&key(1))
+                .await
+                .expect("a value of a fresh pool"),
+        );
+        drop(shut);
+        sim.sleep(MOMENT * 2_000).await;
+        lookout.forget();
+        family.close().await;
+        drop(family);
+        lookout.saw_nothing_locked(&["order of a key", "clone of a key", "drop of a key"]);
+    });
+}
+
+/// A key that has the holder looked at whenever something is done with it.
+struct NosyKey(u64, Lookout);
+
+impl Clone for NosyKey {
+    fn clone(&self) -> Self {
+        self.1.look("clone of a key");
+        Self(self.0, self.1.clone())
+    }
+}
+
+impl Drop for NosyKey {
+    fn drop(&mut self) {
+        self.1.look("drop of a key");
+    }
+}
+
+impl Ord for NosyKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.1.look("order of a key");
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for NosyKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for NosyKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for NosyKey {}
+
+#[test]
 fn no_lock_of_a_managed_resource_is_held_over_user_code() {
     run(0, |sim| async move {
         let lookout = Lookout::default();

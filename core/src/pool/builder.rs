@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::Pool;
 use super::config::Config;
+use super::family::Membership;
 use super::loans::Loans;
 use super::openings::Openings;
 use super::quota::Quota;
@@ -286,12 +287,13 @@ impl<R: LocalResource> PoolBuilder<R> {
         let shared = Arc::new(Shared {
             spawn_runner,
             stacks: Stacks::new(config.max_size, config.idle_order, limits),
+            is_in_family: quota.is_some(),
             queue: CachePadded(Lock::new(Queue::new(
                 openings,
                 warm,
                 config.max_size,
                 limits,
-                quota,
+                quota.map(Membership::new),
             ))),
             loans: keeps_loans.then(|| Lock::new(Loans::default())),
             timings: config.timings.then(|| Lock::new(Timings::default())),

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::status::Status;
 use crate::cause::{Cause, Told};
+use crate::config::ConfigError;
 use crate::failure::OpenFailure;
 use crate::name::Name;
 
@@ -39,6 +40,18 @@ pub enum AcquireError {
         /// sink, with timings, where leaks are looked for, or where such a wait is refused.
         self_deadlock: bool,
         /// How the pool stood when the time was over.
+        status: Box<Status>,
+    },
+    /// The family of a [`KeyedPool`](super::KeyedPool) had as many values open as it may have for as long as
+    /// the caller would wait, and none of this key's own came back. The key's own pool had room for another.
+    FamilyExhausted {
+        /// The name of the key's pool.
+        pool: Name,
+        /// How long the caller waited in all.
+        waited: Duration,
+        /// Maximum number of values of all keys together.
+        family_max_size: usize,
+        /// How the key's own pool stood when the time was over.
         status: Box<Status>,
     },
     /// No value could be opened.
@@ -98,6 +111,11 @@ pub enum AcquireError {
         /// The pool's name.
         pool: Name,
     },
+    /// The settings given for a key of a [`KeyedPool`](super::KeyedPool) are invalid, so the key has no pool.
+    InvalidSettings {
+        /// The setting at fault.
+        error: ConfigError,
+    },
 }
 
 impl fmt::Display for AcquireError {
@@ -119,6 +137,16 @@ impl fmt::Display for AcquireError {
                 }
                 write!(f, " ({status})")
             }
+            Self::FamilyExhausted {
+                pool,
+                waited,
+                family_max_size,
+                status,
+            } => write!(
+                f,
+                "pool {pool} could not open a value for {waited:?}, because its family has as many as it \
+                 may have, {family_max_size} over all keys ({status})"
+            ),
             Self::BackendDown { pool, failure, .. } => write!(f, "pool {pool}: {failure}"),
             Self::Rejected {
                 pool,
@@ -145,6 +173,9 @@ impl fmt::Display for AcquireError {
                 max_size,
             } => write!(f, "pool {pool} has {max_size} values at most, not {wanted}"),
             Self::Closed { pool } => write!(f, "pool {pool} is closed"),
+            Self::InvalidSettings { error } => {
+                write!(f, "the settings for this key are invalid: {error}")
+            }
         }
     }
 }
@@ -154,6 +185,7 @@ impl Error for AcquireError {
         match self {
             Self::BackendDown { failure, .. } => Some(failure.cause.as_source()),
             Self::Rejected { cause, .. } => Some(cause.as_source()),
+            Self::InvalidSettings { error } => Some(error),
             _ => None,
         }
     }

@@ -36,7 +36,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     pub(crate) fn return_unused(&self, mut slot: Slot<R::Value>) {
         let now = self.time_of_return();
         let mut wakes = Wakes::default();
+        let family_time = self.family_time();
         self.queue.with(|queue| {
+            queue.tell_time(family_time);
             queue.lent -= 1;
             self.note_return(queue, &mut slot, now);
             self.give(queue, slot, &mut wakes);
@@ -55,7 +57,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             self.time_of_return()
         };
         let mut wakes = Wakes::default();
+        let family_time = self.family_time();
         self.queue.with(|queue| {
+            queue.tell_time(family_time);
             queue.lent -= 1;
             self.note_return(queue, &mut slot, now);
             if let (Some(now), true) = (now, is_suspect) {
@@ -137,21 +141,23 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             self.bury_slot(queue, slot, why);
             return;
         }
+        if self.gives_way(queue, &slot) {
+            self.bury_slot(queue, slot, Why::Surplus);
+            return;
+        }
         let missing = if queue.suspended {
             None
         } else {
             queue.waiters.first_missing()
         };
         match missing {
-            None if queue.makes_room(self.config.min_size) => {
-                self.bury_slot(queue, slot, Why::Surplus);
-            }
             None => {
                 self.settle_gates(queue);
                 if queue.watch != Watch::Nothing {
                     self.see_laid_idle(queue, &mut slot, wakes);
                 }
                 lay_idle(&self.stacks, slot);
+                self.note_laid_idle(queue, wakes);
             }
             Some(1) if queue.gathered.is_empty() => self.answer(queue, Handed::One(slot), wakes),
             Some(missing) => {
@@ -169,6 +175,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     #[inline(always)]
     fn answer(&self, queue: &mut Queue<R::Value>, handed: Handed<R::Value>, wakes: &mut Wakes) {
         queue.lent += handed.len() as i64;
+        queue.note_served();
         match queue.waiters.answer_first(Ok(handed)) {
             Ok(waker) => {
                 wakes.push(waker);
@@ -234,7 +241,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             || queue.suspended
             || queue.surplus() > 0
             || queue.runner.is_lost()
-            || queue.quota.is_some();
+            || queue.family.is_some();
         if queue.gated != up && queue.phase == Phase::Open {
             self.stacks.set_gates(up);
             queue.gated = up;

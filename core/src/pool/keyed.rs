@@ -1,11 +1,12 @@
 //! A pool for each key, under one bound for all.
 
+mod members;
+
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use core::task::Poll;
 use core::time::Duration;
 
@@ -19,14 +20,18 @@ use crate::config::{ConfigError, above_zero};
 use crate::name::Name;
 use crate::resource::Resource;
 use crate::runtime::{NoTimer, Spawn, Timer};
-use crate::sync::{self, Arc, AtomicUsize, Lock};
-use crate::work::LEAST_PERIOD;
+use crate::sync::Arc;
+use members::{Family, FamilyLookup, SpawnForgetter, handles};
 
 /// A [`Pool`] for each key: for each host, tenant or shard, as many as come to be asked for.
 ///
 /// Each key's pool has its own settings and its own maximum; [`max_size`](KeyedPoolBuilder::max_size) bounds
 /// them all together. Where that bound is reached, an idle value of one key makes room for one that another
-/// key needs. A key that nobody has used for a time is forgotten.
+/// key needs, and so does after a time a value that comes back to a
+/// [busy key](KeyedPoolBuilder::give_way_after). A key that was not used for a time is forgotten.
+///
+/// Keys are cloned, compared and dropped under no lock, so a key may be anything that is ordered; one whose `Ord`
+/// panics fails the call that compares it, and nothing else.
 ///
 /// For a few keys that are known beforehand and need no common bound, keep a `Pool` for each.
 ///
@@ -63,7 +68,7 @@ use crate::work::LEAST_PERIOD;
 /// # }).unwrap()
 /// ```
 pub struct KeyedPool<K, R: Resource, T: Timer> {
-    shared: Arc<Shared<K, R, T>>,
+    family: Arc<Family<K, R, T>>,
 }
 
 /// How a [`KeyedPool`] is to be. Made by [`Pool::keyed`].
@@ -78,34 +83,8 @@ pub struct KeyedPool<K, R: Resource, T: Timer> {
 pub struct KeyedPoolBuilder<F> {
     pool_for: F,
     max_size: usize,
+    give_way_after: Option<Duration>,
     forget_after: Option<Duration>,
-}
-
-struct Shared<K, R: Resource, T: Timer> {
-    make: MakePool<K, R, T>,
-    family: Lock<Family<K, R, T>>,
-    /// How many handles there are.
-    handles: AtomicUsize,
-    quota: Arc<Quota>,
-    /// Spawns the task that forgets unused keys, if any are to be forgotten.
-    spawn_forgetter: Option<SpawnForgetter<K, R, T>>,
-    /// `true` while that task is there.
-    has_forgetter: AtomicBool,
-}
-
-type SpawnForgetter<K, R, T> = Box<dyn Fn(Forgetter<K, R, T>) + Send + Sync>;
-
-type MakePool<K, R, T> = Box<dyn Fn(&K) -> Result<Pool<R, T>, ConfigError> + Send + Sync>;
-
-struct Family<K, R: Resource, T: Timer> {
-    pools: BTreeMap<K, Member<R, T>>,
-    closed: bool,
-}
-
-struct Member<R: Resource, T: Timer> {
-    pool: Pool<R, T>,
-    /// Whether it was asked for since the last look.
-    used: bool,
 }
 
 impl<R: Resource> Pool<R, NoTimer> {
@@ -125,6 +104,7 @@ impl<R: Resource> Pool<R, NoTimer> {
         KeyedPoolBuilder {
             pool_for,
             max_size: 100,
+            give_way_after: Some(Duration::from_millis(100)),
             forget_after: Some(Duration::from_secs(300)),
         }
     }
@@ -137,8 +117,40 @@ impl<F> KeyedPoolBuilder<F> {
         self
     }
 
-    /// How long a key may go without being asked for, and without a value, before its pool is dropped; at
-    /// most twice as long. Default 300 s; `None` keeps all.
+    /// For how long the waiters of one key are passed over by busy keys once the family's maximum is reached.
+    /// Default 100 ms; `None` passes them over for ever.
+    ///
+    /// A busy key hands each value that comes back to its own next waiter, so that it is not closed in vain. A key
+    /// that has fewer values, and has waited for longer than this, gets the place of the next value that comes
+    /// back to the other: it is closed, and a value of the key that waited is opened. Keys that have as many values
+    /// as others are helped after five times as long, and only if none of their waiters was served meanwhile.
+    /// The longest waiting key comes first. What was opened serves for at least as long as this time itself, so
+    /// that of loans of a tenth of it at most one in ten costs an opening; so it is also how long a key's turn
+    /// lasts where more keys are busy than values may be open.
+    ///
+    /// A [minimum](PoolBuilder::min_size) is no reservation: it is kept while other keys' waiters find places
+    /// otherwise, and gives way like busy values.
+    ///
+    /// HikariCP, pgx, bb8, deadpool and sqlx have no keys: a pool for each tenant has a bound of its own, and all
+    /// together have none. Apache Commons Pool and http4s's blaze client have both bounds, and make room for a key
+    /// by closing idle objects of others alone; blaze gives a connection that comes back to the next request for
+    /// the same host. 100 ms is five times a usual handshake, and short beside the patience of a user.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure_core::{Pool, Resource};
+    /// # fn f<R: Resource>(host: fn(&str) -> R) {
+    /// let builder = Pool::keyed(move |key: &String| Pool::builder(host(key)));
+    /// let builder = builder.give_way_after(Duration::from_millis(500));
+    /// # }
+    /// ```
+    pub fn give_way_after(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.give_way_after = time.into();
+        self
+    }
+
+    /// How long a key may go without being asked for, and without a value beyond its minimum, before its pool is
+    /// dropped, and with it what its minimum kept open; at most twice as long. Default 300 s; `None` keeps all.
     pub fn forget_after(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.forget_after = time.into();
         self
@@ -156,42 +168,31 @@ impl<F> KeyedPoolBuilder<F> {
         F: Fn(&K) -> PoolBuilder<R> + Send + Sync + 'static,
     {
         above_zero("max_size", self.max_size)?;
-        if let Some(time) = self.forget_after {
-            above_zero("forget_after", time)?;
+        for (field, time) in [
+            ("give_way_after", self.give_way_after),
+            ("forget_after", self.forget_after),
+        ] {
+            if let Some(time) = time {
+                above_zero(field, time)?;
+            }
         }
-        let (quota, pool_for) = (Quota::new(self.max_size), self.pool_for);
-        let (spawner, bound) = (runtime.clone(), quota.clone());
+        let quota = Quota::new(self.max_size, self.give_way_after);
+        let (pool_for, clock, bound) = (self.pool_for, runtime.clone(), quota.clone());
+        // The Runner is spawned once the pool is known to the family: two callers may make one at once.
         let make = move |key: &K| {
             let builder = pool_for(key);
-            let (pool, runner) = builder.build_in_family(
-                spawner.clone(),
-                Some(bound.clone()),
-                Some(spawn_runner),
-            )?;
-            spawner.spawn(runner.run());
+            let (pool, _runner) =
+                builder.build_in_family(clock.clone(), Some(bound.clone()), Some(spawn_runner))?;
+            pool.join_family();
             Ok(pool)
         };
-        let spawn_forgetter = self.forget_after.map(|time| {
-            let spawn: SpawnForgetter<K, R, T> = Box::new(move |forgetter| {
-                runtime.spawn(forgetter.run(runtime.clone(), time));
-            });
-            spawn
+        let seed = runtime.entropy();
+        let spawn_forgetter = self.forget_after.map(|every| -> SpawnForgetter<K, R, T> {
+            Box::new(move |forgetter| runtime.spawn(forgetter.run(runtime.clone(), every)))
         });
-        let shared = Arc::new(Shared {
-            make: Box::new(make),
-            family: Lock::new(Family {
-                pools: BTreeMap::new(),
-                closed: false,
-            }),
-            handles: AtomicUsize::new(1),
-            quota,
-            spawn_forgetter,
-            has_forgetter: AtomicBool::new(false),
-        });
-        if let Some(spawn) = &shared.spawn_forgetter {
-            spawn(Forgetter::new(&shared));
-        }
-        Ok(KeyedPool { shared })
+        let family = Family::new(Box::new(make), quota, spawn_forgetter, seed);
+        family.spawn_forgetter();
+        Ok(KeyedPool { family })
     }
 }
 
@@ -204,10 +205,9 @@ where
     /// Takes a value of this key, as [`Pool::acquire_owned`] does.
     ///
     /// # Errors
-    /// As [`Pool::acquire`]; [`AcquireError::Closed`] once the family is shut down.
-    ///
-    /// # Panics
-    /// If the settings that the builder's function gave for this key make no sense.
+    /// As [`Pool::acquire`]; [`AcquireError::FamilyExhausted`] when the family has as many values open as it may
+    /// have, [`AcquireError::InvalidSettings`] when the builder's function gave invalid settings for this key, and
+    /// [`AcquireError::Closed`] once the family is shut down.
     ///
     /// # Cancel safety
     /// As [`Pool::acquire`].
@@ -218,51 +218,69 @@ where
     ) -> impl Future<Output = Result<OwnedLease<R, T>, AcquireError>> + use<'a, K, R, T> {
         let location = core::panic::Location::caller();
         let pool = self.pool(key);
-        async move {
-            match pool {
-                Some(pool) => pool.acquire_owned_at(location).await,
+        async move { pool?.acquire_owned_at(location).await }
+    }
+
+    /// Returns the pool of this key, which is made if there is none yet. While the handle is kept, the key is not
+    /// forgotten.
+    ///
+    /// # Errors
+    /// [`AcquireError::InvalidSettings`] when the builder's function gave invalid settings for this key, and
+    /// [`AcquireError::Closed`] once the family is shut down.
+    pub fn pool(&self, key: &K) -> Result<Pool<R, T>, AcquireError> {
+        let family = &self.family;
+        family.restart_lost_work();
+        let mut made = None;
+        loop {
+            let lookup = family.look_up(key).ok_or_else(closed::<R>)?;
+            if let FamilyLookup::Found(pool) = lookup {
+                return Ok(pool);
+            }
+            let new = match made.take() {
+                Some(new) => new,
                 None => {
-                    let pool = Name::generated::<R>();
-                    Err(AcquireError::Closed { pool })
+                    let new = (family.make)(key);
+                    new.map_err(|error| AcquireError::InvalidSettings { error })?
                 }
+            };
+            // The slower of two callers drops what it made, unless it makes use of it in the next round.
+            match family.put(key, lookup, new) {
+                Ok(pool) => return Ok(pool),
+                Err(unused) => made = Some(unused),
             }
         }
     }
 
-    /// The pool of this key, which is made if there is none yet; `None` once the family is shut down. While
-    /// you keep it, the key is not forgotten.
+    /// Takes a key out of the family, and returns its pool; `None` if it has none. Whoever asks for the key next
+    /// gets a fresh pool, made by the builder's function: for when a tenant's password has changed, say.
     ///
-    /// # Panics
-    /// As [`acquire`](KeyedPool::acquire).
-    #[track_caller]
-    pub fn pool(&self, key: &K) -> Option<Pool<R, T>> {
-        self.shared.restart_lost_work();
-        let found = self.shared.family.with(|family| family.find(key));
-        if let Some(found) = found {
-            return found;
-        }
-        // Made outside the lock, since that is user code. Whoever is second drops what it has made.
-        let made = match (self.shared.make)(key) {
-            Ok(pool) => pool,
-            Err(error) => panic!("the settings for this key make no sense: {error}"),
-        };
-        let key = key.clone();
-        self.shared.family.with(|family| match family.find(&key) {
-            Some(found) => found,
-            None => {
-                let (pool, used) = (made.clone(), true);
-                family.pools.insert(key, Member { pool, used });
-                Some(made)
-            }
-        })
+    /// Nothing is interrupted: what is on loan stays so, and waiters are served. Shut the pool down to end it in an
+    /// orderly way, or drop it, which closes what is idle at once and the rest as it comes back. Its values count
+    /// towards the family's maximum until they are closed.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure_core::{Report, Resource, Timer, pool::KeyedPool};
+    /// # async fn f<R: Resource, T: Timer>(tenants: KeyedPool<String, R, T>) -> Option<Report> {
+    /// let pool = tenants.remove(&"acme".to_string())?;
+    /// let report = pool.shutdown(Duration::from_secs(5)).await;
+    /// # Some(report)
+    /// # }
+    /// ```
+    pub fn remove(&self, key: &K) -> Option<Pool<R, T>> {
+        let pools = self.family.pools();
+        let found = pools.find(key)?;
+        let pool = found.take_if(|_, _| true)?;
+        self.family.unlink(found);
+        Some(pool)
     }
 
     /// The keys that have a pool, each with how it stands.
     #[must_use]
     pub fn status(&self) -> Vec<(K, super::Status)> {
-        let pools = self.shared.family.with(|family| family.handles());
         let status = |(key, pool): (K, Pool<R, T>)| (key, pool.status());
-        pools.into_iter().map(status).collect()
+        let handles = handles(&self.family.pools());
+        handles.into_iter().map(status).collect()
     }
 
     /// Shuts all pools down, as [`Pool::close`] does, at once. Says for each key what became of its values.
@@ -283,10 +301,7 @@ where
     }
 
     async fn end(&self, close: impl AsyncFn(&Pool<R, T>) -> Report) -> Vec<(K, Report)> {
-        let pools = self.shared.family.with(|family| {
-            family.closed = true;
-            family.handles()
-        });
+        let pools = handles(&self.family.close());
         let close = &close;
         let mut closings: Vec<_> = pools
             .iter()
@@ -312,126 +327,34 @@ where
     }
 }
 
-impl<K: Ord + Clone, R: Resource, T: Timer> Family<K, R, T> {
-    /// The pool of this key; nothing inside, if there are to be none any more.
-    fn find(&mut self, key: &K) -> Option<Option<Pool<R, T>>> {
-        if self.closed {
-            return Some(None);
-        }
-        let member = self.pools.get_mut(key)?;
-        member.used = true;
-        Some(Some(member.pool.clone()))
-    }
-
-    fn handles(&self) -> Vec<(K, Pool<R, T>)> {
-        let handle = |(key, member): (&K, &Member<R, T>)| (key.clone(), member.pool.clone());
-        self.pools.iter().map(handle).collect()
-    }
-
-    /// Takes out the pools that were not asked for since the last look and hold nothing.
-    fn forget_unused(&mut self) -> Vec<Member<R, T>> {
-        let unused = |member: &Member<R, T>| {
-            !member.used && member.pool.is_last_handle() && member.pool.status().size == 0
-        };
-        let keys: Vec<_> = self
-            .pools
-            .iter()
-            .filter(|(_, member)| unused(member))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for member in self.pools.values_mut() {
-            member.used = false;
-        }
-        keys.iter()
-            .filter_map(|key| self.pools.remove(key))
-            .collect()
-    }
-}
-
-impl<K, R: Resource, T: Timer> Shared<K, R, T> {
-    /// Restarts what background work of the family has ended with its runtime. Every pool takes part in making
-    /// room for the others, so one that nobody uses is not left without a Runner.
-    fn restart_lost_work(self: &Arc<Self>) {
-        if !self.quota.claim_lost_work() {
-            return;
-        }
-        let pools = self.family.with(|family| {
-            let pools = family.pools.values();
-            pools.map(|member| member.pool.clone()).collect::<Vec<_>>()
-        });
-        for pool in &pools {
-            pool.shared.respawn_if_lost();
-        }
-        if let Some(spawn) = &self.spawn_forgetter {
-            let is_there = self.has_forgetter.load(Ordering::Acquire);
-            if !is_there {
-                // The user's spawner: what it panics with is told by the pools, which it spawns as well.
-                let _ = sync::contain(|| spawn(Forgetter::new(self)));
-            }
-        }
-    }
-}
-
-/// Looks from time to time which keys are not used any more, for as long as the family has a handle.
-struct Forgetter<K, R: Resource, T: Timer> {
-    shared: Arc<Shared<K, R, T>>,
-}
-
-impl<K, R: Resource, T: Timer> Forgetter<K, R, T> {
-    fn new(shared: &Arc<Shared<K, R, T>>) -> Self {
-        shared.has_forgetter.store(true, Ordering::Release);
-        Self {
-            shared: shared.clone(),
-        }
-    }
-}
-
-impl<K: Ord + Clone, R: Resource, T: Timer> Forgetter<K, R, T> {
-    async fn run(self, timer: T, every: Duration) {
-        let every = every.max(LEAST_PERIOD);
-        while self.shared.handles.load(Ordering::Acquire) > 0 {
-            timer.sleep_until(timer.now() + every).await;
-            let forgotten = self.shared.family.with(Family::forget_unused);
-            // Outside the lock: with its last handle each pool ends.
-            drop(forgotten);
-        }
-    }
-}
-
-impl<K, R: Resource, T: Timer> Drop for Forgetter<K, R, T> {
-    /// Spawns nothing: where a runtime drops its tasks, there is none to spawn on.
-    fn drop(&mut self) {
-        self.shared.has_forgetter.store(false, Ordering::Release);
-        self.shared.quota.note_lost_work();
+fn closed<R>() -> AcquireError {
+    AcquireError::Closed {
+        pool: Name::generated::<R>(),
     }
 }
 
 impl<K, R: Resource, T: Timer> Clone for KeyedPool<K, R, T> {
     fn clone(&self) -> Self {
-        self.shared.handles.fetch_add(1, Ordering::Relaxed);
+        self.family.handles.fetch_add(1, Ordering::Relaxed);
         Self {
-            shared: self.shared.clone(),
+            family: self.family.clone(),
         }
     }
 }
 
 impl<K, R: Resource, T: Timer> Drop for KeyedPool<K, R, T> {
     fn drop(&mut self) {
-        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let pools = self
-                .shared
-                .family
-                .with(|family| core::mem::take(&mut family.pools));
-            drop(pools);
+        if self.family.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Outside the lock: with its last handle each pool ends, and keys are dropped.
+            drop(self.family.take_pools());
         }
     }
 }
 
 impl<K, R: Resource, T: Timer> core::fmt::Debug for KeyedPool<K, R, T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let keys = self.shared.family.with(|family| family.pools.len());
         f.debug_struct("KeyedPool")
-            .field("keys", &keys)
+            .field("keys", &self.family.pools().len())
             .finish_non_exhaustive()
     }
 }
@@ -440,6 +363,7 @@ impl<F> core::fmt::Debug for KeyedPoolBuilder<F> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("KeyedPoolBuilder")
             .field("max_size", &self.max_size)
+            .field("give_way_after", &self.give_way_after)
             .field("forget_after", &self.forget_after)
             .finish_non_exhaustive()
     }

@@ -145,7 +145,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             }
         }
         self.queue.with(|queue| {
-            let gates_are_up_for_others = queue.quota.is_some() || queue.runner.is_lost();
+            let gates_are_up_for_others = queue.family.is_some() || queue.runner.is_lost();
             let stays = !gates_are_up_for_others
                 || queue.suspended
                 || queue.phase != Phase::Open

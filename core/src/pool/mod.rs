@@ -5,9 +5,11 @@ mod builder;
 mod config;
 mod control;
 mod error;
+mod family;
 mod handoff;
 mod job;
 mod keyed;
+mod keys;
 mod lease;
 mod lend;
 mod loans;
@@ -38,7 +40,7 @@ pub use keyed::{KeyedPool, KeyedPoolBuilder};
 pub use lease::{Lease, OwnedLease};
 pub use lend::CheckOnAcquire;
 pub use operation::Operation;
-pub(crate) use quota::Quota;
+pub(crate) use quota::{Quota, run_errands};
 pub use runner::Runner;
 pub use stack::IdleOrder;
 pub use status::Status;
@@ -188,6 +190,19 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         self.shared
             .queue
             .with(|queue| queue.phase != shared::Phase::Open)
+    }
+
+    /// Begins a shutdown that nothing waits for.
+    fn begin_closing(&self) {
+        self.shared.begin_closing(crate::Why::Shutdown);
+    }
+
+    /// Returns `true` if it has nothing open but what its minimum keeps, and none of that is in use.
+    fn is_unused(&self) -> bool {
+        self.shared.queue.with(|queue| {
+            let in_use = queue.lent != 0 || queue.waiters.waiting() > 0 || queue.starters > 0;
+            !in_use && queue.size <= self.shared.config.min_size
+        })
     }
 
     fn is_last_handle(&self) -> bool {

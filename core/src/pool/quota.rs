@@ -1,48 +1,144 @@
-//! A bound that several pools share.
+//! The bound that several pools share, and whose turn it is to open a value.
+//!
+//! A family may have so many values open over all its pools. Each of them, from the moment its opening begins
+//! until its close has ended, holds a *place*. This file knows numbers only: who has how many places, who wants
+//! more and since when, and who has values that it could do without. `family.rs` connects it with the pools.
+//!
+//! - A pool *demands* as many places as it could open values for at once. Free places go to the demands in
+//!   their order: first the pools that serve nobody, then those that want more than they have, last those that
+//!   only keep their minimum; among these, the longest waiting first. A pool that got a place goes to the end.
+//! - As long as demands of waiters exceed the places that are free or becoming free, idle values that their pool
+//!   can spare are closed, those first that were to spare for longest.
+//! - A demand that was passed over for longer than the family's patience is met by the next value that comes back
+//!   to a pool with more places. That value must itself have been open for as long as the patience, or its
+//!   opening would serve too few loans. Where no pool has more places, a pool whose waiters have not been served
+//!   at all for five times as long is helped nevertheless: its values may be on loan for hours.
+//! - A pool whose openings fail demands only in the latter way, and nothing while it pauses.
+//!
+//! The lock comes after any pool's own, and nothing is locked while it is held. What follows from a change for other
+//! pools is an errand, which is run once no lock is held.
+//!
+//! Pool A has both of two places, and waiters. B's acquire finds no place: its demand is *blocked*. A hundred
+//! milliseconds later a value of A comes back: [`gives_way`](Quota::gives_way) says yes, and it is closed instead of
+//! handed to A's next waiter. When its close has ended, [`give_back`](Quota::give_back) leaves an errand: B's Runner
+//! is woken, takes the place and opens a value.
 
-use alloc::sync::Arc;
+use alloc::collections::BTreeMap;
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 
-use super::shared::{Phase, Queue, Shared};
-use crate::cleanup::Why;
-use crate::resource::LocalResource;
-use crate::runtime::Clock;
-use crate::signal::Signal;
-use crate::sync::Lock;
-use crate::work::Wakes;
+use super::family::FamilyPool;
+use crate::Instant;
+use crate::sync::{Arc, Lock, Weak};
 
-/// How many values a family of pools may have in all.
-///
-/// Its lock comes after any pool's own, and nothing is locked while it is held. Pools that share a quota keep
-/// their gates up, so that every value which comes back is seen by whoever may want its place.
+/// A pool of the family, as the quota reaches it.
+pub(super) type QuotaLink = Weak<dyn FamilyPool + Send + Sync>;
+
+/// The number of values that a family of pools may have in all, and who may open the next.
 #[derive(Debug)]
 pub(crate) struct Quota {
-    state: Lock<State>,
-    /// Something was given back, or somebody has begun to want something.
-    pub(crate) changed: Signal,
+    most: usize,
+    /// For how long a waiter is passed over by busy pools of other keys, if not for ever.
+    patience: Option<Duration>,
+    state: Lock<QuotaState>,
     /// `true` if background work of the family has ended with its runtime, and no use has seen to it since.
     lost_work: AtomicBool,
 }
 
-#[derive(Debug)]
-struct State {
-    free: usize,
-    /// How many openings wait for nothing but a place.
-    wanted: usize,
-    /// Idle values that are on their way out to make room for those.
-    making_room: usize,
+/// How a pool stands in its family, as it reports it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct QuotaStanding {
+    /// Openings that wait for nothing but a place.
+    pub(super) wanted: usize,
+    /// `true` if they are wanted by waiters, and not by the minimum alone.
+    pub(super) waits: bool,
+    /// `true` if the latest opening failed.
+    pub(super) fails: bool,
+    /// Values in service, and openings under way.
+    pub(super) places: usize,
+    /// Values on their way out, whose places will be free soon.
+    pub(super) leaving: usize,
+    pub(super) donor: Donor,
+    /// When it last served a waiter, of which it keeps account while others wait.
+    pub(super) served_at: Instant,
 }
 
+/// What a pool can do without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Donor {
+    /// Has an idle value beyond its minimum.
+    Willing,
+    /// Has nothing unused but its minimum, or what a waiter for several values has gathered so far.
+    Reluctant,
+    #[default]
+    None,
+}
+
+/// What another pool has to do after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ErrandKind {
+    /// There is a place for an opening that waited for one.
+    Open,
+    /// Close a value that it can do without.
+    MakeRoom,
+}
+
+#[derive(Debug, Default)]
+struct QuotaState {
+    free: usize,
+    /// The sums over all members.
+    leaving: usize,
+    wanted: usize,
+    wanted_by_waiters: usize,
+    blocked: usize,
+    /// The latest time that a pool has told.
+    now: Instant,
+    next: u64,
+    members: BTreeMap<u64, QuotaMember>,
+    demands: BTreeMap<(Rank, u64), u64>,
+    donors: BTreeMap<(Donor, u64), u64>,
+}
+
+#[derive(Debug, Default)]
+struct QuotaMember {
+    link: Option<QuotaLink>,
+    standing: QuotaStanding,
+    /// Its place among the demands, and since when it is there.
+    demand: Option<(Rank, u64)>,
+    since: Instant,
+    /// Its place among the donors.
+    donates: Option<(Donor, u64)>,
+    /// `true` if it has no place for any of its openings and is to be told once there is one.
+    blocked: bool,
+}
+
+/// The classes of demands, in the order in which they are met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Has waiters and serves none of them.
+    Unserved,
+    /// Has waiters and serves some.
+    Served,
+    /// Has no waiters.
+    Minimum,
+}
+
+/// After how many times the patience a pool counts as one that serves nobody.
+const STARVED: u32 = 5;
+
+/// How many demands or donors of one kind are looked at in one search.
+const SEARCHED: usize = 16;
+
 impl Quota {
-    pub(crate) fn new(most: usize) -> Arc<Self> {
-        let state = State {
+    pub(crate) fn new(most: usize, patience: Option<Duration>) -> Arc<Self> {
+        let state = QuotaState {
             free: most,
-            wanted: 0,
-            making_room: 0,
+            ..QuotaState::default()
         };
         Arc::new(Self {
+            most,
+            patience,
             state: Lock::new(state),
-            changed: Signal::new(),
             lost_work: AtomicBool::new(false),
         })
     }
@@ -58,116 +154,381 @@ impl Quota {
         self.lost_work.load(Ordering::Acquire) && self.lost_work.swap(false, Ordering::AcqRel)
     }
 
-    fn take(&self) -> bool {
+    pub(crate) const fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Takes a pool into the family, and returns its number.
+    pub(super) fn join(&self) -> u64 {
         self.state.with(|state| {
-            let taken = state.free > 0;
-            state.free -= usize::from(taken);
-            taken
+            let id = state.ticket();
+            state.members.insert(id, QuotaMember::default());
+            id
         })
     }
 
-    fn give_back(&self, places: usize) {
+    /// Says how the pool is reached. Until then it has no errands.
+    pub(super) fn link(&self, id: u64, link: QuotaLink) {
+        // The weak handle that is replaced is none, so nothing is dropped under the lock.
+        self.state.with(|state| {
+            if let Some(member) = state.members.get_mut(&id) {
+                member.link = Some(link);
+            }
+        });
+    }
+
+    /// Takes a pool out of the family that is no more, with the places that it held. Returns `true` if there are
+    /// errands.
+    pub(super) fn leave(&self, id: u64, places: usize) -> bool {
+        let (left, errands) = self.state.with(|state| {
+            state.withdraw(id);
+            state.free += places;
+            (state.members.remove(&id), state.has_errands())
+        });
+        drop(left);
+        errands
+    }
+
+    /// Takes note of how a pool stands. Returns `true` if there are errands.
+    pub(super) fn update(&self, id: u64, standing: QuotaStanding, now: Instant) -> bool {
+        self.state.with(|state| {
+            state.now = state.now.max(now);
+            state.update(id, standing, self.patience);
+            state.has_errands()
+        })
+    }
+
+    /// Takes a place for an opening, if it is this pool's turn.
+    pub(super) fn take(&self, id: u64, now: Option<Instant>) -> bool {
+        self.state.with(|state| {
+            state.now = now.map_or(state.now, |now| state.now.max(now));
+            if state.allowance(id) == 0 {
+                state.set_blocked(id, true);
+                return false;
+            }
+            state.free -= 1;
+            if let Some(member) = state.members.get(&id) {
+                let mut standing = member.standing;
+                standing.wanted = standing.wanted.saturating_sub(1);
+                standing.places += 1;
+                // It has had its turn.
+                state.withdraw_demand(id);
+                state.update(id, standing, self.patience);
+            }
+            true
+        })
+    }
+
+    /// Gives places back. Returns `true` if there are errands.
+    pub(super) fn give_back(&self, places: usize) -> bool {
         self.state.with(|state| {
             state.free += places;
-            state.making_room = state.making_room.saturating_sub(places);
-        });
+            state.has_errands()
+        })
     }
 
-    fn free(&self) -> usize {
-        self.state.with(|state| state.free)
+    /// Returns how many of its openings a pool may begin now.
+    pub(super) fn allowance(&self, id: u64) -> usize {
+        self.state.with(|state| state.allowance(id))
     }
 
-    /// Changes how many openings of one pool wait for a place.
-    fn want(&self, before: usize, now: usize) {
+    /// Returns `true` if waiters want more places than are free or becoming free.
+    pub(super) fn needs_room(&self) -> bool {
+        self.state.with(|state| state.needs_room())
+    }
+
+    /// Returns `true` if a value that this pool can spare is to be closed. It counts as leaving from here on.
+    pub(super) fn asks_for_room(&self, id: u64) -> bool {
         self.state.with(|state| {
-            state.wanted = state.wanted + now - before;
-        });
-    }
-
-    /// Whether a value that lies idle is to make room. Says so once for each place that is wanted.
-    fn asks_for_room(&self) -> bool {
-        self.state.with(|state| {
-            let asks = state.wanted > state.making_room + state.free;
-            state.making_room += usize::from(asks);
+            let asks = state.needs_room();
+            if asks {
+                state.one_leaves(id);
+            }
             asks
         })
     }
-}
 
-impl<V> Queue<V> {
-    /// How many of these openings have a place in what the family may have.
-    pub(crate) fn within_quota(&self, openings: usize) -> usize {
-        match &self.quota {
-            Some(quota) if openings > 0 => openings.min(quota.free()),
-            _ => openings,
-        }
-    }
-
-    /// Takes a slot for an opening, unless others of the family were faster.
-    pub(crate) fn take_slot(&mut self) -> bool {
-        let taken = self.quota.as_ref().is_none_or(|quota| quota.take());
-        self.size += usize::from(taken);
-        taken
-    }
-
-    pub(crate) fn free_slots(&mut self, slots: usize, wakes: &mut Wakes) {
-        self.size -= slots;
-        if let (Some(quota), true) = (&self.quota, slots > 0) {
-            quota.give_back(slots);
-            wakes.tell_family(quota);
-        }
-    }
-
-    /// Whether an idle value of this pool is to make room for another pool of its family.
-    pub(crate) fn makes_room(&self, min_size: usize) -> bool {
-        let spare = self.in_service() > min_size && self.waiters.waiting() == 0;
-        spare
-            && self
-                .quota
-                .as_ref()
-                .is_some_and(|quota| quota.asks_for_room())
-    }
-}
-
-impl<R: LocalResource, C: Clock> Shared<R, C> {
-    /// Lets the family know how many openings wait for nothing but a place.
-    pub(crate) fn settle_wants(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
-        let Some(quota) = queue.quota.clone() else {
-            return;
+    /// Returns `true` if a value of this pool that is needed here is to be closed, because a waiter elsewhere was
+    /// passed over for too long. It counts as leaving from here on.
+    ///
+    /// `opened_at` is given for a value that is in use; one that is only held has done its service.
+    pub(super) fn gives_way(&self, id: u64, opened_at: Option<Instant>, now: Instant) -> bool {
+        let Some(patience) = self.patience else {
+            return false;
         };
-        let wanted = queue.openings_wanted(&self.config);
-        let before = core::mem::replace(&mut queue.wants, wanted);
-        if wanted != before {
-            quota.want(before, wanted);
-        }
-        if wanted > before {
-            wakes.tell_family(&quota);
-        }
-    }
-
-    /// An opening has got its place: what it wanted, nobody has to make room for any more.
-    pub(crate) fn want_no_more(&self, queue: &mut Queue<R::Value>) {
-        if let Some(quota) = &queue.quota {
-            let wanted = queue.openings_wanted(&self.config).min(queue.wants);
-            quota.want(queue.wants, wanted);
-            queue.wants = wanted;
-        }
-    }
-
-    /// Buries idle values for which other pools of the family have more use.
-    pub(crate) fn make_room(&self) {
-        let mut wakes = Wakes::default();
-        self.queue.with(|queue| {
-            while queue.phase == Phase::Open && !self.stacks.is_empty() {
-                if !queue.makes_room(self.config.min_size) {
-                    break;
-                }
-                if let Some(slot) = self.stacks.take_behind_gates() {
-                    self.bury_slot(queue, slot, Why::Surplus);
+        self.state.with(|state| {
+            state.now = state.now.max(now);
+            let served_long_enough = opened_at.is_none_or(|at| state.now >= at + patience);
+            let passed_over = served_long_enough.then(|| state.passed_over_by(id, patience));
+            let Some(receiver) = passed_over.flatten() else {
+                return false;
+            };
+            state.one_leaves(id);
+            // What becomes free is not for its own waiters: they go to the end, and the other to the rank that is
+            // its by now.
+            state.withdraw_demand(id);
+            for id in [id, receiver] {
+                if let Some(member) = state.members.get(&id) {
+                    state.update(id, member.standing, self.patience);
                 }
             }
-            self.poke(queue, &mut wakes);
-        });
-        self.wake(wakes);
+            true
+        })
+    }
+
+    /// Returns when a pool that waits for a place is to look again, since more can be had for it then.
+    pub(super) fn next_look(&self, id: u64, now: Instant) -> Option<Instant> {
+        let patience = self.patience?;
+        self.state.with(|state| {
+            let member = state.members.get(&id)?;
+            if member.standing.wanted == 0 || !member.standing.waits {
+                return None;
+            }
+            let looks = [member.since + patience, member.starves_at(patience)];
+            looks.into_iter().filter(|at| *at > now).min()
+        })
+    }
+
+    /// Takes out the next errand.
+    fn next_errand(&self) -> Option<(QuotaLink, ErrandKind)> {
+        self.state.with(|state| state.next_errand(self.patience))
     }
 }
+
+/// Runs all errands there are. No lock may be held.
+pub(crate) fn run_errands(quota: &Quota) {
+    while let Some((link, kind)) = quota.next_errand() {
+        // A pool that is gone gives its places back by itself.
+        if let Some(pool) = link.upgrade() {
+            pool.run_errand(kind);
+        }
+    }
+}
+
+impl QuotaState {
+    fn ticket(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn has_errands(&self) -> bool {
+        (self.blocked > 0 && self.free > 0) || (self.needs_room() && !self.donors.is_empty())
+    }
+
+    fn needs_room(&self) -> bool {
+        self.wanted_by_waiters > self.free + self.leaving
+    }
+
+    fn update(&mut self, id: u64, standing: QuotaStanding, patience: Option<Duration>) {
+        let Some(member) = self.members.get(&id) else {
+            return;
+        };
+        let (before, had) = (member.demand, member.standing);
+        // A waiter where there was only a minimum to keep is a new demand.
+        let stays = before.is_some() && had.waits == standing.waits;
+        self.withdraw(id);
+        let ticket = match before {
+            Some((_, ticket)) if stays => ticket,
+            _ => self.ticket(),
+        };
+        let donates = (standing.donor != Donor::None).then(|| match self.members[&id].donates {
+            Some((donor, ticket)) if donor == standing.donor => (donor, ticket),
+            _ => (standing.donor, self.ticket()),
+        });
+        let now = self.now;
+        let Some(member) = self.members.get_mut(&id) else {
+            return;
+        };
+        member.standing = standing;
+        member.donates = donates;
+        if standing.wanted > 0 && !stays {
+            member.since = now;
+        }
+        member.demand = (standing.wanted > 0).then(|| (member.rank(now, patience), ticket));
+        self.leaving += standing.leaving;
+        self.wanted += standing.wanted;
+        if standing.waits {
+            self.wanted_by_waiters += standing.wanted;
+        }
+        self.demands
+            .extend(member.demand.map(|demand| (demand, id)));
+        self.donors.extend(donates.map(|donor| (donor, id)));
+        let blocked = standing.wanted > 0 && self.allowance(id) == 0;
+        self.set_blocked(id, blocked);
+    }
+
+    /// Takes a member out of all sums and orders. Its record stays.
+    fn withdraw(&mut self, id: u64) {
+        self.set_blocked(id, false);
+        let Some(member) = self.members.get_mut(&id) else {
+            return;
+        };
+        let standing = core::mem::take(&mut member.standing);
+        self.leaving -= standing.leaving;
+        self.wanted -= standing.wanted;
+        if standing.waits {
+            self.wanted_by_waiters -= standing.wanted;
+        }
+        if let Some(demand) = member.demand.take() {
+            self.demands.remove(&demand);
+        }
+        if let Some(donor) = member.donates {
+            self.donors.remove(&donor);
+        }
+    }
+
+    /// The next update of this member files its demand at the end.
+    fn withdraw_demand(&mut self, id: u64) {
+        if let Some(member) = self.members.get_mut(&id) {
+            if let Some(demand) = member.demand.take() {
+                self.demands.remove(&demand);
+            }
+        }
+    }
+
+    fn set_blocked(&mut self, id: u64, blocked: bool) {
+        if let Some(member) = self.members.get_mut(&id) {
+            let blocked = blocked && member.standing.wanted > 0;
+            self.blocked -= usize::from(member.blocked);
+            self.blocked += usize::from(blocked);
+            member.blocked = blocked;
+        }
+    }
+
+    /// A value of this member is to be closed: it is as good as gone.
+    fn one_leaves(&mut self, id: u64) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.standing.leaving += 1;
+            member.standing.places = member.standing.places.saturating_sub(1);
+            self.leaving += 1;
+        }
+    }
+
+    fn allowance(&self, id: u64) -> usize {
+        let Some(member) = self.members.get(&id) else {
+            return 0;
+        };
+        if member.standing.wanted == 0 {
+            // It has not said so, so it comes after those who have.
+            return self.free.saturating_sub(self.wanted);
+        }
+        if self.wanted <= self.free {
+            return member.standing.wanted;
+        }
+        let mut left = self.free;
+        for other in self.demands.values() {
+            if left == 0 {
+                return 0;
+            }
+            let wanted = self.members[other].standing.wanted;
+            if *other == id {
+                return left.min(wanted);
+            }
+            left = left.saturating_sub(wanted);
+        }
+        0
+    }
+
+    /// Returns the member whose demand is not met by what is free or becoming free and has been passed over for so
+    /// long that this one is to close a value for it.
+    fn passed_over_by(&self, giver: u64, patience: Duration) -> Option<u64> {
+        if !self.needs_room() {
+            return None;
+        }
+        let has = self.members.get(&giver)?.standing.places;
+        let mut to_come = self.free + self.leaving;
+        for rank in [Rank::Unserved, Rank::Served] {
+            let mut searched = 0;
+            for id in self.demands.range((rank, 0)..=(rank, u64::MAX)) {
+                let (id, member) = (*id.1, &self.members[id.1]);
+                let met = member.standing.wanted.min(to_come);
+                to_come -= met;
+                if met == member.standing.wanted || id == giver {
+                    continue;
+                }
+                if self.now < member.since + patience || searched == SEARCHED {
+                    // Those behind it wait for less.
+                    break;
+                }
+                searched += 1;
+                let starves = self.now >= member.starves_at(patience);
+                let has_less = member.standing.places + met < has && !member.standing.fails;
+                if starves || has_less {
+                    return Some(id);
+                }
+            }
+        }
+        None
+    }
+
+    fn next_errand(&mut self, patience: Option<Duration>) -> Option<(QuotaLink, ErrandKind)> {
+        while let Some(id) = self.find_unblocked() {
+            self.set_blocked(id, false);
+            if let Some(link) = &self.members[&id].link {
+                return Some((link.clone(), ErrandKind::Open));
+            }
+        }
+        while self.needs_room() {
+            let donor = self.find_donor(patience)?;
+            let id = self.donors.remove(&donor)?;
+            // It registers again when it has looked, if it still can.
+            let member = self.members.get_mut(&id)?;
+            member.donates = None;
+            if let Some(link) = &member.link {
+                return Some((link.clone(), ErrandKind::MakeRoom));
+            }
+        }
+        None
+    }
+
+    /// Returns the first blocked demand for which there is a place.
+    fn find_unblocked(&self) -> Option<u64> {
+        if self.blocked == 0 {
+            return None;
+        }
+        let mut left = self.free;
+        for id in self.demands.values() {
+            if left == 0 {
+                return None;
+            }
+            let member = &self.members[id];
+            if member.blocked {
+                return Some(*id);
+            }
+            left = left.saturating_sub(member.standing.wanted);
+        }
+        None
+    }
+
+    fn find_donor(&self, patience: Option<Duration>) -> Option<(Donor, u64)> {
+        let (first, _) = self.donors.first_key_value()?;
+        if first.0 == Donor::Willing {
+            return Some(*first);
+        }
+        let patience = patience?;
+        let mut donors = self.donors.iter().take(SEARCHED);
+        let found = donors.find(|(_, id)| self.passed_over_by(**id, patience).is_some());
+        found.map(|(donor, _)| *donor)
+    }
+}
+
+impl QuotaMember {
+    fn rank(&self, now: Instant, patience: Option<Duration>) -> Rank {
+        let starves = patience.is_some_and(|patience| now >= self.starves_at(patience));
+        if !self.standing.waits {
+            Rank::Minimum
+        } else if starves || (self.standing.places == 0 && !self.standing.fails) {
+            Rank::Unserved
+        } else {
+            Rank::Served
+        }
+    }
+
+    /// Returns from when on it counts as one that serves nobody.
+    fn starves_at(&self, patience: Duration) -> Instant {
+        self.since.max(self.standing.served_at) + patience * STARVED
+    }
+}
+
+#[cfg(test)]
+mod tests;

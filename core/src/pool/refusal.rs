@@ -59,6 +59,14 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 return error;
             }
             let status = Box::new(shared.status_under_lock(queue));
+            if let Some(family_max_size) = queue.family_that_is_full(&shared.config) {
+                return AcquireError::FamilyExhausted {
+                    pool,
+                    waited,
+                    family_max_size,
+                    status,
+                };
+            }
             match rejected {
                 // Those who wait for a user to be done have waited for that, whatever came before.
                 Some(rejected) if status.in_use < status.max_size => AcquireError::Rejected {

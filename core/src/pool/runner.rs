@@ -1,7 +1,7 @@
 //! The pool's background work, as a value.
 
 use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::pin::pin;
 use core::task::Poll;
 
 use super::job::{CareDuty, CloseDuty, Job, Occasion, OpenDuty};
@@ -133,8 +133,6 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
         let mut overdue = false;
         // While it rests, a sweep is planned only for what lies idle.
         let mut rests = false;
-        let quota = shared.queue.with(|queue| queue.quota.clone());
-        let mut family = None;
         let mut alarm = pin!(Alarm::unset());
         poll_fn(|cx| {
             let mut rounds = Rounds::new();
@@ -142,18 +140,6 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                 shared.leave_runner_waker(cx.waker());
                 if !shared.has_handles() {
                     shared.begin_closing(Why::HandlesDropped);
-                }
-                if let Some(quota) = &quota {
-                    if family.is_none() {
-                        // Listens first: what is wanted may have been told before this Runner was there.
-                        family = Some(quota.changed.listen());
-                        shared.make_room();
-                    }
-                    let listens = family.as_mut().map(|listener| Pin::new(listener).poll(cx));
-                    if listens.is_some_and(|told| told.is_ready()) {
-                        family = None;
-                        continue;
-                    }
                 }
                 let now = shared.now();
                 if let Some((now, at)) = now.zip(sweep_at).filter(|(now, at)| now >= at) {
@@ -272,8 +258,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             self.retire_forbidden(queue, Why::RuntimeEnded, next, wakes);
         }
         self.settle_gates(queue);
-        if let Some(quota) = &queue.quota {
-            quota.note_lost_work();
+        if let Some(family) = &queue.family {
+            family.quota.note_lost_work();
         }
         // One that lives in another runtime, if it is not the first, is woken as soon as there is work.
         queue.waiters.wake_idlers(1, |waker| wakes.push(waker));
@@ -303,21 +289,23 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     fn claim_for_runner(self: &Arc<Self>, now: Option<Instant>) -> Claimed<R, C> {
-        self.queue.with(|queue| {
-            let due = queue.openings_due(&self.config) > 0;
-            let paused = due && !queue.openings.may_begin(now);
+        let mut wakes = Wakes::default();
+        let claimed = self.queue.with(|queue| {
+            self.settle_family_in_turn(queue, now, &mut wakes);
+            let wanted = queue.openings_wanted(&self.config) > 0;
+            let paused = wanted && !queue.openings.may_begin(now);
+            let due = wanted && !paused && queue.openings_due(&self.config) > 0;
             let job = if let Some(duty) = self.claim_returned(queue) {
                 Some(Job::Care(duty))
             } else {
-                let opening = (due && !paused).then(|| OpenDuty::claim(self, queue, now));
+                let opening = due.then(|| OpenDuty::claim(self, queue, now));
                 let opening = opening.flatten().map(Job::Open);
-                // A place that another pool took is had back by closing something.
                 opening.or_else(|| CloseDuty::claim(self, queue, None).map(Job::Close))
             };
             let resumes_at = if paused {
                 queue.openings.resumes_at()
             } else {
-                None
+                queue.next_family_look()
             };
             Claimed {
                 job,
@@ -327,7 +315,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 next_due: queue.next_due,
                 era: queue.era,
             }
-        })
+        });
+        self.wake(wakes);
+        claimed
     }
 
     fn leave_runner_waker(&self, waker: &core::task::Waker) {

@@ -8,10 +8,10 @@ use core::sync::atomic::Ordering;
 
 use super::config::Config;
 use super::error::AcquireError;
+use super::family::Membership;
 use super::loans::Loans;
 use super::openings::Openings;
 use super::queue::{End, Place, WaitQueue};
-use super::quota::Quota;
 use super::slot::{Limits, Slot};
 use super::stack::Stacks;
 use super::status::Status;
@@ -38,6 +38,8 @@ pub(crate) struct Shared<R: LocalResource, C: Clock> {
     /// Spawns a Runner, where `build` was told how.
     pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,
     pub(crate) stacks: Stacks<R::Value>,
+    /// `true` if it shares a bound with other pools.
+    pub(crate) is_in_family: bool,
     pub(crate) queue: CachePadded<Lock<Queue<R::Value>>>,
     pub(crate) random: Lock<Random>,
     /// Who holds what, where somebody wants to know.
@@ -92,9 +94,7 @@ pub(crate) struct Queue<V> {
     pub(crate) max_size: usize,
     pub(crate) limits: Limits,
     /// What it shares with other pools, if it is one of a family.
-    pub(crate) quota: Option<Arc<Quota>>,
-    /// How many of its openings wait for nothing but a place in that.
-    pub(crate) wants: usize,
+    pub(crate) family: Option<Membership>,
     /// Slots taken: by every live value, and by every opening under way.
     pub(crate) size: usize,
     pub(crate) opening: usize,
@@ -153,7 +153,7 @@ impl<V> Queue<V> {
         warm: bool,
         max_size: usize,
         limits: Limits,
-        quota: Option<Arc<Quota>>,
+        family: Option<Membership>,
     ) -> Self {
         Self {
             lent: 0,
@@ -170,8 +170,7 @@ impl<V> Queue<V> {
             had_runner: false,
             max_size,
             limits,
-            quota,
-            wants: 0,
+            family,
             size: 0,
             opening: 0,
             finishing: 0,
@@ -200,11 +199,7 @@ impl<V> Queue<V> {
         if self.phase != Phase::Open {
             return 0;
         }
-        let for_waiters = if self.suspended {
-            0
-        } else {
-            self.waiters.wanted().saturating_sub(self.opening)
-        };
+        let for_waiters = self.openings_wanted_by_waiters();
         let keeps_warm = self.warm && (self.runner.is_attached() || self.starters > 0);
         let for_minimum = if keeps_warm {
             config
@@ -223,13 +218,22 @@ impl<V> Queue<V> {
         }
     }
 
+    /// Returns how many openings waiters would make use of, whether there is room for them or not.
+    pub(super) fn openings_wanted_by_waiters(&self) -> usize {
+        if self.suspended {
+            0
+        } else {
+            self.waiters.wanted().saturating_sub(self.opening)
+        }
+    }
+
     /// Whether no conclusion is to be drawn from anything: all that is wanted is on its way, or all slots
     /// are taken. The common case of a pool under load.
     #[inline]
     fn is_in_order(&self, config: &Config) -> bool {
         let serves = self.phase == Phase::Open
             && self.starters == 0
-            && self.quota.is_none()
+            && self.family.is_none()
             && !self.openings.are_failing();
         let is_full = self.size >= self.max_size
             || (self.waiters.wanted() <= self.opening
@@ -264,7 +268,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     ) -> Result<Entry<R::Value>, Box<AcquireError>> {
         let mut wakes = Wakes::default();
         let mut waker = Some(waker);
+        let now = self.family_time();
         let entry = self.queue.with(|queue| {
+            queue.tell_time(now);
             if queue.phase != Phase::Open {
                 let pool = self.reporter.name.clone();
                 return Err(Box::new(AcquireError::Closed { pool }));
@@ -381,7 +387,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     fn draw_conclusions(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
         self.finish_if_drained(queue);
         self.give_up_if_hopeless(queue, wakes);
-        self.settle_wants(queue, wakes);
+        self.settle_family(queue, wakes);
         if queue.phase != Phase::Open || queue.starters > 0 {
             wakes.signal();
         }
@@ -439,7 +445,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     #[cold]
-    fn tell_of_waker(&self, message: String) {
+    pub(super) fn tell_of_waker(&self, message: String) {
         self.reporter.swallowed(&self.clock, "waker", message);
     }
 
@@ -459,7 +465,10 @@ impl<R: LocalResource, C: Clock> Drop for Shared<R, C> {
         let mut wakes = Wakes::default();
         let mut corpses = self.queue.with(|queue| {
             left.extend(queue.returned.drain(..));
-            queue.free_slots(queue.size, &mut wakes);
+            let places = core::mem::take(&mut queue.size);
+            if let Some(family) = &mut queue.family {
+                family.end(places, &mut wakes);
+            }
             core::mem::take(&mut queue.graveyard)
         });
         self.wake(wakes);

@@ -284,10 +284,12 @@ impl<V> Stacks<V> {
             .find_map(|stack| stack.with(|stack| stack.pop(self.order)))
     }
 
-    /// Whether nothing lies idle. Under the queue's lock, with the gates up.
-    pub(crate) fn is_empty(&self) -> bool {
-        let mut stacks = self.stacks.iter();
-        stacks.all(|stack| stack.with(|stack| stack.idle.is_empty()))
+    /// Takes the value of the first stack that has any which has been idle for longest. Under the queue's lock,
+    /// with the gates up.
+    pub(crate) fn take_longest_idle(&self) -> Option<Slot<V>> {
+        self.stacks
+            .iter()
+            .find_map(|stack| stack.with(|stack| stack.idle.pop_front()))
     }
 
     /// Raises or lowers all gates. Under the queue's lock; down only with nobody waiting.

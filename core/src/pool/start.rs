@@ -69,7 +69,8 @@ impl<'a, R: LocalResource, C: Clock> Starter<'a, R, C> {
     fn progress(&self) -> Progress<R, C> {
         let shared = self.shared;
         let now = shared.now();
-        shared.queue.with(|queue| {
+        let mut wakes = Wakes::default();
+        let progress = shared.queue.with(|queue| {
             if queue.phase != Phase::Open {
                 let pool = shared.reporter.name.clone();
                 return Progress::Done(Err(AcquireError::Closed { pool }));
@@ -85,6 +86,12 @@ impl<'a, R: LocalResource, C: Clock> Starter<'a, R, C> {
             if queue.runner.is_attached() {
                 return Progress::Wait { resumes_at: None };
             }
+            shared.settle_family_in_turn(queue, now, &mut wakes);
+            let paused = !queue.openings.may_begin(now);
+            if queue.openings_wanted(&shared.config) > 0 && paused {
+                let resumes_at = queue.openings.resumes_at();
+                return Progress::Wait { resumes_at };
+            }
             if queue.openings_due(&shared.config) == 0 {
                 let missing = queue.in_service() + queue.opening < shared.config.min_size;
                 let full = queue.size >= queue.max_size;
@@ -92,19 +99,18 @@ impl<'a, R: LocalResource, C: Clock> Starter<'a, R, C> {
                 let close = (missing && full).then(|| CloseDuty::claim(shared, queue, None));
                 return match close.flatten() {
                     Some(duty) => Progress::Work(Job::Close(duty)),
-                    None => Progress::Wait { resumes_at: None },
+                    None => Progress::Wait {
+                        resumes_at: queue.next_family_look(),
+                    },
                 };
             }
-            if queue.openings.may_begin(now) {
-                match OpenDuty::claim(shared, queue, now) {
-                    Some(duty) => Progress::Work(Job::Open(duty)),
-                    None => Progress::Wait { resumes_at: None },
-                }
-            } else {
-                let resumes_at = queue.openings.resumes_at();
-                Progress::Wait { resumes_at }
+            match OpenDuty::claim(shared, queue, now) {
+                Some(duty) => Progress::Work(Job::Open(duty)),
+                None => Progress::Wait { resumes_at: None },
             }
-        })
+        });
+        shared.wake(wakes);
+        progress
     }
 }
 

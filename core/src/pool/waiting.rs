@@ -430,7 +430,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     /// Claims work that this waiter needs done and that no Runner does.
     fn claim(&self, now: Option<Instant>) -> Claim<R, C> {
         let shared = self.shared;
-        shared.queue.with(|queue| {
+        let mut wakes = Wakes::default();
+        let claim = shared.queue.with(|queue| {
             let Some(place) = self.place else {
                 return Claim::NOTHING;
             };
@@ -440,16 +441,17 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             if self.may_respawn && queue.runner.claim_respawn() {
                 return Claim::Runner;
             }
+            shared.settle_family_in_turn(queue, now, &mut wakes);
             if let Some(duty) = shared.claim_returned(queue) {
                 queue.waiters.set_busy(place, true);
                 return Claim::Job(Job::Care(duty));
             }
+            if queue.openings_wanted(&shared.config) > 0 && !queue.openings.may_begin(now) {
+                return Claim::Nothing {
+                    resumes_at: queue.openings.resumes_at(),
+                };
+            }
             if queue.openings_due(&shared.config) > 0 {
-                if !queue.openings.may_begin(now) {
-                    return Claim::Nothing {
-                        resumes_at: queue.openings.resumes_at(),
-                    };
-                }
                 if let Some(duty) = OpenDuty::claim(shared, queue, now) {
                     queue.waiters.set_busy(place, true);
                     return Claim::Job(Job::Open(duty));
@@ -461,8 +463,12 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                     return Claim::Job(Job::Close(duty));
                 }
             }
-            Claim::NOTHING
-        })
+            Claim::Nothing {
+                resumes_at: queue.next_family_look(),
+            }
+        });
+        shared.wake(wakes);
+        claim
     }
 
     fn until(&self) -> Option<Instant> {

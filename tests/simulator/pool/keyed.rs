@@ -95,8 +95,126 @@ fn b09_an_unused_key_is_forgotten() {
         assert_eq!(keys, [2], "a key in use stays");
         drop(kept);
         family.close().await;
-        assert!(family.pool(&1).is_none() && family.acquire(&1).await.is_err());
+        assert!(family.pool(&1).is_err() && family.acquire(&1).await.is_err());
         assert_eq!(backend.ended(Ended::Closed), 2);
+        backend.assert_accounted();
+    });
+}
+
+/// Its password has changed, say: the pool of a key is shut down, and the next one is to have the new one.
+#[test]
+fn a_key_whose_pool_was_shut_down_gets_a_fresh_pool() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let family = family(&sim, &backend);
+        drop(family.acquire(&1).await.expect("a value"));
+        let old = family.pool(&1).expect("the family is open");
+        assert!(old.shutdown(SECOND).await.is_clean());
+        assert!(old.acquire().await.is_err());
+        let lease = family.acquire(&1).await.expect("a value of a fresh pool");
+        assert_eq!(lease.id(), 2);
+        // One that is on its way out is as good as closed.
+        let draining = family.pool(&1).expect("the family is open");
+        let closing = sim.task("closes", async move { draining.close().await });
+        sim.yield_now().await;
+        assert_eq!(family.acquire(&1).await.expect("a value").id(), 3);
+        drop(lease);
+        assert!(closing.await.is_clean());
+        assert_eq!(family.status().len(), 1);
+        family.close().await;
+        assert!(family.acquire(&1).await.is_err(), "the family is shut down");
+        backend.assert_accounted();
+    });
+}
+
+#[test]
+fn a_removed_key_is_served_to_the_end_by_its_old_pool_and_then_by_a_fresh_one() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let family = family(&sim, &backend);
+        assert!(family.remove(&1).is_none(), "there is no such key yet");
+        let leases = [family.acquire(&1).await, family.acquire(&1).await];
+        let waits = sim.task("waits", {
+            let family = family.clone();
+            async move { family.acquire(&1).await.map(|lease| lease.id()) }
+        });
+        sim.sleep(SECOND).await;
+        let old = family.remove(&1).expect("it has a pool");
+        assert!(family.remove(&1).is_none());
+        assert_eq!(family.acquire(&1).await.expect("a fresh one").id(), 3);
+        drop(leases);
+        assert!(waits.await.is_ok_and(|id| id < 3));
+        assert!(old.close().await.is_clean());
+        // One that is dropped instead closes what it has.
+        drop(family.remove(&1).expect("it has a pool"));
+        sim.sleep(SECOND).await;
+        assert_eq!((backend.live().len(), family.status().len()), (0, 0));
+        family.close().await;
+        backend.assert_accounted();
+    });
+}
+
+#[test]
+fn a_key_with_a_minimum_is_forgotten_and_its_values_closed() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let of_pools = backend.clone();
+        let pool_for = move |_: &u64| {
+            let pool = Pool::builder(FaultyResource::new(&of_pools)).min_size(1);
+            pool.max_size(2).idle_timeout(SECOND * 20)
+        };
+        let family = Pool::keyed(pool_for).forget_after(SECOND * 60);
+        let family = family.build(sim.clone()).expect("it makes sense");
+        let both = [family.acquire(&1).await, family.acquire(&1).await];
+        drop(both);
+        let in_use = family.acquire(&2).await.expect("a value");
+        sim.sleep(SECOND * 30).await;
+        // Beyond the minimum it was idle for too long.
+        assert_eq!((backend.live().len(), family.status().len()), (2, 2));
+        sim.sleep(SECOND * 120).await;
+        assert_eq!((backend.live().len(), family.status().len()), (1, 1));
+        drop(in_use);
+        sim.sleep(SECOND * 180).await;
+        assert_eq!((backend.live().len(), family.status().len()), (0, 0));
+        family.close().await;
+        backend.assert_accounted();
+    });
+}
+
+/// A key that some day can't be compared.
+#[derive(Clone, PartialEq, Eq)]
+struct Fragile(u64);
+
+impl Ord for Fragile {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        assert!(self.0 != 13 && other.0 != 13, "thirteen is compared");
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Fragile {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[test]
+fn a_key_whose_order_panics_fails_its_own_call_and_no_other() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let of_pools = backend.clone();
+        let family = Pool::keyed(move |_: &Fragile| Pool::builder(FaultyResource::new(&of_pools)));
+        let family = family.build(sim.clone()).expect("it makes sense");
+        drop(family.acquire(&Fragile(1)).await.expect("a value"));
+        let look = || family.pool(&Fragile(13)).map(drop);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(look));
+        assert!(panicked.is_err());
+        drop(family.acquire(&Fragile(1)).await.expect("a value"));
+        drop(family.acquire(&Fragile(2)).await.expect("a value"));
+        assert_eq!(family.status().len(), 2);
+        sim.sleep(SECOND * 1_200).await;
+        assert_eq!(family.status().len(), 0, "keys are still forgotten");
+        family.close().await;
         backend.assert_accounted();
     });
 }
@@ -143,8 +261,10 @@ fn drawn(sim: &Sim, backend: &Backend, most: usize) -> Family {
     let (retry, idle) = (retry(sim), some_limit(sim, 20));
     let (open, close) = (a_limit(sim, 5), a_limit(sim, 5));
     let backend = backend.clone();
-    let pool_for = move |_: &u64| {
+    let minimum = sim.below(3);
+    let pool_for = move |key: &u64| {
         Pool::builder(FaultyResource::new(&backend))
+            .min_size(usize::from(*key < minimum))
             .max_size(2)
             .retry(retry)
             .idle_timeout(idle)
@@ -155,6 +275,7 @@ fn drawn(sim: &Sim, backend: &Backend, most: usize) -> Family {
     };
     Pool::keyed(pool_for)
         .max_size(most)
+        .give_way_after(some_limit(sim, 2))
         .forget_after(some_limit(sim, 60))
         .build(sim.clone())
         .expect("a configuration that makes sense")
@@ -163,8 +284,22 @@ fn drawn(sim: &Sim, backend: &Backend, most: usize) -> Family {
 async fn user(sim: Sim, backend: Backend, family: Family) {
     for _ in 0..1 + sim.below(6) {
         let key = sim.below(KEYS);
-        match sim.below(8) {
+        match sim.below(10) {
             0 => backend.break_all(),
+            2 => drop(family.remove(&key)),
+            3 => {
+                let pool = family.pool(&key).expect("the family is open");
+                // Without a limit, at the end of which closes are cut off that hold a place no more.
+                drop(Patience::drawn(&sim).wait(&sim, pool.close()).await);
+            }
+            4 => {
+                let pool = family.pool(&key).expect("the family is open");
+                let gathered = Patience::drawn(&sim).wait(&sim, pool.acquire_many(2)).await;
+                if let Some(Ok(leases)) = gathered {
+                    sim.sleep(some_time(&sim, 200)).await;
+                    drop(leases);
+                }
+            }
             1 => backend.set_faults(if coin(&sim) {
                 Faults::none()
             } else {

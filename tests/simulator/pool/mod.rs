@@ -2,6 +2,7 @@
 
 mod cancel;
 mod exhaustive;
+mod fairness;
 mod keyed;
 mod lending;
 mod operation;

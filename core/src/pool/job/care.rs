@@ -221,7 +221,9 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
             slot.check_at = shared.next_check(now);
         }
         let mut wakes = Wakes::default();
+        let now = shared.family_time();
         shared.queue.with(|queue| {
+            queue.tell_time(now);
             queue.checking -= 1;
             shared.note_return(queue, &mut slot, now);
             match self.occasion {

@@ -38,11 +38,10 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         queue: &mut Queue<R::Value>,
         now: Option<Instant>,
     ) -> Option<Self> {
-        if !queue.take_slot() {
+        if !queue.take_slot(now) {
             return None;
         }
         queue.opening += 1;
-        shared.want_no_more(queue);
         let ticket = queue.openings.begin(now);
         Some(Self {
             shared: shared.clone(),
@@ -131,6 +130,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             } else {
                 queue.ledger.tally.opened += 1;
             }
+            queue.tell_time(Some(birth.at));
             wakes.drop_cause(queue.openings.succeeded());
             if queue.phase == Phase::Open {
                 shared.give(queue, Slot::new(value, birth), &mut wakes);
@@ -150,6 +150,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let now = shared.now();
         let mut wakes = Wakes::default();
         let retry_in = shared.queue.with(|queue| {
+            queue.tell_time(now);
             self.settle(queue, &mut wakes);
             queue.ledger.tally.open_failed += 1;
             let (retry_in, forgotten) =

@@ -1,0 +1,313 @@
+//! A pool as one of a family: what it reports to the quota, and what it does for the others.
+
+use core::fmt;
+
+use super::Pool;
+use super::config::Config;
+use super::quota::{Donor, ErrandKind, Quota, QuotaLink, QuotaStanding};
+use super::shared::{Phase, Queue, Shared};
+use super::slot::Slot;
+use crate::Instant;
+use crate::cleanup::Why;
+use crate::resource::{LocalResource, Resource};
+use crate::runtime::{Clock, Timer};
+use crate::sync::Arc;
+use crate::work::Wakes;
+
+/// A pool's membership in a family. Under the queue's lock.
+///
+/// The gates of such a pool are always up, so that every value which comes back passes the queue, where it can be
+/// closed for another pool.
+pub(crate) struct Membership {
+    pub(super) quota: Arc<Quota>,
+    id: u64,
+    /// What the quota was told last, unless it has changed that by itself.
+    told: Option<QuotaStanding>,
+    /// `true` while it wants a place.
+    waits: bool,
+    /// The latest time that was read for this pool.
+    now: Instant,
+    /// When it last handed a value to a waiter.
+    served_at: Instant,
+    /// `true` if a value has come back and lies idle, and the Runner has not had a turn since. A task that
+    /// acquires again at once shall find it, or each of its loans would cost an opening while others wait.
+    rests: bool,
+}
+
+/// A pool, as others of its family reach it.
+pub(crate) trait FamilyPool {
+    /// Does what has come to be this pool's to do. No lock is held.
+    fn run_errand(&self, kind: ErrandKind);
+}
+
+impl fmt::Debug for dyn FamilyPool + Send + Sync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FamilyPool")
+    }
+}
+
+impl Membership {
+    pub(super) fn new(quota: Arc<Quota>) -> Self {
+        Self {
+            id: quota.join(),
+            quota,
+            told: None,
+            waits: false,
+            now: Instant::EPOCH,
+            served_at: Instant::EPOCH,
+            rests: false,
+        }
+    }
+
+    pub(super) fn link(&self, link: QuotaLink) {
+        self.quota.link(self.id, link);
+    }
+
+    /// Takes the pool out of its family, with all that it still held.
+    pub(super) fn end(&mut self, places: usize, wakes: &mut Wakes) {
+        if self.quota.leave(self.id, places) {
+            wakes.tell_family(&self.quota);
+        }
+    }
+}
+
+impl<V> Queue<V> {
+    /// Returns how many of these openings have a place in what the family may have.
+    pub(crate) fn within_quota(&self, openings: usize) -> usize {
+        match &self.family {
+            Some(family) if openings > 0 => openings.min(family.quota.allowance(family.id)),
+            _ => openings,
+        }
+    }
+
+    /// Returns the maximum of its family, if an opening waits for nothing but a place in that.
+    pub(crate) fn family_that_is_full(&self, config: &Config) -> Option<usize> {
+        let family = self.family.as_ref()?;
+        let wanted = self.openings_wanted(config);
+        (wanted > 0 && self.within_quota(wanted) == 0).then(|| family.quota.most())
+    }
+
+    /// Takes a slot for an opening, unless it is another pool's turn.
+    pub(crate) fn take_slot(&mut self, now: Option<Instant>) -> bool {
+        let taken = match &mut self.family {
+            Some(family) => {
+                family.told = None;
+                family.quota.take(family.id, now)
+            }
+            None => true,
+        };
+        self.size += usize::from(taken);
+        taken
+    }
+
+    pub(crate) fn free_slots(&mut self, slots: usize, wakes: &mut Wakes) {
+        self.size -= slots;
+        if let (Some(family), true) = (&self.family, slots > 0) {
+            if family.quota.give_back(slots) {
+                wakes.tell_family(&family.quota);
+            }
+        }
+    }
+
+    /// Takes note of the time, where it matters.
+    #[inline]
+    pub(crate) fn tell_time(&mut self, now: Option<Instant>) {
+        if let (Some(family), Some(now)) = (&mut self.family, now) {
+            family.now = family.now.max(now);
+        }
+    }
+
+    /// A waiter was handed a value.
+    #[inline]
+    pub(crate) fn note_served(&mut self) {
+        if let Some(family) = &mut self.family {
+            family.served_at = family.now;
+        }
+    }
+
+    /// Returns when the pool is to look again for a place in its family.
+    pub(crate) fn next_family_look(&self) -> Option<Instant> {
+        let family = self.family.as_ref()?;
+        family.quota.next_look(family.id, family.now)
+    }
+
+    fn standing(&self, config: &Config) -> QuotaStanding {
+        let leaving = self.graveyard.len() + self.closing;
+        let Some(family) = self.family.as_ref().filter(|_| self.phase == Phase::Open) else {
+            return QuotaStanding {
+                leaving,
+                ..QuotaStanding::default()
+            };
+        };
+        let wanted = if self.openings.may_begin(Some(family.now)) {
+            self.openings_wanted(config)
+        } else {
+            // A pool that pauses after a failure holds no place for later.
+            0
+        };
+        let waits = self.openings_wanted_by_waiters() > 0 || self.starters > 0;
+        let elsewhere = self.gathered.len() + self.checking + self.returned.len();
+        let busy = usize::try_from(self.lent).unwrap_or_default() + elsewhere;
+        let lies_idle = self.in_service() > busy
+            && (self.waiters.waiting() == 0 || self.suspended)
+            && !family.rests;
+        let donor = if lies_idle && self.in_service() > config.min_size {
+            Donor::Willing
+        } else if lies_idle || !self.gathered.is_empty() {
+            Donor::Reluctant
+        } else {
+            Donor::None
+        };
+        QuotaStanding {
+            wanted,
+            waits,
+            fails: self.openings.are_failing(),
+            places: self.in_service() + self.opening,
+            leaving,
+            donor,
+            served_at: if wanted > 0 {
+                family.served_at
+            } else {
+                Instant::EPOCH
+            },
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// Reads the time for a pool of a family. Outside the lock, since a clock may be user code.
+    #[inline]
+    pub(crate) fn family_time(&self) -> Option<Instant> {
+        if self.is_in_family { self.now() } else { None }
+    }
+
+    /// Tells the family how this pool stands, if that has changed.
+    pub(crate) fn settle_family(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
+        if queue.family.is_none() {
+            return;
+        }
+        let standing = queue.standing(&self.config);
+        let Some(family) = &mut queue.family else {
+            return;
+        };
+        if family.told.replace(standing) == Some(standing) {
+            return;
+        }
+        let waited = core::mem::replace(&mut family.waits, standing.wanted > 0);
+        if family.waits && !waited {
+            // The Runner has to find out when to look again.
+            wakes.push(queue.runner.take_waker());
+        }
+        if family.quota.update(family.id, standing, family.now) {
+            wakes.tell_family(&family.quota);
+        }
+    }
+
+    /// The Runner has its turn: what still lies idle is not going to be used at once.
+    pub(crate) fn settle_family_in_turn(
+        &self,
+        queue: &mut Queue<R::Value>,
+        now: Option<Instant>,
+        wakes: &mut Wakes,
+    ) {
+        queue.tell_time(now);
+        if let Some(family) = &mut queue.family {
+            family.rests = false;
+            // What a waiter may have depends on how long it has waited.
+            if family.told.is_some_and(|told| told.wanted > 0) {
+                family.told = None;
+            }
+        }
+        self.settle_family(queue, wakes);
+    }
+
+    /// Returns `true` if a value that has come back is to be closed for a waiter of another pool.
+    #[inline]
+    pub(super) fn gives_way(&self, queue: &mut Queue<R::Value>, slot: &Slot<R::Value>) -> bool {
+        let Some(family) = &mut queue.family else {
+            return false;
+        };
+        let gives_way = family
+            .quota
+            .gives_way(family.id, Some(slot.opened_at), family.now);
+        if gives_way {
+            family.told = None;
+        }
+        gives_way
+    }
+
+    /// A value was laid idle. If others need its place, the Runner closes it at its next turn, unless it is used
+    /// again by then.
+    #[inline]
+    pub(super) fn note_laid_idle(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
+        if let Some(family) = &mut queue.family {
+            family.rests = queue.runner.is_attached() && family.quota.needs_room();
+            if family.rests {
+                wakes.push(queue.runner.take_waker());
+            }
+        }
+    }
+
+    /// Closes values that others of the family have more use for.
+    fn make_room(&self, queue: &mut Queue<R::Value>) {
+        loop {
+            let donor = queue.standing(&self.config).donor;
+            let Some(family) = &mut queue.family else {
+                return;
+            };
+            // The quota has taken it out of the order of donors, and counts what leaves.
+            family.told = None;
+            let (id, now) = (family.id, family.now);
+            let asked = match donor {
+                Donor::Willing => family.quota.asks_for_room(id),
+                Donor::Reluctant => family.quota.gives_way(id, None, now),
+                Donor::None => false,
+            };
+            if !asked {
+                return;
+            }
+            let slot = self.stacks.take_longest_idle().or_else(|| {
+                let gathered = queue.gathered.pop()?;
+                queue.waiters.first_lost(1);
+                Some(gathered)
+            });
+            match slot {
+                Some(slot) => self.bury_slot(queue, slot, Why::Surplus),
+                None => return,
+            }
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock> FamilyPool for Shared<R, C> {
+    fn run_errand(&self, kind: ErrandKind) {
+        let mut wakes = Wakes::default();
+        self.queue.with(|queue| {
+            if kind == ErrandKind::MakeRoom {
+                self.make_room(queue);
+            }
+            self.poke(queue, &mut wakes);
+        });
+        // Whoever runs this errand runs those that follow from it.
+        if let Err(message) = wakes.wake_without_errands(&self.changed) {
+            self.tell_of_waker(message);
+        }
+    }
+}
+
+impl<R, T> Pool<R, T>
+where
+    R: Resource,
+    T: Timer<Sleep: Send + 'static> + Send + Sync + 'static,
+{
+    /// Lets the others of its family reach it.
+    pub(super) fn join_family(&self) {
+        let shared: Arc<dyn FamilyPool + Send + Sync> = self.shared.clone();
+        let link = Arc::downgrade(&shared);
+        self.shared.queue.with(|queue| {
+            if let Some(family) = &queue.family {
+                family.link(link);
+            }
+        });
+    }
+}
