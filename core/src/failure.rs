@@ -24,6 +24,8 @@ pub struct OpenFailure {
     pub elapsed: Option<Duration>,
     /// Why there was no further attempt; there may yet be one, if `None`.
     pub stopped: Option<StopReason>,
+    /// How long ago the last attempt failed, if there is a clock.
+    pub age: Option<Duration>,
     /// What the last attempt said.
     pub cause: Cause,
 }
@@ -42,12 +44,16 @@ impl fmt::Display for OpenFailure {
             attempts,
             elapsed,
             stopped,
+            age,
             ..
         } = self;
         let plural = if *attempts == 1 { "" } else { "s" };
         write!(f, "opening failed after {attempts} attempt{plural}")?;
         if let Some(elapsed) = elapsed {
             write!(f, " in {elapsed:?}")?;
+        }
+        if let Some(age) = age.filter(|age| !age.is_zero()) {
+            write!(f, ", the last of them {age:?} ago")?;
         }
         stopped.map_or(Ok(()), |reason| write!(f, " ({reason})"))
     }

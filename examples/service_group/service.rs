@@ -48,7 +48,7 @@ impl Service {
             .build(Tokio::current())?;
         let redis = tenure::Managed::builder(Redis::new(redis_url.as_deref())?)
             .name("redis")
-            .retry(Retry::NEVER)
+            .open_retry(Retry::NEVER)
             .open_timeout(Duration::from_secs(1))
             .events(journal.clone())
             .build(Tokio::current())?;
@@ -61,7 +61,7 @@ impl Service {
         let client = tenure::Managed::builder(HttpClient::new(server.clone()))
             .name("client")
             // Calls wait while the server restarts.
-            .retry(Retry::new(Backoff::constant(Duration::from_millis(50))).max_retries(100))
+            .open_retry(Retry::new(Backoff::constant(Duration::from_millis(50))).max_retries(100))
             .events(journal.clone())
             .build(Tokio::current())?;
 

@@ -60,7 +60,7 @@ async fn fault_11_a_failed_reconnect_does_not_hide_the_first_error<W: Connection
 async fn fault_11_retries_do_not_multiply_with_reconnects<W: ConnectionWorld>(world: W) {
     let pause = world.tick();
     let retry = Retry::new(Backoff::constant(pause).cap(pause)).max_retries(2);
-    let rig = Rig::new(&world, |builder| builder.retry(retry));
+    let rig = Rig::new(&world, |builder| builder.retry(retry).open_retry(retry));
     let call = rig.connection.call("ask", |_| async {
         Err::<(), _>(Refused(ErrorClass::Reconnect))
     });

@@ -44,8 +44,10 @@ impl<W: ConnectionWorld> Rig<W> {
         let pause = world.tick() * 4;
         let builder = Connection::builder("probe://me:secret@peer:1", world.resource(&probe))
             .name("probe")
+            .broken_close_timeout(None)
             .check_every(None)
-            .retry(Retry::new(Backoff::constant(pause).cap(pause)));
+            .retry(Retry::new(Backoff::constant(pause).cap(pause)))
+            .open_retry(Retry::new(Backoff::constant(pause).cap(pause)));
         Self {
             made_at: world.runtime().now(),
             connection: world.connect(configure(builder)),

@@ -64,7 +64,9 @@ async fn b05_a_peer_that_accepts_and_hangs_up_is_asked_no_faster<W: ConnectionWo
 async fn b05_a_call_that_succeeds_resets_the_backoff<W: ConnectionWorld>(world: W) {
     let pause = world.tick() * 1_000;
     let retry = Retry::new(Backoff::constant(pause).cap(pause));
-    let rig = Rig::new(&world, |builder| builder.retry(retry).proven_after(None));
+    let rig = Rig::new(&world, |builder| {
+        builder.retry(retry).open_retry(retry).proven_after(None)
+    });
     for id in 1..=3 {
         assert_eq!(rig.ask().await.expect("it answers"), id);
         rig.refused(ErrorClass::Reconnect).await;
@@ -145,7 +147,9 @@ async fn lost_under<W: ConnectionWorld, U>(
 async fn b05_a_check_that_passes_resets_the_backoff<W: ConnectionWorld>(world: W) {
     let pause = world.tick() * 1_000;
     let retry = Retry::new(Backoff::constant(pause).cap(pause));
-    let rig = Rig::new(&world, |builder| builder.retry(retry).proven_after(None));
+    let rig = Rig::new(&world, |builder| {
+        builder.retry(retry).open_retry(retry).proven_after(None)
+    });
     rig.open().await;
     soon(&world, rig.connection.check())
         .await
@@ -163,7 +167,10 @@ async fn b05_a_connection_that_was_open_for_a_set_time_has_proven_itself<W: Conn
     let pause = world.tick() * 1_000;
     let retry = Retry::new(Backoff::constant(pause).cap(pause));
     let rig = Rig::new(&world, |builder| {
-        builder.retry(retry).proven_after(world.tick() * 2)
+        builder
+            .retry(retry)
+            .open_retry(retry)
+            .proven_after(world.tick() * 2)
     });
     rig.open().await;
     wait(&world, 3).await;
@@ -177,7 +184,7 @@ async fn b05_a_connection_that_was_open_for_a_set_time_has_proven_itself<W: Conn
 async fn b05_the_backoff_grows_over_openings<W: ConnectionWorld>(world: W) {
     let backoff = Backoff::exponential(world.tick()).cap(world.tick() * 4);
     let retry = Retry::new(backoff.jitter(Jitter::None)).max_retries(0);
-    let rig = Rig::new(&world, |builder| builder.retry(retry));
+    let rig = Rig::new(&world, |builder| builder.retry(retry).open_retry(retry));
     rig.probe
         .next(Hook::Open, [refuse(), refuse(), refuse(), refuse()]);
     for _ in 0..4 {

@@ -20,6 +20,7 @@ async fn s08_every_attempt_is_counted_by_how_it_ended<W: ConnectionWorld>(world:
         builder
             .open_timeout(world.tick() * 2)
             .retry(Retry::new(Backoff::constant(pause).cap(pause)).max_retries(5))
+            .open_retry(Retry::new(Backoff::constant(pause).cap(pause)).max_retries(5))
     });
     rig.probe.next(
         Hook::Open,

@@ -18,7 +18,10 @@ async fn b05_a_call_may_fail_at_once_while_it_waits_to_reconnect<W: ConnectionWo
     let pause = world.tick() * 1_000;
     let retry = Retry::new(Backoff::constant(pause).cap(pause));
     let rig = Rig::new(&world, |builder| {
-        builder.retry(retry).when_down(WhenDown::FailAtOnce)
+        builder
+            .retry(retry)
+            .open_retry(retry)
+            .when_down(WhenDown::FailAtOnce)
     });
     rig.probe.always(Hook::Open, refuse());
     for _ in 0..5 {

@@ -157,6 +157,7 @@ async fn promise7_every_attempt_that_began_is_seen_to_end<W: ManagedWorld>(world
         builder
             .open_timeout(world.tick())
             .retry(every(world.tick()).max_retries(u32::MAX))
+            .open_retry(every(world.tick()).max_retries(u32::MAX))
     });
     let steps = [
         Step::fail(ErrorClass::Retry),
@@ -195,7 +196,9 @@ async fn promise7_every_attempt_that_began_is_seen_to_end<W: ManagedWorld>(world
 
 async fn promise7_attempts_are_numbered_within_an_opening<W: ManagedWorld>(world: W) {
     let rig = Rig::without_runner(&world, |builder| {
-        builder.retry(every(world.tick()).max_retries(1))
+        builder
+            .retry(every(world.tick()).max_retries(1))
+            .open_retry(every(world.tick()).max_retries(1))
     });
     rig.probe
         .next(Hook::Open, vec![Step::fail(ErrorClass::Retry); 3]);

@@ -88,6 +88,7 @@ async fn promise5_hooks_may_ask_their_own_holder<W: World>(world: W) {
     };
     let (managed, runner) = Managed::builder(curious)
         .retry(every(world.tick()))
+        .open_retry(every(world.tick()))
         .build_with_runner(world.runtime())
         .expect("a valid configuration");
     *holder.borrow_mut() = Some(managed.clone());
@@ -176,6 +177,7 @@ async fn promise5_a_panic_in_classify_is_told<W: World>(world: W) {
     let events = Arc::new(Recorder::default());
     let (managed, runner) = Managed::builder(brittle)
         .retry(every(world.tick()))
+        .open_retry(every(world.tick()))
         .events(events.clone())
         .build_with_runner(world.runtime())
         .expect("a valid configuration");

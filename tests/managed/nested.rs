@@ -69,7 +69,11 @@ async fn n12_told_to_multiply_a_retry_does<W: World>(world: W) {
 }
 
 async fn n12_a_call_within_a_retry_shares_its_attempts<W: ManagedWorld>(world: W) {
-    let rig = Rig::new(&world, |builder| builder.retry(attempts(&world, 4)));
+    let rig = Rig::new(&world, |builder| {
+        builder
+            .retry(attempts(&world, 4))
+            .open_retry(attempts(&world, 4))
+    });
     let (timer, asked) = (world.runtime(), Cell::new(0));
     let load = || {
         rig.ask(|_| {
@@ -86,7 +90,11 @@ async fn n12_a_call_within_a_retry_shares_its_attempts<W: ManagedWorld>(world: W
 }
 
 async fn n12_a_retry_within_a_call_shares_its_attempts<W: ManagedWorld>(world: W) {
-    let rig = Rig::new(&world, |builder| builder.retry(attempts(&world, 4)));
+    let rig = Rig::new(&world, |builder| {
+        builder
+            .retry(attempts(&world, 4))
+            .open_retry(attempts(&world, 4))
+    });
     let (timer, calls) = (world.runtime(), Calls::default());
     let call = rig.run(CallOptions::named("load"), |_| {
         let (timer, calls, policy) = (timer.clone(), calls.clone(), attempts(&world, 3));
@@ -107,12 +115,12 @@ async fn n12_a_retry_around_an_opening_counts_its_attempts<W: ManagedWorld>(worl
     for (opening, made) in [(4, 1), (3, 2), (2, 3), (1, 5), (7, 1)] {
         let policy = attempts(&world, opening);
         // A Runner that goes on by itself would open for nobody, and be counted.
-        let rig = Rig::without_runner(&world, |builder| builder.retry(policy));
+        let rig = Rig::without_runner(&world, |builder| builder.retry(policy).open_retry(policy));
         assert_eq!(around_opening(&rig, 5).await, made, "of {opening}");
         assert_eq!(rig.probe.begun(Hook::Open), (made * opening) as usize);
         rig.ends_well().await;
 
-        let rig = Rig::new(&world, |builder| builder.retry(policy));
+        let rig = Rig::new(&world, |builder| builder.retry(policy).open_retry(policy));
         assert_eq!(around_opening(&rig, 5).await, made, "of {opening}");
         rig.ends_well().await;
     }
@@ -130,7 +138,11 @@ async fn around_opening<W: ManagedWorld>(rig: &Rig<W>, outer: u32) -> u32 {
 }
 
 async fn n12_a_call_that_finds_no_value_counts_the_attempts_to_open_one<W: ManagedWorld>(world: W) {
-    let rig = Rig::without_runner(&world, |builder| builder.retry(attempts(&world, 4)));
+    let rig = Rig::without_runner(&world, |builder| {
+        builder
+            .retry(attempts(&world, 4))
+            .open_retry(attempts(&world, 4))
+    });
     rig.probe.always(Hook::Open, Step::fail(ErrorClass::Retry));
     let timer = world.runtime();
     let error = rig
@@ -143,7 +155,11 @@ async fn n12_a_call_that_finds_no_value_counts_the_attempts_to_open_one<W: Manag
 }
 
 async fn n12_an_opening_makes_all_its_attempts_whoever_drives_it<W: ManagedWorld>(world: W) {
-    let rig = Rig::without_runner(&world, |builder| builder.retry(attempts(&world, 4)));
+    let rig = Rig::without_runner(&world, |builder| {
+        builder
+            .retry(attempts(&world, 4))
+            .open_retry(attempts(&world, 4))
+    });
     rig.probe.always(Hook::Open, Step::fail(ErrorClass::Retry));
     let (timer, first) = (world.runtime(), Cell::new(true));
     let load = async || {
@@ -186,6 +202,7 @@ async fn n12_a_retry_within_an_opening_shares_its_attempts<W: World>(world: W) {
         };
         let built = Managed::builder(resource)
             .retry(attempts(&world, 4))
+            .open_retry(attempts(&world, 4))
             .build_with_runner(world.runtime());
         let (managed, runner) = built.expect("a valid configuration");
         if has_runner {

@@ -195,6 +195,8 @@ impl<T: Timer<Sleep: Send> + Send + Sync + 'static> Resource for SendProbe<T> {
     type Value = Value<Arc<()>>;
     type Error = Refused;
     const CHECKED: bool = true;
+    /// One attempt at a time, however long it takes: what begins beside it is shown in the simulator.
+    const EXCLUSIVE: bool = true;
 
     async fn open(&self) -> Result<Self::Value, Refused> {
         self.0.open(&self.1).await
@@ -225,6 +227,8 @@ impl<T: Timer> LocalResource for LocalProbe<T> {
     type Value = Value<std::rc::Rc<()>>;
     type Error = Refused;
     const CHECKED: bool = true;
+    /// One attempt at a time, however long it takes: what begins beside it is shown in the simulator.
+    const EXCLUSIVE: bool = true;
 
     async fn open(&self) -> Result<Self::Value, Refused> {
         self.0.open(&self.1).await

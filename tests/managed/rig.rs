@@ -71,7 +71,9 @@ impl<W: ManagedWorld> Rig<W> {
         let events = Arc::new(Recorder::default());
         let builder = Managed::builder(world.resource(probe))
             .name("probe")
+            .broken_close_timeout(None)
             .retry(every(world.tick()))
+            .open_retry(every(world.tick()))
             .events(events.clone());
         (builder, events)
     }

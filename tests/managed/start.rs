@@ -40,7 +40,7 @@ async fn b01_start_modes<W: ManagedWorld>(world: W) {
     }
 
     // To fail fast is to await the opening first.
-    let fast = Rig::new(&world, |builder| builder.retry(Retry::NEVER));
+    let fast = Rig::new(&world, |builder| builder.open_retry(Retry::NEVER));
     fast.probe.next(Hook::Open, [Step::fail(ErrorClass::Retry)]);
     let answer = fast.soon(fast.managed.open()).await;
     assert!(
@@ -58,6 +58,7 @@ async fn b01_start_in_background_goes_on_trying<W: ManagedWorld>(world: W) {
         builder
             .start(Start::InBackground)
             .retry(every(world.tick()).max_retries(1))
+            .open_retry(every(world.tick()).max_retries(1))
     });
     if W::BACKGROUND {
         // Waiting asks for nothing, and the retries of one opening do not get there.
@@ -90,7 +91,9 @@ async fn b01_stop_during_start_cancels_it<W: ManagedWorld>(world: W) {
 }
 
 async fn b01_stop_between_two_attempts_cancels_the_next<W: ManagedWorld>(world: W) {
-    let rig = Rig::new(&world, |builder| builder.retry(every(world.tick() * 4_000)));
+    let rig = Rig::new(&world, |builder| {
+        builder.open_retry(every(world.tick() * 4_000))
+    });
     rig.probe.next(Hook::Open, [Step::fail(ErrorClass::Retry)]);
     let waiting = rig.getter();
     rig.until("a first failure", || !rig.events.delays().is_empty())
@@ -165,6 +168,7 @@ async fn s04_what_is_not_worth_a_retry_is_not_tried_again_unasked<W: ManagedWorl
         builder
             .start(Start::InBackground)
             .retry(every(world.tick()))
+            .open_retry(every(world.tick()))
     });
     let mut asked = usize::from(W::BACKGROUND);
     if W::BACKGROUND {
@@ -185,7 +189,7 @@ async fn s04_what_is_not_worth_a_retry_is_not_tried_again_unasked<W: ManagedWorl
 async fn s06_what_could_not_be_opened_is_tried_again<W: ManagedWorld>(world: W) {
     let longest = world.tick() * 4;
     let rig = Rig::new(&world, |builder| {
-        builder.retry(Retry::new(Backoff::constant(world.tick()).cap(longest)).max_retries(0))
+        builder.open_retry(Retry::new(Backoff::constant(world.tick()).cap(longest)).max_retries(0))
     });
     rig.probe.next(Hook::Open, [Step::fail(ErrorClass::Retry)]);
     assert!(rig.soon(rig.managed.open()).await.is_err());
@@ -209,7 +213,7 @@ async fn s06_a_runner_does_not_try_for_ever_in_one_poll<W: ManagedWorld>(world: 
         let at_once = Backoff::constant(std::time::Duration::ZERO);
         builder
             .start(Start::InBackground)
-            .retry(Retry::new(at_once).max_retries(0))
+            .open_retry(Retry::new(at_once).max_retries(0))
     });
     let failing = Step::fail(ErrorClass::Retry);
     rig.probe.next(Hook::Open, vec![failing; 1_000]);

@@ -21,6 +21,7 @@ async fn s01_every_move_is_in_the_table<W: ManagedWorld>(world: W) {
         builder
             .reopen_after(3)
             .retry(every(world.tick()).max_retries(1))
+            .open_retry(every(world.tick()).max_retries(1))
     });
     let failing = Step::fail(ErrorClass::Retry);
     rig.probe
@@ -126,7 +127,7 @@ async fn s01_closed_is_final<W: ManagedWorld>(world: W) {
 
 async fn s02_times_and_flags_without_awaiting<W: ManagedWorld>(world: W) {
     let before = world.runtime().now();
-    let rig = Rig::new(&world, |builder| builder.retry(Retry::NEVER));
+    let rig = Rig::new(&world, |builder| builder.open_retry(Retry::NEVER));
     let managed = &rig.managed;
     let flags = || {
         (
@@ -255,7 +256,7 @@ async fn s02_names_never_show_a_password<W: ManagedWorld>(world: W) {
 }
 
 async fn s02_errors_and_operations_never_show_a_password<W: ManagedWorld>(world: W) {
-    let rig = Rig::new(&world, |builder| builder.retry(Retry::NEVER));
+    let rig = Rig::new(&world, |builder| builder.open_retry(Retry::NEVER));
     let operation = String::from("copy from ftp://app:s3cret@host/data");
     let call = rig.refused(CallOptions::named(operation), ErrorClass::GiveUp);
     let error = rig.soon(call).await.expect_err("it is refused");

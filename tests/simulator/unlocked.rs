@@ -168,6 +168,7 @@ fn no_lock_of_a_managed_resource_is_held_over_user_code() {
             .check_every(MOMENT * 4)
             .reopen_after(2)
             .retry(Retry::new(Backoff::constant(MOMENT)))
+            .open_pace(Backoff::constant(MOMENT))
             .events(lookout.sink())
             .build(sim.clone())
             .expect("a valid configuration");

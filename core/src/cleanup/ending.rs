@@ -87,6 +87,27 @@ pub enum Why {
     ScopeCancelled,
 }
 
+impl Why {
+    /// Returns `true` if the value was found broken, or may be: its peer may never answer a farewell.
+    ///
+    /// ```
+    /// use tenure_core::Why;
+    /// assert!(Why::CheckFailed.is_of_broken_value());
+    /// assert!(!Why::IdleTooLong.is_of_broken_value());
+    /// ```
+    #[must_use]
+    pub const fn is_of_broken_value(self) -> bool {
+        matches!(
+            self,
+            Self::Broken
+                | Self::CheckFailed
+                | Self::CheckCutOff
+                | Self::HookFailed
+                | Self::HookCutOff
+        )
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -6,10 +6,11 @@ use core::time::Duration;
 use super::Connection;
 use super::link::Link;
 use super::when_down::WhenDown;
+use crate::backoff::Backoff;
 use crate::config::{ConfigError, above_zero};
 use crate::event::EventSink;
 use crate::managed::{
-    Managed, ManagedBuilder, Pacing, Runner, SpawnRunner, spawn_runner, spawn_runner_locally,
+    Managed, ManagedBuilder, Runner, SpawnRunner, spawn_runner, spawn_runner_locally,
 };
 use crate::name::Name;
 use crate::resource::{LocalResource, Resource};
@@ -35,8 +36,8 @@ pub struct ConnectionBuilder<R> {
     name: Name,
     sink: Option<Arc<dyn EventSink>>,
     retry: Retry,
-    proven_after: Option<Duration>,
     doubt_after: Option<u32>,
+    reconnect_after_timeouts: Option<u32>,
     when_down: WhenDown,
 }
 
@@ -49,8 +50,8 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
             name: Name::generated::<R>(),
             sink: None,
             retry: Retry::DEFAULT,
-            proven_after: Some(Duration::from_secs(60)),
             doubt_after: Some(5),
+            reconnect_after_timeouts: None,
             when_down: WhenDown::default(),
         }
     }
@@ -82,11 +83,8 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
         self
     }
 
-    /// How calls are retried, how many attempts an opening has, and the backoff between attempts to connect. By default
-    /// 3 retries, from 1 s to 30 s.
-    ///
-    /// The backoff between attempts to connect is measured from the start of each, and goes on from one opening to
-    /// the next: it begins anew once a connection has [proven](ConnectionBuilder::proven_after) itself.
+    /// Sets how calls are retried. Default 3 retries, from 1 s to 30 s. Attempts to connect have a
+    /// [pace](ConnectionBuilder::open_pace) instead.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -96,6 +94,54 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
     /// ```
     pub const fn retry(mut self, policy: Retry) -> Self {
         self.retry = policy;
+        self
+    }
+
+    /// Sets how far apart attempts to connect begin, from the start of one to the start of the next. Default
+    /// [`Backoff::OPENING`], 525 ms to 700 ms; the first attempt is made at once.
+    ///
+    /// The pace goes on from one opening to the next, and begins anew once a connection has
+    /// [proven](ConnectionBuilder::proven_after) itself. See
+    /// [`ManagedBuilder::open_pace`](crate::managed::ManagedBuilder::open_pace).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let slower = Backoff::constant(Duration::from_secs(5)).jitter(Jitter::Equal);
+    /// let builder = Connection::builder("db:5432", Db).open_pace(slower);
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn open_pace(mut self, pace: Backoff) -> Self {
+        self.managed = self.managed.open_pace(pace);
+        self
+    }
+
+    /// Sets for how long attempts to connect fail, during a caller's own wait, before it is told so. Default 3 s; `None`
+    /// lets callers wait for as long as their own limit. See
+    /// [`ManagedBuilder::refuse_after`](crate::managed::ManagedBuilder::refuse_after).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).refuse_after(Duration::from_secs(10));
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn refuse_after(mut self, failing_for: impl Into<Option<Duration>>) -> Self {
+        self.managed = self.managed.refuse_after(failing_for);
+        self
+    }
+
+    /// Sets by one policy how often connecting is tried and when callers are told, in the place of
+    /// [`open_pace`](ConnectionBuilder::open_pace) and [`refuse_after`](ConnectionBuilder::refuse_after).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).open_retry(Retry::CRITICAL);
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn open_retry(mut self, policy: Retry) -> Self {
+        self.managed = self.managed.open_retry(policy);
         self
     }
 
@@ -109,7 +155,7 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
     /// # Ok::<(), BoxError>(())
     /// ```
     pub fn proven_after(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.proven_after = time.into();
+        self.managed = self.managed.proven_after(time);
         self
     }
 
@@ -124,6 +170,25 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
     /// ```
     pub fn doubt_after(mut self, calls: impl Into<Option<u32>>) -> Self {
         self.doubt_after = calls.into();
+        self
+    }
+
+    /// Sets after how many attempts of calls in a row that time out it reconnects: for a resource that has no check, and
+    /// would not find out otherwise that its peer is dead. Default `None`, for never.
+    ///
+    /// The old connection is merely replaced: calls on it finish, if they can. It is off by default because a timeout does
+    /// not tell a dead peer from a slow one, and an overloaded server that is also reconnected to gets slower; a
+    /// [check](crate::Resource::check) tells them apart. Redis and gRPC clients do not reconnect for timeouts of calls
+    /// either; pgx closes a connection whose query was cut off, which nobody else uses.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).reconnect_after_timeouts(3);
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn reconnect_after_timeouts(mut self, attempts: impl Into<Option<u32>>) -> Self {
+        self.reconnect_after_timeouts = attempts.into();
         self
     }
 
@@ -181,7 +246,7 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
         self
     }
 
-    /// How long each attempt to connect may take. Default 30 s.
+    /// How long each attempt to connect may take. Default 5 s.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -221,6 +286,34 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
         self
     }
 
+    /// Sets how long the close of a broken connection may take, which goes on beside the next attempt. Default 1 s. See
+    /// [`ManagedBuilder::broken_close_timeout`](crate::managed::ManagedBuilder::broken_close_timeout).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).broken_close_timeout(Duration::from_millis(200));
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn broken_close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.managed = self.managed.broken_close_timeout(limit);
+        self
+    }
+
+    /// Sets how long calls may go on over a connection that was found dead. Default 5 s. See
+    /// [`ManagedBuilder::call_grace`](crate::managed::ManagedBuilder::call_grace).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Connection::builder("db:5432", Db).call_grace(Duration::from_secs(1));
+    /// # let _ = builder.build_with_runner(Virtual::default())?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn call_grace(mut self, grace: impl Into<Option<Duration>>) -> Self {
+        self.managed = self.managed.call_grace(grace);
+        self
+    }
+
     /// Builds it, with its background work as a value: for any executor, and for none.
     ///
     /// ```
@@ -256,12 +349,15 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
         if let Some(calls) = self.doubt_after {
             above_zero("doubt_after", calls)?;
         }
+        if let Some(attempts) = self.reconnect_after_timeouts {
+            above_zero("reconnect_after_timeouts", attempts)?;
+        }
         self.retry.validate()?;
         let link = Arc::new(Link::new(
             self.address.clone(),
-            Pacing::new(self.retry.backoff, self.proven_after),
             self.when_down,
             self.doubt_after,
+            self.reconnect_after_timeouts,
             self.sink,
         ));
         let (managed, runner) = self
@@ -269,7 +365,6 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
             .name(format!("{} at {}", self.name, self.address))
             .events(link.clone())
             .retry(self.retry)
-            .pacing(link.pacing.clone())
             .build_with(clock, spawn_runner)?;
         Ok((Connection { managed, link }, runner))
     }

@@ -2,21 +2,17 @@
 
 use core::fmt;
 use core::future::Future;
-use core::pin::pin;
-use core::task::Poll;
 
 use super::Connection;
 use super::attempts::{Attempts, CallAttempt};
 use super::link::{CallEnding, Link};
-use super::state::ConnectionState;
 use super::when_down::WhenDown;
 use crate::cause::Cause;
-use crate::managed::{CallError, CallOptions, OpenError, Ways};
+use crate::managed::{CallError, CallOptions, OpenError, Patience, Ways};
 use crate::resource::LocalResource;
-use crate::retry::{ErrorClass, Failure, StopReason};
+use crate::retry::{ErrorClass, Failure};
 use crate::runtime::Clock;
 use crate::sync::Lock;
-use crate::work::{LEAST_PAUSE, Round, go_round};
 
 /// A call that is about to be made. See [`Connection::request`].
 ///
@@ -158,9 +154,9 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
         };
         let policy = options.policy(managed.policy());
         let patience = match when_down {
-            WhenDown::FailAtOnce => Patience::Attempt,
-            WhenDown::WaitToDeadline if policy.deadline.is_none() => Patience::Opening,
-            WhenDown::WaitToDeadline | WhenDown::Wait => Patience::Openings,
+            WhenDown::FailAtOnce => Patience::OneAttempt,
+            WhenDown::WaitToDeadline if policy.deadline.is_none() => Patience::AsBuilt,
+            WhenDown::WaitToDeadline | WhenDown::Wait => Patience::Endless,
         };
         if when_down == WhenDown::Wait {
             // Whatever keeps it from that is told by the call itself.
@@ -168,7 +164,14 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
         }
         let attempts = Lock::new(Attempts::under(&policy, managed.clock()));
         let ways = Ways {
-            classify: |failure: Failure<'_, R::Error>, generation| {
+            classify: |failure: Failure<'_, R::Error>, runs_on: Option<u64>| {
+                if matches!(failure, Failure::TimedOut) {
+                    connection.note_timeout(runs_on);
+                }
+                // An attempt that was cut off while it waited for a connection did nothing.
+                let Some(generation) = runs_on else {
+                    return ErrorClass::Retry;
+                };
                 let class = classify(failure);
                 connection.note_failure(generation, class);
                 class
@@ -194,7 +197,7 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
         };
         let result = managed.call_in(ways, options, noted).await;
         if let Err(error) = &result {
-            connection.note_cause(error.cause());
+            connection.note_cause(error);
         }
         counted.end(&result);
         result
@@ -211,79 +214,39 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
         }
     }
 
-    fn note_cause(&self, cause: Option<&Cause>) {
-        if let Some(cause) = cause {
-            self.link.failed_with(cause);
+    /// An attempt was cut off: on the connection that this opening gave, or while it waited for one.
+    fn note_timeout(&self, runs_on: Option<u64>) {
+        if self.link.timed_out(runs_on) {
+            if let Some(generation) = runs_on {
+                self.managed.lose_generation(generation);
+            }
         }
     }
 
-    /// Waits for the connection, for so long.
+    fn note_cause(&self, error: &CallError) {
+        let now = self.managed.clock().try_now();
+        match (error.cause(), error.revoked()) {
+            // A timeout says nothing by itself, so it is told as the error of the call.
+            _ if error.is_timeout() => self.link.failed_with(&Cause::new(error.clone()), now),
+            (Some(cause), _) => self.link.failed_with(cause, None),
+            (None, Some(revoked)) => self.link.failed_with(&Cause::new(revoked.clone()), now),
+            (None, None) => {}
+        }
+    }
+
+    /// Waits for the connection, for as long as this patience lasts.
     async fn until_connected(&self, patience: Patience) -> Result<(), OpenError> {
         let managed = &self.managed;
         if managed.is_usable() {
             return Ok(());
         }
-        match patience {
-            Patience::Attempt => return self.until_attempted().await,
-            Patience::Opening => return managed.open().await,
-            Patience::Openings => {}
-        }
-        loop {
-            let began_at = managed.clock().try_now();
-            match managed.open().await {
-                // Without a clock nothing keeps the next attempts at a distance.
-                Err(OpenError::Failed { failure, .. })
-                    if failure.stopped != Some(StopReason::GivenUp) && began_at.is_some() => {}
-                ended => return ended,
-            }
-            // Without a backoff an opening may fail at once: time must pass before the next one all the same.
-            let next_at = began_at.map(|began_at| began_at + LEAST_PAUSE);
-            let is_early = next_at > managed.clock().try_now();
-            if let Some(next_at) = next_at.filter(|_| is_early) {
-                if let Some(sleep) = managed.clock().try_sleep_until(next_at) {
-                    sleep.await;
-                }
+        if matches!(patience, Patience::OneAttempt) {
+            if let Some(failed) = managed.latest_failure() {
+                return Err(failed);
             }
         }
+        managed.open_with(patience).await
     }
-
-    /// Waits for the attempt under way, and no longer.
-    async fn until_attempted(&self) -> Result<(), OpenError> {
-        let managed = &self.managed;
-        let mut open = pin!(managed.open());
-        go_round(managed.clock(), managed.signal(), |cx| {
-            if self.is_waiting() {
-                return Round::Done(Err(managed.absence()));
-            }
-            match open.as_mut().poll(cx) {
-                Poll::Ready(ended) => Round::Done(ended),
-                Poll::Pending => Round::Wait { until: None },
-            }
-        })
-        .await
-    }
-
-    /// Whether the next attempt may not begin yet.
-    fn is_waiting(&self) -> bool {
-        let now = self.managed.clock().try_now();
-        match self.connection_state() {
-            ConnectionState::WaitingToReconnect { until } => {
-                until.zip(now).is_some_and(|(until, now)| now < until)
-            }
-            _ => false,
-        }
-    }
-}
-
-/// How long a call waits for a connection by itself. Its deadline may cut it off before.
-#[derive(Clone, Copy, Debug)]
-enum Patience {
-    /// Until the attempt under way has ended.
-    Attempt,
-    /// Until the retries of an opening are exhausted.
-    Opening,
-    /// However many openings it takes.
-    Openings,
 }
 
 /// A call that was counted as begun.

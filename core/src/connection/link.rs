@@ -1,4 +1,4 @@
-//! What is known of a connection beside its value: its pace, and what became of each attempt and call.
+//! What is known of a connection beside its value: what became of each attempt and call.
 
 use core::time::Duration;
 
@@ -7,17 +7,17 @@ use super::when_down::WhenDown;
 use crate::Instant;
 use crate::cause::{Cause, Panicked};
 use crate::event::{Event, EventKind, EventSink};
-use crate::managed::Pacing;
 use crate::state::State;
 use crate::sync::{Arc, Lock};
 use crate::timeout::Elapsed;
 
 pub(crate) struct Link {
     pub(crate) address: crate::Name,
-    pub(crate) pacing: Arc<Pacing>,
     pub(crate) when_down: WhenDown,
     /// So many calls in a row that fail without being connection errors make the connection degraded.
     doubt_after: Option<u32>,
+    /// So many attempts in a row that time out make it reconnect.
+    reconnect_after_timeouts: Option<u32>,
     facts: Lock<Facts>,
     /// The user's sink, which is told everything after this one.
     sink: Option<Arc<dyn EventSink>>,
@@ -27,10 +27,12 @@ pub(crate) struct Link {
 struct Facts {
     connects: ConnectCounts,
     calls: CallCounts,
-    /// Whether an attempt is under way that was counted.
-    is_attempting: bool,
+    /// Attempts under way, which were counted as begun.
+    attempting: u64,
     was_connected: bool,
     doubts: Doubts,
+    /// Timeouts in a row, counted likewise.
+    timeouts: Doubts,
     last_connect_at: Option<Instant>,
     last_success_at: Option<Instant>,
     last_failure_at: Option<Instant>,
@@ -46,16 +48,16 @@ struct Facts {
 impl Link {
     pub(crate) fn new(
         address: crate::Name,
-        pacing: Pacing,
         when_down: WhenDown,
         doubt_after: Option<u32>,
+        reconnect_after_timeouts: Option<u32>,
         sink: Option<Arc<dyn EventSink>>,
     ) -> Self {
         Self {
             address,
-            pacing: Arc::new(pacing),
             when_down,
             doubt_after,
+            reconnect_after_timeouts,
             facts: Lock::new(Facts::default()),
             sink,
         }
@@ -66,7 +68,7 @@ impl Link {
             let since = |at: Option<Instant>| now.zip(at).map(|(now, at)| now - at);
             ConnectionStats {
                 connects: ConnectCounts {
-                    under_way: u64::from(facts.is_attempting),
+                    under_way: facts.attempting,
                     ..facts.connects
                 },
                 calls: facts.calls,
@@ -105,10 +107,12 @@ impl Link {
 
     /// An operation has succeeded, on the connection that this opening gave: it works.
     pub(crate) fn operation_succeeded(&self, generation: u64, now: Option<Instant>) {
-        self.pacing.proven(generation);
         self.facts.with(|facts| {
             if let Some(doubts) = facts.doubts.on(generation) {
                 *doubts = 0;
+            }
+            if let Some(timeouts) = facts.timeouts.on(generation) {
+                *timeouts = 0;
             }
             facts.last_success_at = now.or(facts.last_success_at);
         });
@@ -133,17 +137,32 @@ impl Link {
             .with(|facts| facts.last_failure_at = now.or(facts.last_failure_at));
     }
 
-    /// What a call said that failed.
-    pub(crate) fn failed_with(&self, cause: &Cause) {
-        let forgotten = self
-            .facts
-            .with(|facts| facts.last_failure.replace(cause.clone()));
+    /// What a call said that failed, and when, unless that was noted.
+    pub(crate) fn failed_with(&self, cause: &Cause, at: Option<Instant>) {
+        let forgotten = self.facts.with(|facts| {
+            facts.last_failure_at = at.or(facts.last_failure_at);
+            facts.last_failure.replace(cause.clone())
+        });
         drop(forgotten);
+    }
+
+    /// An attempt of a call was cut off, on the connection that this opening gave, or while it waited for one. Returns
+    /// `true` if that were too many in a row on one connection.
+    pub(crate) fn timed_out(&self, runs_on: Option<u64>) -> bool {
+        self.facts.with(|facts| {
+            facts.calls.timeouts += 1;
+            let Some(row) = runs_on.and_then(|generation| facts.timeouts.on(generation)) else {
+                return false;
+            };
+            *row = row.saturating_add(1);
+            self.reconnect_after_timeouts
+                .is_some_and(|most| *row >= most)
+        })
     }
 
     fn opened(&self, at: Option<Instant>) {
         self.facts.with(|facts| {
-            facts.is_attempting = false;
+            facts.attempting = facts.attempting.saturating_sub(1);
             facts.connects.succeeded += 1;
             facts.connects.reconnects += u64::from(facts.was_connected);
             facts.was_connected = true;
@@ -155,7 +174,8 @@ impl Link {
     fn open_failed(&self, at: Option<Instant>, error: &Cause) {
         let forgotten = self.facts.with(|facts| {
             // One that was cut off before it began is no attempt.
-            if core::mem::take(&mut facts.is_attempting) {
+            if facts.attempting > 0 {
+                facts.attempting -= 1;
                 let counts = &mut facts.connects;
                 if error.downcast_ref::<Elapsed>().is_some() {
                     counts.timed_out += 1;
@@ -171,7 +191,6 @@ impl Link {
         drop(forgotten);
     }
 
-    /// The pace is told under the same lock, so that it hears of openings and losses in their order.
     fn changed(&self, from: State, to: State, number: u64, at: Option<Instant>) {
         self.facts.with(|facts| {
             if number <= facts.latest_change {
@@ -182,13 +201,11 @@ impl Link {
             if facts.is_up && !(from.is_usable() && to.is_usable()) {
                 facts.is_up = false;
                 facts.up_since = None;
-                self.pacing.lost(at);
             }
             if to.is_usable() && !facts.is_up {
                 facts.end_downtime(at);
                 facts.is_up = true;
                 facts.up_since = at;
-                self.pacing.opened(at);
             }
             // Before it was first wanted, and after its end, it is not down.
             if matches!(to, State::Initializing | State::Error) {
@@ -235,21 +252,23 @@ impl EventSink for Link {
                 self.changed(*from, *to, *number, event.at);
             }
             EventKind::OpenBegan { .. } => self.facts.with(|facts| {
-                facts.is_attempting = true;
+                facts.attempting += 1;
                 facts.connects.begun += 1;
             }),
             EventKind::Opened { .. } => self.opened(event.at),
             EventKind::OpenFailed { error, .. } => self.open_failed(event.at, error),
             EventKind::OpenCalledOff => self.facts.with(|facts| {
-                let was_attempting = core::mem::take(&mut facts.is_attempting);
-                facts.connects.called_off += u64::from(was_attempting);
+                if facts.attempting > 0 {
+                    facts.attempting -= 1;
+                    facts.connects.called_off += 1;
+                }
             }),
             EventKind::CheckPassed => self
                 .facts
                 .with(|facts| facts.last_success_at = event.at.or(facts.last_success_at)),
             EventKind::CheckFailed { error } => {
                 self.connection_failed(event.at);
-                self.failed_with(error);
+                self.failed_with(error, None);
             }
             _ => {}
         }

@@ -37,8 +37,8 @@ use link::Link;
 /// Its value is a cheap handle that all callers share, such as the client of a protocol that can have several
 /// requests under way. An error that the resource classes as [`Reconnect`](crate::ErrorClass::Reconnect), or as
 /// [`ReconnectOnly`](crate::ErrorClass::ReconnectOnly) if the operation may not be repeated, means that the connection
-/// is lost: it is opened anew once, however many calls fail on it, while those still under way on the old one finish or
-/// fail by themselves. Other errors never reconnect. Attempts to connect keep a backoff that only a connection that works
+/// is lost: it is opened anew once, however many calls fail on it, while those still under way on the old one finish,
+/// unless it is found dead. Other errors never reconnect. Attempts to connect keep a pace that only a connection that works
 /// resets, so that a peer that accepts and then hangs up is not asked more often than one that refuses.
 ///
 /// For connections that one task has to itself, take a [`Pool`](crate::Pool); for a shared value without a network
@@ -165,7 +165,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
     /// ```
     ///
     /// # Errors
-    /// [`OpenError`], once the retries of an opening are exhausted, or if it is closed.
+    /// [`OpenError`], once attempts have failed for [3 s](ConnectionBuilder::refuse_after) while it waited, at once of a
+    /// refusal for good, or if it is closed.
     ///
     /// # Cancel safety
     /// Dropping the future gives up waiting. The attempt goes on if a Runner drives it, or if others wait for it.
@@ -194,7 +195,26 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
         self.managed.get().await
     }
 
-    /// Gives the connection up that is there, and waits for a new one. If an attempt is under way already, or
+    /// Gives the connection up as dead: the resource, or what works beside it, knows that nothing will be answered any
+    /// more, as after a keepalive that failed. Another is opened, and the calls on this one end after the
+    /// [grace period](ConnectionBuilder::call_grace) with an error that says that they may have run.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// # block_on(async {
+    /// let (connection, _runner) = Connection::builder("db:5432", Db).build_with_runner(NoTimer)?;
+    /// connection.open().await?;
+    /// connection.found_dead();
+    /// assert!(!connection.is_usable());
+    /// # Ok::<(), BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn found_dead(&self) {
+        self.managed.found_dead();
+    }
+
+    /// Gives the connection up that is there, and waits for a new one. Calls on the old one finish. Several callers at
+    /// once cause one reconnect: a connection that came while another of them waits is what they want. If an attempt is under way already, or
     /// waits for its time, it waits for that one. It may be called from a check of this connection.
     ///
     /// ```
@@ -214,8 +234,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
     /// # Cancel safety
     /// Dropping the future gives up waiting. The old connection is given up all the same.
     pub async fn reconnect(&self) -> Result<(), OpenError> {
-        self.managed.lose();
-        self.managed.open().await
+        self.managed.reconnect().await
     }
 
     /// Gives the connection up if it was opened before `at`, and says whether it did: a sibling has found the peer
@@ -255,7 +274,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
         self.managed.check().await
     }
 
-    /// Closes for good, like [`shutdown`](Connection::shutdown), and waits for all calls.
+    /// Closes for good, like [`shutdown`](Connection::shutdown), and waits for all calls, but for those on a connection that
+    /// was found dead.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -415,7 +435,7 @@ impl<R: LocalResource<Value: Clone>, T: Timer> Connection<R, T> {
     }
 
     /// Closes for good: nothing is called from now on. Waits for the calls under way, and says what was not closed
-    /// when `within` is over. It may be called again.
+    /// when `within` is over; calls that are under way then end at once. It may be called again.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]

@@ -6,14 +6,12 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use super::Connection;
-use super::link::Link;
 use crate::Instant;
-use crate::managed::{Unreachable, Watch};
+use crate::managed::{Standing, Unreachable, Watch};
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::signal::Listener;
 use crate::state::State;
-use crate::sync::Arc;
 
 /// Where a [`Connection`] stands.
 ///
@@ -41,18 +39,20 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    fn of(state: State, link: &Link) -> Self {
-        let pacing = &link.pacing;
+    fn of(standing: Standing) -> Self {
+        let Standing {
+            state,
+            pausing_until,
+            next_at,
+        } = standing;
         match state {
             State::Uninitialized => Self::Idle,
-            State::Initializing => match pacing.pausing_until() {
+            State::Initializing => match pausing_until {
                 Some(until) => Self::WaitingToReconnect { until: Some(until) },
                 None => Self::Connecting,
             },
             State::Ready | State::Degraded => Self::Connected,
-            State::Error => Self::WaitingToReconnect {
-                until: pacing.next_at(),
-            },
+            State::Error => Self::WaitingToReconnect { until: next_at },
             State::Closing | State::Closed => Self::Closed,
         }
     }
@@ -88,7 +88,6 @@ impl fmt::Display for ConnectionState {
 #[must_use = "a watch sees nothing until it is awaited"]
 pub struct ConnectionWatch<R: LocalResource, C: Clock> {
     managed: Watch<R, C>,
-    link: Arc<Link>,
     seen: ConnectionState,
     listener: Option<Listener>,
 }
@@ -105,7 +104,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
     /// ```
     #[must_use]
     pub fn connection_state(&self) -> ConnectionState {
-        ConnectionState::of(self.managed.state(), &self.link)
+        ConnectionState::of(self.managed.standing())
     }
 
     /// Watches where it stands from now on.
@@ -119,7 +118,6 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
     pub fn watch(&self) -> ConnectionWatch<R, C> {
         ConnectionWatch {
             managed: self.managed.watch(),
-            link: self.link.clone(),
             seen: self.connection_state(),
             listener: None,
         }
@@ -158,7 +156,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> ConnectionWatch<R, C> {
 
     fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<Option<ConnectionState>> {
         loop {
-            let state = ConnectionState::of(self.managed.state(), &self.link);
+            let state = ConnectionState::of(self.managed.standing());
             if state != self.seen {
                 self.seen = state;
                 return Poll::Ready(Some(state));

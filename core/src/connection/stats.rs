@@ -57,15 +57,15 @@ pub struct ConnectCounts {
     pub timed_out: u64,
     /// Attempts that panicked.
     pub panicked: u64,
-    /// Attempts that were dropped before they had a result.
+    /// Attempts that were dropped before they had a result: nobody wanted it any more, or another one was sooner.
     pub called_off: u64,
-    /// The attempt under way, if there is one.
+    /// Attempts under way: one, or two if the first does not answer.
     pub under_way: u64,
     /// Of those that succeeded, all after the first.
     pub reconnects: u64,
 }
 
-/// Calls: `begun` is the sum of all others but `retries`.
+/// Calls: `begun` is the sum of all others but `retries` and `timeouts`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallCounts {
@@ -81,6 +81,8 @@ pub struct CallCounts {
     pub in_flight: u64,
     /// Attempts of calls beyond the first of each.
     pub retries: u64,
+    /// Attempts of calls that were cut off by their timeout or the deadline, also while they waited for a connection.
+    pub timeouts: u64,
 }
 
 impl ConnectionStats {
@@ -124,13 +126,14 @@ impl fmt::Display for ConnectionStats {
         )?;
         write!(
             f,
-            "\ncalls: {} begun, {} succeeded, {} failed, {} cancelled, {} in flight, {} retries",
+            "\ncalls: {} begun, {} succeeded, {} failed, {} cancelled, {} in flight, {} retries, {} timeouts",
             calls.begun,
             calls.succeeded,
             calls.failed,
             calls.cancelled,
             calls.in_flight,
             calls.retries,
+            calls.timeouts,
         )?;
         match self.uptime {
             Some(uptime) => write!(f, "\nup for {uptime:?}")?,

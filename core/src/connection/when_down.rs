@@ -1,6 +1,6 @@
 //! What a call does while there is no connection.
 
-/// What a call does while a [`Connection`](super::Connection) waits to reconnect.
+/// What a call does while a [`Connection`](super::Connection) is down.
 ///
 /// While an attempt to connect is under way, and none has failed before it, every call waits for it.
 ///
@@ -13,9 +13,11 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenDown {
-    /// It fails at once, with what the last attempt said: for callers who have something else to fall back on.
+    /// It fails at once, with what the last attempt said and how long ago, whenever the last attempt failed, even while the
+    /// next is under way: for callers who have something else to fall back on.
     FailAtOnce,
-    /// It waits until its own deadline; without one, until the retries of an opening are exhausted.
+    /// It waits until its own deadline; without one, until attempts have failed for
+    /// [`refuse_after`](super::ConnectionBuilder::refuse_after) while it waited.
     #[default]
     WaitToDeadline,
     /// It waits for as long as it takes: its deadline begins once there is a connection.

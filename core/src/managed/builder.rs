@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use super::Managed;
-use super::pacing::Pacing;
 use super::runner::Runner;
 use super::shared::{Cell, Shared, SpawnRunner};
+use crate::backoff::Backoff;
 use crate::config::{ConfigError, above_zero, at_least};
 use crate::event::{EventSink, Reporter};
 use crate::name::Name;
@@ -18,7 +18,7 @@ use crate::signal::Signal;
 use crate::start::Start;
 use crate::state::{Machine, Thresholds};
 use crate::sync::{Arc, AtomicUsize, Lock};
-use crate::work::{LEAST_PAUSE, LEAST_PERIOD};
+use crate::work::LEAST_PERIOD;
 
 /// How a [`Managed`] resource is to be: its retries, its checks, its times. Made by
 /// [`Managed::builder`].
@@ -53,7 +53,12 @@ pub struct ManagedBuilder<R> {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
+    /// The policy of calls.
     pub(crate) retry: Retry,
+    /// The policy of openings: their pace, and where it is limited, how many of them a caller waits for.
+    pub(crate) open_retry: Retry,
+    /// For how long attempts fail, during a caller's wait, before it is told.
+    pub(crate) refuse_after: Option<Duration>,
     pub(crate) budget: Option<Arc<Budget>>,
     pub(crate) thresholds: Thresholds,
     pub(crate) check_every: Option<Duration>,
@@ -62,19 +67,16 @@ pub(crate) struct Config {
     pub(crate) open_timeout: Option<Duration>,
     pub(crate) close_timeout: Option<Duration>,
     pub(crate) hook_timeout: Option<Duration>,
-    pub(crate) pacing: Option<Arc<Pacing>>,
+    pub(crate) broken_close_timeout: Option<Duration>,
+    /// How long calls on a value that was found dead go on.
+    pub(crate) call_grace: Option<Duration>,
+    pub(crate) proven_after: Option<Duration>,
 }
 
 impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
     /// As [`check_every`](ManagedBuilder::check_every), for holders that do not know whether there is a check.
     pub(crate) fn check_every_if_checked(mut self, interval: Duration) -> Self {
         self.config.check_every = R::CHECKED.then_some(interval);
-        self
-    }
-
-    /// Has openings keep a pace, beside the policy's own.
-    pub(crate) fn pacing(mut self, pacing: Arc<Pacing>) -> Self {
-        self.config.pacing = Some(pacing);
         self
     }
 
@@ -90,15 +92,19 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
             sink: None,
             config: Config {
                 retry: Retry::default(),
+                open_retry: Retry::new(Backoff::OPENING).max_retries(u32::MAX),
+                refuse_after: Some(Duration::from_secs(3)),
                 budget: None,
                 thresholds: Thresholds::default(),
                 check_every: None,
                 initial_delay: None,
                 check_timeout: Some(Duration::from_secs(5)),
-                open_timeout: Some(Duration::from_secs(30)),
+                open_timeout: Some(Duration::from_secs(5)),
                 close_timeout: Some(Duration::from_secs(5)),
                 hook_timeout: Some(Duration::from_secs(5)),
-                pacing: None,
+                broken_close_timeout: Some(Duration::from_secs(1)),
+                call_grace: Some(Duration::from_secs(5)),
+                proven_after: Some(Duration::from_secs(60)),
             },
             start: Start::Lazily,
         }
@@ -130,8 +136,8 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
         self
     }
 
-    /// How openings and calls are retried. Default [`Retry::default`], the original's 3 retries from
-    /// 1 s on. A call can have its own, see [`CallOptions`](crate::CallOptions).
+    /// Sets how calls are retried. Default [`Retry::default`], 3 retries from 1 s on. A call can have its own, see
+    /// [`CallOptions`](crate::CallOptions). Openings have a [pace](ManagedBuilder::open_pace) instead.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -139,6 +145,72 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
     /// ```
     pub const fn retry(mut self, policy: Retry) -> Self {
         self.config.retry = policy;
+        self
+    }
+
+    /// Sets how far apart attempts to open begin, from the start of one to the start of the next. Default
+    /// [`Backoff::OPENING`], 525 ms to 700 ms; the first attempt is made at once.
+    ///
+    /// The pace goes on from one opening to the next, however many callers ask, and begins anew once a value has
+    /// [proven](ManagedBuilder::proven_after) itself: a server that accepts and then breaks every value is asked no
+    /// more often than one that refuses. An attempt that has not answered for a second does not hold up the next, which
+    /// is made beside it, unless the resource is [exclusive](crate::Resource::EXCLUSIVE).
+    ///
+    /// gRPC begins with 1 s and grows to 120 s, which is how late service may then be back. Set a slower pace where
+    /// thousands of clients share a small server.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let slower = Backoff::constant(Duration::from_secs(5)).jitter(Jitter::Equal);
+    /// let builder = Managed::builder(Db).open_pace(slower);
+    /// ```
+    pub const fn open_pace(mut self, pace: Backoff) -> Self {
+        self.config.open_retry = self.config.open_retry.backoff(pace);
+        self
+    }
+
+    /// Sets for how long attempts to open fail, during a caller's own wait, before it is told so with
+    /// [`OpenError::Failed`](crate::OpenError::Failed). Default 3 s; `None` lets callers wait for as long as their
+    /// own limit.
+    ///
+    /// Only attempts that ended during the caller's wait count. It is told at once of one that is
+    /// [not worth a retry](crate::ErrorClass::GiveUp). Whatever callers are told, the Runner goes on.
+    ///
+    /// 3 s outlast the restart of a proxy and a lost packet or two, and are short enough to try elsewhere.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).refuse_after(Duration::from_secs(10));
+    /// ```
+    pub fn refuse_after(mut self, failing_for: impl Into<Option<Duration>>) -> Self {
+        self.config.refuse_after = failing_for.into();
+        self
+    }
+
+    /// Sets by one policy how often opening is tried and when callers are told: its backoff is the
+    /// [pace](ManagedBuilder::open_pace), and its retries and deadline replace
+    /// [`refuse_after`](ManagedBuilder::refuse_after). A caller is told once so many attempts have failed during its own
+    /// wait. By default there is no such policy, but the two settings apart.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).open_retry(Retry::CRITICAL);
+    /// ```
+    pub const fn open_retry(mut self, policy: Retry) -> Self {
+        self.config.open_retry = policy;
+        self.config.refuse_after = None;
+        self
+    }
+
+    /// Sets after how long a value has proven itself, if no check or call on it has succeeded before. Default 60 s;
+    /// `None` counts checks and calls alone.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).proven_after(Duration::from_secs(10));
+    /// ```
+    pub fn proven_after(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.config.proven_after = time.into();
         self
     }
 
@@ -244,7 +316,11 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
         self
     }
 
-    /// How long one attempt to open may take. Default 30 s, as in the original.
+    /// How long one attempt to open may take. Default 5 s.
+    ///
+    /// An attempt that has not answered for a second no longer holds up the next; but of a resource that is
+    /// [exclusive](crate::Resource::EXCLUSIVE) one at a time is made, so that a lost packet costs all of this. HikariCP
+    /// and sqlx allow 30 s for all of it, gRPC 20 s for one attempt.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -275,6 +351,42 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
     /// ```
     pub fn hook_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.config.hook_timeout = limit.into();
+        self
+    }
+
+    /// Sets how long the close of a value may take that was found broken, if that is less than
+    /// [`close_timeout`](ManagedBuilder::close_timeout). Default 1 s: its server may never answer a farewell.
+    ///
+    /// Such a value is closed beside its successor, unless the resource is
+    /// [exclusive](crate::Resource::EXCLUSIVE). Where there is no Runner, the task that opens the successor closes it
+    /// first.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).broken_close_timeout(Duration::from_millis(200));
+    /// ```
+    pub fn broken_close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.broken_close_timeout = limit.into();
+        self
+    }
+
+    /// Sets how long calls on a value that was found dead may go on. Default 5 s; with `None` they end by themselves or
+    /// not at all.
+    ///
+    /// A value is found dead by [so many](ManagedBuilder::reopen_after) failed checks. If one call finds it broken,
+    /// it is checked once more, and found dead if that check fails. Calls on it then end with an error that
+    /// says so, [`CallError::revoked`](crate::CallError::revoked); they may have run. Calls on a value that is merely
+    /// replaced finish. Without a clock there is no grace period.
+    ///
+    /// A gRPC keepalive gives calls no time at all. 5 s let answers that are on their way arrive, and are what checks
+    /// have by default.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Managed::builder(Db).call_grace(Duration::from_secs(1));
+    /// ```
+    pub fn call_grace(mut self, grace: impl Into<Option<Duration>>) -> Self {
+        self.config.call_grace = grace.into();
         self
     }
 
@@ -316,12 +428,16 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
     ) -> Result<(Managed<R, C>, Runner<R, C>), ConfigError> {
         self.config.validate()?;
         let mut config = self.config;
-        config.open_timeout = attempt_limit(&config.retry, config.open_timeout);
+        config.open_timeout = attempt_limit(&config.open_retry, config.open_timeout);
         config.check_every = config.check_every.map(|every| every.max(LEAST_PERIOD));
         let machine = Machine::new(config.thresholds, clock.try_now());
         let shared = Arc::new(Shared {
             spawn_runner,
-            cell: Lock::new(Cell::new(machine, self.start == Start::InBackground)),
+            cell: Lock::new(Cell::new(
+                machine,
+                self.start == Start::InBackground,
+                config.proven_after,
+            )),
             random: Lock::new(Random::seeded(clock.seed())),
             handles: AtomicUsize::new(1),
             changed: Signal::new(),
@@ -411,6 +527,7 @@ impl<R: Resource<Value: Clone + Sync>> ManagedBuilder<R> {
 impl Config {
     fn validate(&self) -> Result<(), ConfigError> {
         self.retry.validate()?;
+        self.open_retry.validate()?;
         if let Some(budget) = &self.budget {
             budget.validate()?;
         }
@@ -430,6 +547,7 @@ impl Config {
             ("open_timeout", self.open_timeout),
             ("close_timeout", self.close_timeout),
             ("hook_timeout", self.hook_timeout),
+            ("broken_close_timeout", self.broken_close_timeout),
         ] {
             if let Some(time) = time {
                 above_zero(field, time)?;
@@ -438,10 +556,10 @@ impl Config {
         Ok(())
     }
 
-    /// How long the Runner waits before it tries again by itself after an opening failed for good:
-    /// the longest delay of the backoff.
-    pub(crate) fn recovery_delay(&self) -> Duration {
-        self.retry.backoff.nominal(u32::MAX).max(LEAST_PAUSE)
+    /// How many failed attempts to open count at most for a retry around them: the pace makes the others for all.
+    pub(crate) fn most_counted_attempts(&self) -> u32 {
+        let calls = self.retry.max_attempts();
+        calls.min(self.open_retry.max_attempts())
     }
 }
 

@@ -3,8 +3,10 @@
 use core::future::Future;
 use core::time::Duration;
 
-use super::error::{CallError, CallFailure, OpenError};
+use super::error::{CallError, CallFailure, OpenError, Revoked};
 use super::open::wait_until_open;
+use super::openings::Patience;
+use super::revocation::{Revocable, Revocation};
 use super::shared::Shared;
 use crate::Instant;
 use crate::cause::Cause;
@@ -136,7 +138,7 @@ impl CallOptions {
 
 /// What holders differ in when they call.
 pub(crate) struct Ways<K, W, S> {
-    /// What a failure of the operation deserves. Told which opening gave the value for it.
+    /// What a failure deserves. Told which opening gave the value for the operation; none did yet, if `None`.
     pub(crate) classify: K,
     /// Waits for the value, before an attempt, in the way that is theirs. Without it, an attempt waits for the opening.
     pub(crate) until_open: W,
@@ -170,7 +172,7 @@ where
     C: Clock,
     O: FnMut(R::Value) -> F,
     F: Future<Output = Result<U, R::Error>>,
-    K: Fn(Failure<'_, R::Error>, u64) -> ErrorClass,
+    K: Fn(Failure<'_, R::Error>, Option<u64>) -> ErrorClass,
     W: Fn() -> P,
     P: Future<Output = Result<(), OpenError>>,
     S: Fn(u64, Option<Instant>),
@@ -190,12 +192,10 @@ where
     let hooks = Hooks {
         classify: |failure: Failure<'_, Failed>| match failure {
             Failure::Error(failed) => failed.class,
-            // One that was cut off while it waited for the value says nothing about it.
-            Failure::TimedOut => operation
-                .with(|operation| operation.runs_on)
-                .map_or(ErrorClass::Retry, |generation| {
-                    (ways.classify)(Failure::TimedOut, generation)
-                }),
+            Failure::TimedOut => {
+                let runs_on = operation.with(|operation| operation.runs_on);
+                (ways.classify)(Failure::TimedOut, runs_on)
+            }
             Failure::Panicked => ErrorClass::GiveUp,
         },
         until: AnyValue,
@@ -244,7 +244,7 @@ where
     C: Clock,
     O: FnMut(R::Value) -> F,
     F: Future<Output = Result<U, R::Error>>,
-    K: Fn(Failure<'_, R::Error>, u64) -> ErrorClass,
+    K: Fn(Failure<'_, R::Error>, Option<u64>) -> ErrorClass,
     W: Fn() -> P,
     P: Future<Output = Result<(), OpenError>>,
     S: Fn(u64, Option<Instant>),
@@ -256,7 +256,7 @@ where
     let Some(mut begin) = operation.with(|operation| operation.begin.take()) else {
         unreachable!("one attempt runs at a time, and each puts the operation back");
     };
-    let future = begin(value);
+    let future = Revocable::new(begin(value), &shared.clock, &call.revocation);
     operation.with(|operation| {
         *operation = Operation {
             begin: Some(begin),
@@ -265,13 +265,17 @@ where
         };
     });
     match future.await {
-        Ok(answer) => {
+        Ok(Ok(answer)) => {
             let now = call.succeeded();
             (ways.succeeded)(call.generation, now);
             Ok(answer)
         }
-        Err(error) => {
-            let class = (ways.classify)(Failure::Error(&error), call.generation);
+        Err(why) => Err(Failed::of_revoked(Revoked {
+            name: shared.reporter.name.clone(),
+            why,
+        })),
+        Ok(Err(error)) => {
+            let class = (ways.classify)(Failure::Error(&error), Some(call.generation));
             call.found_broken = class.is_of_broken_value();
             Err(Failed {
                 class,
@@ -285,6 +289,7 @@ where
 struct Call<'a, R: LocalResource, C: Clock> {
     shared: &'a Shared<R, C>,
     value: Arc<R::Value>,
+    revocation: Arc<Revocation>,
     generation: u64,
     /// However many calls find that out, the value is opened anew once.
     found_broken: bool,
@@ -296,23 +301,25 @@ impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
             let (begun, respawns) = shared.cell.with(|cell| {
                 let begun = cell.current.as_mut().map(|held| {
                     held.calls += 1;
-                    (held.value.clone(), held.generation)
+                    let revocation = held.revocation.clone();
+                    (held.value.clone(), revocation, held.generation)
                 });
                 (begun, cell.runner.claim_respawn())
             });
             if respawns {
                 shared.respawn();
             }
-            if let Some((value, generation)) = begun {
+            if let Some((value, revocation, generation)) = begun {
                 return Ok(Call {
                     found_broken: false,
                     shared,
                     value,
+                    revocation,
                     generation,
                 });
             }
             // By the time that this is known the value may have gone again: then the next one is waited for.
-            wait_until_open(shared, None).await?;
+            wait_until_open(shared, None, Patience::AsBuilt).await?;
         }
     }
 
@@ -322,6 +329,7 @@ impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
             if let Some(held) = cell.held(self.generation) {
                 held.used_at = now;
             }
+            cell.openings.proven(self.generation);
         });
         now
     }
@@ -342,6 +350,9 @@ impl<R: LocalResource, C: Clock> Drop for Call<'_, R, C> {
                 // opened, if no other call uses it.
                 let generation = self.generation;
                 cell.step(Event::ValueLost { generation }, now, effects);
+                if R::CHECKED {
+                    cell.suspect(generation, effects);
+                }
             }
             if !cell.retired.is_empty() {
                 cell.bury_retired(effects);
@@ -387,6 +398,14 @@ fn report<R: LocalResource, C: Clock, U>(
 }
 
 impl Failed {
+    /// It may have run, so it is not repeated.
+    const fn of_revoked(revoked: Revoked) -> Self {
+        Self {
+            class: ErrorClass::GiveUp,
+            failure: CallFailure::Revoked(revoked),
+        }
+    }
+
     /// Opening has its own retries: what they could not do, those of the call can't.
     const fn to_open(error: OpenError) -> Self {
         Self {

@@ -14,7 +14,7 @@ use crate::sync::Text;
 
 /// Why [`Managed::get`](crate::Managed::get), or [`Scope::open`](crate::Scope::open), gave no value.
 ///
-/// All who waited for the same opening get the same error.
+/// It tells of what happened while the caller waited, and of nothing before.
 ///
 /// ```
 /// # fn show(error: tenure_core::OpenError) {
@@ -46,6 +46,16 @@ pub enum OpenError {
         /// What the latest attempt said, if one has failed.
         last: Option<Cause>,
     },
+    /// The caller's own time was over, and no attempt to open has answered while it waited.
+    Pending {
+        /// The resource's name.
+        name: Name,
+        /// How long the caller waited.
+        waited: Duration,
+        /// How long the oldest attempt has been under way. None is if `None`: after a failure before the caller came,
+        /// the next attempt had to wait for its time.
+        under_way: Option<Duration>,
+    },
     /// The resource is closing or closed.
     Closed {
         /// The resource's name.
@@ -65,6 +75,19 @@ impl fmt::Display for OpenError {
             Self::TimedOut { name, waited, .. } => {
                 write!(f, "{name} was not open after {waited:?}")
             }
+            Self::Pending {
+                name,
+                waited,
+                under_way,
+            } => {
+                write!(f, "{name} was not open after {waited:?}: ")?;
+                match under_way {
+                    Some(under_way) => {
+                        write!(f, "an attempt has not answered for {under_way:?}")
+                    }
+                    None => f.write_str("the next attempt had to wait after a failure"),
+                }
+            }
             Self::Closed { name } => write!(f, "{name} is closed"),
             Self::ScopeEnded { name } => write!(f, "{name}: the scope has ended"),
         }
@@ -76,7 +99,7 @@ impl Error for OpenError {
         match self {
             Self::Failed { failure, .. } => Some(failure.cause.as_source()),
             Self::TimedOut { last, .. } => last.as_ref().map(Cause::as_source),
-            Self::Closed { .. } | Self::ScopeEnded { .. } => None,
+            Self::Pending { .. } | Self::Closed { .. } | Self::ScopeEnded { .. } => None,
         }
     }
 }
@@ -190,6 +213,55 @@ struct Story {
     history: Vec<AttemptRecord>,
 }
 
+/// The value that an operation ran on was given up while it ran, and the operation with it. It may have run.
+///
+/// See [`CallError::revoked`].
+///
+/// ```
+/// # fn show(revoked: &tenure_core::managed::Revoked) {
+/// use tenure_core::managed::RevokedFor;
+/// if revoked.why == RevokedFor::FoundDead {
+///     println!("{} has to be asked whether it was done", revoked.name);
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Revoked {
+    /// The resource's name.
+    pub name: Name,
+    /// What it was given up for.
+    pub why: RevokedFor,
+}
+
+/// What a value was given up for while calls used it.
+///
+/// ```
+/// use tenure_core::managed::RevokedFor;
+/// assert_ne!(RevokedFor::FoundDead, RevokedFor::Shutdown);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RevokedFor {
+    /// It was found dead, and the grace period is over.
+    FoundDead,
+    /// The timeout of a shutdown has expired.
+    Shutdown,
+}
+
+impl fmt::Display for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match self.why {
+            RevokedFor::FoundDead => write!(f, "{name} was found dead")?,
+            RevokedFor::Shutdown => write!(f, "{name} was shut down")?,
+        }
+        f.write_str(" while the operation was under way; it may have run")
+    }
+}
+
+impl Error for Revoked {}
+
 /// What the last attempt of a call said.
 #[derive(Clone, Debug)]
 pub(crate) enum CallFailure {
@@ -197,6 +269,8 @@ pub(crate) enum CallFailure {
     Open(OpenError),
     /// The operation's own error.
     Operation(Cause),
+    /// The value was given up while the operation ran.
+    Revoked(Revoked),
     /// The policy of the call is not valid.
     Policy(crate::ConfigError),
 }
@@ -206,6 +280,7 @@ impl CallFailure {
         match self {
             Self::Open(error) => Cause::new(error.clone()),
             Self::Operation(cause) => cause.clone(),
+            Self::Revoked(revoked) => Cause::new(revoked.clone()),
             Self::Policy(error) => Cause::new(*error),
         }
     }
@@ -232,6 +307,10 @@ impl CallError {
                 let failure = error.into_cause().map(into_failure);
                 failure.or_else(|| absence.filter(|_| timed_out).map(CallFailure::Open))
             }
+        };
+        let reason = match error {
+            Some(CallFailure::Revoked(_)) => StopReason::Revoked,
+            _ => reason,
         };
         Self(Box::new(Story {
             name,
@@ -358,6 +437,23 @@ impl CallError {
         }
     }
 
+    /// Returns what the value was given up for while the last attempt used it, if that was it. The operation may have
+    /// run.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let refuse = |_| async { Err::<(), _>(std::io::Error::other("refused")) };
+    /// let error = block_on(managed.call("query", refuse)).unwrap_err();
+    /// assert!(error.revoked().is_none());
+    /// ```
+    #[must_use]
+    pub fn revoked(&self) -> Option<&Revoked> {
+        match &self.0.error {
+            Some(CallFailure::Revoked(revoked)) => Some(revoked),
+            _ => None,
+        }
+    }
+
     /// The operation's last error, as its own type.
     ///
     /// ```
@@ -415,6 +511,7 @@ impl Error for CallError {
         Some(match self.0.error.as_ref()? {
             CallFailure::Open(error) => error,
             CallFailure::Operation(cause) => cause.as_source(),
+            CallFailure::Revoked(revoked) => revoked,
             CallFailure::Policy(error) => error,
         })
     }

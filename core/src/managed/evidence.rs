@@ -2,28 +2,114 @@
 
 use super::Managed;
 use super::error::{OpenError, Unreachable};
+use super::open::wait_until_open;
+use super::openings::Patience;
+use super::shared::Shared;
 use crate::Instant;
 use crate::cause::Cause;
+use crate::cleanup::Why;
 use crate::event::EventKind;
-use crate::failure::OpenFailure;
 use crate::resource::LocalResource;
 use crate::retry::Retry;
 use crate::runtime::Clock;
-use crate::signal::Signal;
 use crate::state::{Event, State};
 
+/// The state, and when attempts to open are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) state: State,
+    /// Until when no attempt is made, while that is so.
+    pub(crate) pausing_until: Option<Instant>,
+    /// When the next attempt may begin, if one was made.
+    pub(crate) next_at: Option<Instant>,
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    pub(crate) fn standing(&self) -> Standing {
+        self.cell.with(|cell| Standing {
+            state: cell.state(),
+            pausing_until: cell.openings.pausing_until(),
+            next_at: cell.openings.next_at(),
+        })
+    }
+}
+
+/// A caller of `reconnect` that has not returned.
+struct Reconnecting<'a, R: LocalResource, C: Clock> {
+    shared: &'a Shared<R, C>,
+}
+
+impl<'a, R: LocalResource, C: Clock> Reconnecting<'a, R, C> {
+    fn begin(shared: &'a Shared<R, C>) -> Self {
+        let now = shared.now();
+        shared.with(|cell, effects| {
+            let is_joined = cell.reconnecting > 0 && !cell.openings.is_proven();
+            cell.reconnecting += 1;
+            let current = cell.current.as_ref().map(|held| held.generation);
+            if let Some(generation) = current.filter(|_| !is_joined) {
+                let lost = Event::ValueLost { generation };
+                cell.step_because(Why::Replaced, lost, now, effects);
+            }
+        });
+        Self { shared }
+    }
+}
+
+impl<R: LocalResource, C: Clock> Drop for Reconnecting<'_, R, C> {
+    fn drop(&mut self) {
+        self.shared.cell.with(|cell| cell.reconnecting -= 1);
+    }
+}
+
 impl<R: LocalResource, C: Clock> Managed<R, C> {
-    /// The value is lost, if there is one: it is closed once no call uses it.
+    /// The value is to be replaced, if there is one: it is closed once no call uses it.
     pub(crate) fn lose(&self) {
-        self.lose_if(|_| true);
+        self.lose_if(Why::Replaced, |_| true);
     }
 
-    /// The same, if it was opened before that. Says whether it was.
+    /// Replaces the value, and waits for the next. Callers at once cause one replacement: while one of them has not
+    /// returned, the value that came meanwhile and has not proven itself is what the others want.
+    pub(crate) async fn reconnect(&self) -> Result<(), OpenError>
+    where
+        R: LocalResource<Value: Clone>,
+    {
+        let _reconnecting = Reconnecting::begin(&self.shared);
+        wait_until_open(&self.shared, None, Patience::AsBuilt)
+            .await
+            .map(|_| ())
+    }
+
+    /// The value that this opening gave is to be replaced, if it is still there.
+    pub(crate) fn lose_generation(&self, generation: u64) {
+        let (now, lost) = (self.shared.now(), Event::ValueLost { generation });
+        self.shared.with(|cell, effects| {
+            cell.step_because(Why::Replaced, lost, now, effects);
+        });
+    }
+
+    /// The value is dead, if there is one: the calls on it end after the grace period.
+    pub(crate) fn found_dead(&self) {
+        let now = self.shared.now();
+        self.shared.with(|cell, effects| {
+            let Some(held) = &cell.current else {
+                return;
+            };
+            let generation = held.generation;
+            if held.calls > 0 {
+                effects.found_dead(held);
+            }
+            cell.step(Event::ValueLost { generation }, now, effects);
+        });
+    }
+
+    /// Replaces the value if it was opened before that. Returns `true` if it was.
     pub(crate) fn lose_if_opened_before(&self, at: Instant) -> bool {
-        self.lose_if(|opened_at| opened_at.is_some_and(|opened_at| opened_at < at))
+        self.lose_if(Why::Replaced, |opened_at| {
+            opened_at.is_some_and(|opened_at| opened_at < at)
+        })
     }
 
-    fn lose_if(&self, is_meant: impl FnOnce(Option<Instant>) -> bool) -> bool {
+    fn lose_if(&self, why: Why, is_meant: impl FnOnce(Option<Instant>) -> bool) -> bool {
         let now = self.shared.now();
         self.shared.with(|cell, effects| {
             let opened_at = cell.machine.initialized_at();
@@ -31,7 +117,7 @@ impl<R: LocalResource, C: Clock> Managed<R, C> {
             let Some(generation) = current.filter(|_| is_meant(opened_at)) else {
                 return false;
             };
-            cell.step(Event::ValueLost { generation }, now, effects);
+            cell.step_because(why, Event::ValueLost { generation }, now, effects);
             true
         })
     }
@@ -52,28 +138,23 @@ impl<R: LocalResource, C: Clock> Managed<R, C> {
         }
     }
 
-    /// Why there is no value, as far as it is known.
-    pub(crate) fn absence(&self) -> OpenError {
-        let name = self.name().clone();
-        let (failure, last_error) = self
-            .shared
-            .cell
-            .with(|cell| (cell.failure.clone(), cell.last_error.clone()));
-        let failure = match (failure, last_error) {
-            (Some((_, failure)), _) => failure,
-            (None, Some(cause)) => OpenFailure {
-                attempts: 1,
-                elapsed: None,
-                stopped: None,
-                cause,
-            },
-            (None, None) => return OpenError::Closed { name },
-        };
-        OpenError::Failed { name, failure }
+    /// How the latest attempt to open failed, for a caller that does not wait.
+    pub(crate) fn latest_failure(&self) -> Option<OpenError> {
+        self.shared.latest_failure()
     }
 
-    pub(crate) fn signal(&self) -> &Signal {
-        &self.shared.changed
+    /// Opens the value like [`open`](Managed::open), for a caller of other patience.
+    pub(crate) async fn open_with(&self, patience: Patience) -> Result<(), OpenError>
+    where
+        R: LocalResource<Value: Clone>,
+    {
+        wait_until_open(&self.shared, None, patience)
+            .await
+            .map(|_| ())
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        self.shared.standing()
     }
 
     /// The policy of calls that say nothing else.

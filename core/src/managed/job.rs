@@ -4,34 +4,37 @@
 
 use core::time::Duration;
 
-use super::ready::open_ready;
-use super::shared::{Flight, Held, Shared};
+use super::attempts::{Exhausted, open_at_pace};
+use super::shared::{Flight, Held, Shared, Suspicion};
 use crate::Instant;
-use crate::backoff::Backoff;
 use crate::cause::{Cause, Panicked};
 use crate::cleanup::{Corpse, Ending, Why, abandon_quietly, close_value, take_leave};
 use crate::contain::hook;
 use crate::event::EventKind;
-use crate::failure::OpenFailure;
-use crate::opening::Refusal;
 use crate::resource::LocalResource;
-use crate::retry::{Attempt, Decision, ErrorClass, Outcome, RetryError, Retrying, StopReason};
 use crate::runtime::Clock;
 use crate::state::{Action, Event};
 use crate::sync::{self, Arc};
-
-/// What an attempt says that never came to say anything.
-const CUT_OFF: &str = "cut off by the deadline of its retries";
+use crate::work::LEAST_PAUSE;
 
 pub(crate) enum Job<R: LocalResource, C: Clock> {
     Open(OpenDuty<R, C>),
     Check(CheckDuty<R, C>),
-    Close(CloseDuty<R, C>, Arc<R::Value>),
+    Close(CloseDuty<R, C>),
 }
 
 impl<R: LocalResource, C: Clock> Job<R, C> {
     pub(crate) const fn is_close(&self) -> bool {
-        matches!(self, Self::Close(..))
+        matches!(self, Self::Close(_))
+    }
+
+    /// Returns `true` for what a shutdown waits for, and does not call off.
+    pub(crate) const fn is_of_shutdown(&self) -> bool {
+        match self {
+            Self::Close(_) => true,
+            Self::Check(duty) => matches!(duty.purpose, Purpose::Suspicion),
+            Self::Open(_) => false,
+        }
     }
 
     pub(crate) async fn perform(self) {
@@ -41,7 +44,7 @@ impl<R: LocalResource, C: Clock> Job<R, C> {
                 // The verdict is in the state and in the events; a background check has no caller.
                 let _ = duty.perform().await;
             }
-            Self::Close(duty, value) => duty.perform(value).await,
+            Self::Close(duty) => duty.perform().await,
         }
     }
 }
@@ -65,78 +68,10 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
 
     async fn perform(mut self) {
         let shared = self.shared.clone();
-        let mut attempt = 0;
-        let attempt = || {
-            attempt += 1;
-            open_at_pace(&shared, self.generation, attempt)
-        };
-        // Each attempt is limited where its panic is contained.
-        let mut policy = shared.config.retry;
-        policy.attempt_timeout = None;
-        if shared.config.pacing.is_some() {
-            let cap = policy.backoff.longest();
-            policy = policy.backoff(Backoff::constant(Duration::ZERO).cap(cap));
-        }
-        let result = Retrying::over(shared.clock.clone(), policy, attempt)
-            .classify(|failure| {
-                failure
-                    .error()
-                    .map_or(ErrorClass::Retry, |refusal| refusal.class)
-            })
-            .on_attempt(|attempt| self.note(attempt))
-            .await;
-        match result {
+        match open_at_pace(&shared, self.generation).await {
             Ok(value) => self.opened(value),
-            Err(error) => self.failed(error),
+            Err(exhausted) => self.failed(exhausted),
         }
-    }
-
-    /// Takes note of one attempt, in an event and, if it failed, in the state.
-    fn note(&self, attempt: &Attempt<'_, R::Value, Refusal>) {
-        let shared = &self.shared;
-        let number = attempt.number;
-        let (error, asked) = match &attempt.outcome {
-            Outcome::Succeeded(_) => {
-                let pacing = shared.config.pacing.as_ref();
-                let began_at = pacing.and_then(|pacing| pacing.attempt_began_at());
-                let now = shared.now();
-                let took = match now.zip(began_at) {
-                    Some((now, began_at)) => Some(now - began_at),
-                    None => now.map(|_| attempt.took),
-                };
-                let opened = EventKind::Opened {
-                    attempt: number,
-                    took,
-                };
-                return shared.reporter.send(&shared.clock, opened);
-            }
-            Outcome::Failed(refusal) => (refusal.cause.clone(), refusal.class.least_delay()),
-            Outcome::Rejected(_) | Outcome::TimedOut => (Cause::new(CUT_OFF), Duration::ZERO),
-        };
-        let (now, generation) = (shared.now(), self.generation);
-        if let (Some(pacing), Some(now), true) =
-            (&shared.config.pacing, now, asked > Duration::ZERO)
-        {
-            pacing.postpone(generation, now + asked);
-        }
-        shared.with(|cell, effects| {
-            cell.step(Event::AttemptFailed { generation }, now, effects);
-            let forgotten = cell.last_error.replace(error.clone());
-            effects.wakes.drop_cause(forgotten);
-        });
-        let paced = shared
-            .config
-            .pacing
-            .as_ref()
-            .and_then(|pacing| pacing.next_at());
-        let paced = paced.zip(now).map(|(at, now)| at - now);
-        let retry_in = attempt.next.and_then(Decision::retry_in);
-        let failed = EventKind::OpenFailed {
-            attempt: number,
-            error: &error,
-            retry_in: retry_in.map(|delay| delay.max(paced.unwrap_or_default())),
-        };
-        shared.reporter.send(&shared.clock, failed);
     }
 
     fn opened(&mut self, value: R::Value) {
@@ -152,21 +87,22 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         });
         let generation = self.generation;
         let value = Arc::new(value);
-        shared.with(|cell, effects| {
+        let called_off = shared.with(|cell, effects| {
             cell.flight = Flight::None;
+            let called_off = cell.openings.round_ended();
             cell.ledger.tally.opened += 1;
+            let forgotten = cell.openings.succeeded(now);
+            effects.wakes.drop_cause(forgotten);
             if cell.step(Event::Opened { generation }, now, effects) == Action::Keep {
                 cell.current = Some(Held {
                     value,
                     generation,
                     calls: 0,
                     used_at: None,
+                    revocation: Arc::default(),
+                    suspicion: Suspicion::None,
                 });
                 cell.check_at = check_at;
-                let forgotten = cell.failure.take();
-                effects
-                    .wakes
-                    .drop_cause(forgotten.map(|(_, failure)| failure.cause));
                 effects.wakes.push(cell.runner.take_waker());
             } else {
                 cell.graveyard.push_back(Corpse {
@@ -175,59 +111,46 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
                 });
                 cell.bury_retired(effects);
             }
+            called_off
         });
+        self.report_called_off(called_off);
     }
 
-    fn failed(&mut self, error: RetryError<Refusal>) {
+    fn failed(&mut self, exhausted: Exhausted) {
         self.settled = true;
         let shared = &self.shared;
-        let now = shared.now();
-        let stopped = error.reason();
-        let (attempts, elapsed) = (error.attempts(), error.elapsed());
-        let (cause, asked) = match error.into_cause() {
-            Some(refusal) => (refusal.cause, refusal.class.least_delay()),
-            None => (Cause::new(CUT_OFF), Duration::ZERO),
-        };
-        let failure = OpenFailure {
-            attempts,
-            elapsed: now.map(|_| elapsed),
-            stopped: Some(stopped),
-            cause,
-        };
-        // What is not worth a retry is not worth an attempt that nobody asked for either.
-        let recovers = stopped != StopReason::GivenUp;
-        let delay = shared.jittered(shared.config.recovery_delay()).max(asked);
-        let generation = self.generation;
-        shared.with(|cell, effects| {
+        let (now, generation) = (shared.now(), self.generation);
+        let called_off = shared.with(|cell, effects| {
             cell.flight = Flight::None;
+            let called_off = cell.openings.round_ended();
             cell.ledger.tally.open_failed += 1;
-            let forgotten = cell.failure.replace((generation, failure));
-            effects
-                .wakes
-                .drop_cause(forgotten.map(|(_, failure)| failure.cause));
             cell.step(Event::OpenFailed { generation }, now, effects);
-            cell.recover_at = now.filter(|_| recovers).map(|now| now + delay);
+            // What is not worth a retry is not worth an attempt that nobody asked for either.
+            let recovers_at = now
+                .filter(|_| exhausted.recovers)
+                .map(|now| now + LEAST_PAUSE);
+            cell.recover_at = recovers_at.map(|at| {
+                cell.openings
+                    .next_at()
+                    .map_or(at, |next_at| at.max(next_at))
+            });
             cell.finish_if_drained(now, effects);
             effects.wakes.push(cell.runner.take_waker());
             effects.wakes.signal();
+            called_off
         });
+        self.report_called_off(called_off);
     }
-}
 
-/// One attempt, once it is time for it.
-async fn open_at_pace<R: LocalResource, C: Clock>(
-    shared: &Arc<Shared<R, C>>,
-    generation: u64,
-    attempt: u32,
-) -> Result<R::Value, Refusal> {
-    if let Some(pacing) = &shared.config.pacing {
-        pacing.pause(&shared.clock, &shared.changed).await;
-        pacing.attempt_began(generation, shared.now(), shared.clock.seed());
+    /// Attempts that another one has made needless.
+    fn report_called_off(&self, attempts: usize) {
+        let shared = &self.shared;
+        for _ in 0..attempts {
+            shared
+                .reporter
+                .send(&shared.clock, EventKind::OpenCalledOff);
+        }
     }
-    shared
-        .reporter
-        .send(&shared.clock, EventKind::OpenBegan { attempt });
-    open_ready(shared).await
 }
 
 impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
@@ -236,11 +159,14 @@ impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
             return;
         }
         let (now, generation) = (self.shared.now(), self.generation);
+        // The opening counts as under way until this is told, so that no other begins before.
+        let called_off = self.shared.cell.with(|cell| cell.openings.round_ended());
+        self.report_called_off(called_off.max(1));
         self.shared.with(|cell, effects| {
             cell.flight = Flight::None;
             cell.ledger.tally.open_called_off += 1;
             if cell.waiting > 0 && !cell.is_closing() {
-                // Somebody still wants the value: the next of them starts anew.
+                // Some caller still wants the value: the next of them starts anew.
                 cell.flight = Flight::Due;
             } else {
                 cell.step(Event::OpenCalledOff { generation }, now, effects);
@@ -249,9 +175,6 @@ impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
             effects.wakes.push(cell.runner.take_waker());
             effects.wakes.signal();
         });
-        self.shared
-            .reporter
-            .send(&self.shared.clock, EventKind::OpenCalledOff);
     }
 }
 
@@ -260,22 +183,32 @@ pub(crate) struct CheckDuty<R: LocalResource, C: Clock> {
     shared: Arc<Shared<R, C>>,
     value: Arc<R::Value>,
     generation: u64,
-    /// Whether the Runner does it, by its schedule.
-    scheduled: bool,
+    purpose: Purpose,
+}
+
+/// What a check is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A caller asks.
+    Asked,
+    /// The Runner makes it, by its schedule.
+    Schedule,
+    /// One call has found the value broken, and others still use it.
+    Suspicion,
 }
 
 impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
     pub(crate) fn claim(
         shared: &Arc<Shared<R, C>>,
         held: &Held<R::Value>,
-        scheduled: bool,
+        purpose: Purpose,
     ) -> Self {
         let (value, generation) = (held.value.clone(), held.generation);
         Self {
             shared: shared.clone(),
             value,
             generation,
-            scheduled,
+            purpose,
         }
     }
 
@@ -308,9 +241,6 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
         let (now, generation) = (shared.now(), self.generation);
         let event = match &verdict {
             Ok(()) => {
-                if let Some(pacing) = &shared.config.pacing {
-                    pacing.proven(generation);
-                }
                 shared.reporter.send(&shared.clock, EventKind::CheckPassed);
                 Event::CheckPassed { generation }
             }
@@ -326,12 +256,18 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
             }
         };
         shared.with(|cell, effects| {
+            if verdict.is_ok() {
+                cell.openings.proven(generation);
+            }
             let current = cell.current.as_ref().map(|held| held.generation);
             if let (Err(error), true) = (&verdict, current == Some(generation)) {
                 let forgotten = cell.last_error.replace(error.clone());
                 effects.wakes.drop_cause(forgotten);
             }
             cell.step(event, now, effects);
+            if self.purpose == Purpose::Suspicion {
+                cell.settle_suspicion(generation, is_dead && verdict.is_err(), effects);
+            }
         });
         verdict
     }
@@ -339,14 +275,19 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
 
 impl<R: LocalResource, C: Clock> Drop for CheckDuty<R, C> {
     fn drop(&mut self) {
-        if !self.scheduled {
-            return;
-        }
         let shared = &self.shared;
-        let every = shared.config.check_every;
+        match self.purpose {
+            Purpose::Asked => return,
+            Purpose::Schedule => {}
+            Purpose::Suspicion => {
+                return shared.with(|cell, effects| {
+                    cell.suspect_again(self.generation, effects);
+                });
+            }
+        }
         let next = shared
             .now()
-            .zip(every)
+            .zip(shared.config.check_every)
             .map(|(now, every)| now + shared.jittered(every));
         shared.with(|cell, effects| {
             if cell.checking == Some(self.generation) {
@@ -363,6 +304,8 @@ impl<R: LocalResource, C: Clock> Drop for CheckDuty<R, C> {
 /// A close under way.
 pub(crate) struct CloseDuty<R: LocalResource, C: Clock> {
     shared: Arc<Shared<R, C>>,
+    /// Absent once its close has begun to be driven.
+    shared_value: Option<Arc<R::Value>>,
     /// Here from its first poll until its close is called. Dropped meanwhile, it is abandoned.
     value: Option<R::Value>,
     why: Why,
@@ -376,12 +319,14 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
     /// Takes on a close that was counted as under way. It gets at most `limit`.
     pub(crate) fn claim(
         shared: &Arc<Shared<R, C>>,
-        why: Why,
+        corpse: Corpse<Arc<R::Value>>,
         era: u64,
         limit: Option<Duration>,
     ) -> Self {
+        let Corpse { value, why } = corpse;
         Self {
             shared: shared.clone(),
+            shared_value: Some(value),
             value: None,
             why,
             until: shared.now().zip(limit).map(|(now, limit)| now + limit),
@@ -390,17 +335,25 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
         }
     }
 
-    pub(super) async fn perform(mut self, value: Arc<R::Value>) {
+    pub(super) async fn perform(mut self) {
+        let Some(value) = self.shared_value.take() else {
+            return;
+        };
         let shared = self.shared.clone();
         let value = match shared.unshare(value) {
             Ok(value) => self.value.insert(value),
             Err(cause) => return self.settle(Ending::CloseFailed, Some(cause)),
         };
         let (resource, clock, reporter) = (&shared.resource, &shared.clock, &shared.reporter);
-        let limit = limit_until(clock, self.until, shared.config.hook_timeout);
+        let of_broken = shared
+            .config
+            .broken_close_timeout
+            .filter(|_| self.why.is_of_broken_value());
+        let limited = |general: Option<Duration>| general.into_iter().chain(of_broken).min();
+        let limit = limit_until(clock, self.until, limited(shared.config.hook_timeout));
         take_leave(resource, clock, reporter, limit, value).await;
         if let Some(value) = self.value.take() {
-            let limit = limit_until(clock, self.until, shared.config.close_timeout);
+            let limit = limit_until(clock, self.until, limited(shared.config.close_timeout));
             let why = self.why;
             let (ending, error) = close_value(resource, clock, limit, Corpse { value, why }).await;
             self.settle(ending, error);
@@ -427,6 +380,7 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
             let counts = cell.era == self.era;
             if counts {
                 cell.closing -= 1;
+                cell.closing_broken -= usize::from(why.is_of_broken_value());
                 let forgotten = cell.ledger.record(ending, why, error.clone());
                 effects.wakes.drop_cause(forgotten);
             }
@@ -450,11 +404,22 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
 
 impl<R: LocalResource, C: Clock> Drop for CloseDuty<R, C> {
     fn drop(&mut self) {
-        if !self.settled {
-            let (value, why) = (self.value.take(), self.why);
-            let error = value
-                .and_then(|value| abandon_quietly(&self.shared.resource, Corpse { value, why }));
-            self.settle(Ending::Abandoned, error);
+        if self.settled {
+            return;
         }
+        // One that was dropped before its close began still has its value.
+        let (value, why) = (self.value.take(), self.why);
+        let shared_value = self.shared_value.take();
+        let value = match shared_value.map(|value| self.shared.unshare(value)) {
+            Some(Ok(value)) => Ok(Some(value)),
+            Some(Err(cause)) => Err(cause),
+            None => Ok(value),
+        };
+        let error = match value {
+            Ok(Some(value)) => abandon_quietly(&self.shared.resource, Corpse { value, why }),
+            Ok(None) => None,
+            Err(cause) => Some(cause),
+        };
+        self.settle(Ending::Abandoned, error);
     }
 }

@@ -1,5 +1,6 @@
 //! One value that all tasks share, with a lifecycle.
 
+mod attempts;
 mod builder;
 mod call;
 mod error;
@@ -8,8 +9,9 @@ mod facts;
 mod job;
 mod member;
 mod open;
-mod pacing;
+mod openings;
 mod ready;
+mod revocation;
 mod runner;
 mod shared;
 mod shutdown;
@@ -24,7 +26,7 @@ pub use builder::ManagedBuilder;
 pub(crate) use builder::{spawn_runner, spawn_runner_locally};
 pub use call::CallOptions;
 pub(crate) use call::Ways;
-pub use error::{CallError, CheckError, OpenError, Unreachable};
+pub use error::{CallError, CheckError, OpenError, Revoked, RevokedFor, Unreachable};
 pub use runner::Runner;
 pub use watch::{StateChange, Watch};
 
@@ -34,9 +36,10 @@ use crate::resource::LocalResource;
 use crate::retry::{ErrorClass, Failure};
 use crate::runtime::{Clock, Timer};
 use crate::sync::{Arc, Text};
-use job::CheckDuty;
+pub(crate) use evidence::Standing;
+use job::{CheckDuty, Purpose};
 use open::wait_until_open;
-pub(crate) use pacing::Pacing;
+pub(crate) use openings::Patience;
 use shared::Shared;
 pub(crate) use shared::SpawnRunner;
 pub(crate) use weak::WeakManaged;
@@ -111,7 +114,9 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
 
     /// Opens the value if it is not open, and waits until it is.
     ///
-    /// One opening runs however many ask, its retries included, and all get its result. For a program
+    /// Attempts are made at one [pace](ManagedBuilder::open_pace) however many ask, and all get the value. A caller is told
+    /// once attempts have failed for [3 s of its own wait](ManagedBuilder::refuse_after), and at once of a
+    /// refusal for good. For a program
     /// that should not come up without its resource, await this first.
     ///
     /// ```
@@ -130,7 +135,9 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     /// With a Runner the opening goes on. Without one, the task that drives it takes it along when it
     /// is dropped, and the next that waits starts anew.
     pub async fn open(&self) -> Result<(), OpenError> {
-        wait_until_open(&self.shared, None).await.map(|_| ())
+        wait_until_open(&self.shared, None, Patience::AsBuilt)
+            .await
+            .map(|_| ())
     }
 
     /// A clone of the value, opened first if need be.
@@ -150,7 +157,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     /// # Cancel safety
     /// As [`open`](Managed::open).
     pub async fn get(&self) -> Result<R::Value, OpenError> {
-        wait_until_open(&self.shared, None)
+        wait_until_open(&self.shared, None, Patience::AsBuilt)
             .await
             .map(|value| (*value).clone())
     }
@@ -180,7 +187,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     ///
     /// An error that the resource [classifies](crate::Resource::classify) as
     /// [`Reconnect`](crate::ErrorClass::Reconnect) has the value opened anew before the next attempt:
-    /// once, however many calls fail on the same value. Other calls on the old value finish first.
+    /// once, however many calls fail on the same value. Other calls on the old value finish, unless it is
+    /// [found dead](ManagedBuilder::call_grace).
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -239,7 +247,11 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
         F: Future<Output = Result<U, R::Error>>,
     {
         let ways = Ways {
-            classify: |failure: Failure<'_, R::Error>, _| self.shared.resource.classify(failure),
+            // An attempt that was cut off while it waited for the value did nothing.
+            classify: |failure: Failure<'_, R::Error>, runs_on: Option<u64>| match runs_on {
+                Some(_) => self.shared.resource.classify(failure),
+                None => ErrorClass::Retry,
+            },
             until_open: || ready(Ok(())),
             succeeded: |_, _| {},
         };
@@ -256,7 +268,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     where
         O: FnMut(R::Value) -> F,
         F: Future<Output = Result<U, R::Error>>,
-        K: Fn(Failure<'_, R::Error>, u64) -> ErrorClass,
+        K: Fn(Failure<'_, R::Error>, Option<u64>) -> ErrorClass,
         W: Fn() -> P,
         P: Future<Output = Result<(), OpenError>>,
         S: Fn(u64, Option<Instant>),
@@ -305,9 +317,13 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     async fn check_now(&self) -> Result<(), CheckError> {
         let name = self.name().clone();
         let shared = &self.shared;
-        let duty = shared
-            .cell
-            .with(|cell| Some(CheckDuty::claim(shared, cell.current.as_ref()?, false)));
+        let duty = shared.cell.with(|cell| {
+            Some(CheckDuty::claim(
+                shared,
+                cell.current.as_ref()?,
+                Purpose::Asked,
+            ))
+        });
         match duty {
             Some(duty) => duty
                 .perform()
@@ -318,7 +334,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     }
 
     /// Shuts the resource down like [`shutdown`](Managed::shutdown), with no limit but the
-    /// [`close_timeout`](ManagedBuilder::close_timeout): it waits for every call.
+    /// [`close_timeout`](ManagedBuilder::close_timeout): it waits for every call. Calls on a value that was
+    /// [found dead](ManagedBuilder::call_grace) do not hold it up.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -358,7 +375,7 @@ impl<R: LocalResource<Value: Clone>, T: Timer> Managed<R, T> {
     /// # Cancel safety
     /// As [`open`](Managed::open).
     pub async fn open_timeout(&self, timeout: Duration) -> Result<(), OpenError> {
-        wait_until_open(&self.shared, Some(timeout))
+        wait_until_open(&self.shared, Some(timeout), Patience::AsBuilt)
             .await
             .map(|_| ())
     }
@@ -379,13 +396,14 @@ impl<R: LocalResource<Value: Clone>, T: Timer> Managed<R, T> {
     /// # Cancel safety
     /// As [`open`](Managed::open).
     pub async fn get_timeout(&self, timeout: Duration) -> Result<R::Value, OpenError> {
-        let value = wait_until_open(&self.shared, Some(timeout)).await?;
+        let value = wait_until_open(&self.shared, Some(timeout), Patience::AsBuilt).await?;
         Ok((*value).clone())
     }
 
     /// Shuts the resource down: calls off an opening under way, wakes all who wait with
     /// [`OpenError::Closed`], waits for the calls in flight, closes the value, and says what was not
-    /// closed when `within` is over.
+    /// closed when `within` is over. Calls that are in flight then end at once, with
+    /// [`CallError::revoked`]: they may have run.
     ///
     /// Called again, it waits for what is left and reports the whole. Concurrent callers all wait.
     /// What was never opened is closed at once, and nothing of the user's runs.

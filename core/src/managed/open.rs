@@ -1,11 +1,12 @@
 //! Waiting for the value to be open.
 
-use core::task::Poll;
 use core::time::Duration;
 
 use super::error::OpenError;
 use super::job::{CloseDuty, Job, OpenDuty};
+use super::openings::{Patience, Since};
 use super::shared::{Cell, Flight, Shared};
+use crate::Instant;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Event, State};
@@ -16,6 +17,7 @@ use crate::work::{OneJob, Round, go_round};
 pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
     shared: &Arc<Shared<R, C>>,
     timeout: Option<Duration>,
+    patience: Patience,
 ) -> Result<Arc<R::Value>, OpenError> {
     let look = |cell: &mut Cell<R::Value>| (opened(cell), cell.runner.claim_respawn());
     let (value, respawns) = shared.cell.with(look);
@@ -33,7 +35,8 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
         .map(|(now, timeout)| now + timeout);
     let mut demand = Demand {
         shared,
-        joined: None,
+        patience,
+        since: None,
     };
     let mut work = OneJob::none();
     let mut is_closing = false;
@@ -46,13 +49,16 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
             // A close that was begun is finished. It has no more time than this caller.
             return Round::Wait { until: None };
         }
-        if let Poll::Ready(answer) = demand.look() {
-            if let Err(OpenError::Failed { failure, .. }) = &answer {
-                failure.count_within_retries(shared.config.retry.max_attempts());
-            }
-            return Round::Done(answer);
-        }
         let now = shared.now();
+        let look_at = match demand.look(now) {
+            Look::Done(answer) => {
+                if let Err(OpenError::Failed { failure, .. }) = &answer {
+                    failure.count_within_retries(shared.config.most_counted_attempts());
+                }
+                return Round::Done(answer);
+            }
+            Look::Wait { until } => until,
+        };
         let left = deadline.zip(now).map(|(deadline, now)| deadline - now);
         if left == Some(Duration::ZERO) {
             let waited = timeout.unwrap_or_default();
@@ -70,48 +76,79 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
                 return Round::Again;
             }
         }
-        Round::Wait { until: deadline }
+        Round::Wait {
+            until: deadline.into_iter().chain(look_at).min(),
+        }
     })
     .await
+}
+
+/// What a task finds that wants the value to be open.
+enum Look<T> {
+    Done(T),
+    /// There is nothing for it but to wait for a change, or until then.
+    Wait {
+        until: Option<Instant>,
+    },
 }
 
 /// One task that wants the value to be open.
 struct Demand<'a, R: LocalResource, C: Clock> {
     shared: &'a Arc<Shared<R, C>>,
-    /// The opening it waits for.
-    joined: Option<u64>,
+    patience: Patience,
+    /// When it began to wait, once it does.
+    since: Option<Since>,
 }
 
 impl<R: LocalResource, C: Clock> Demand<'_, R, C> {
-    fn look(&mut self) -> Poll<Result<Arc<R::Value>, OpenError>> {
-        let now = self.shared.now();
-        let joined = &mut self.joined;
+    fn look(&mut self, now: Option<Instant>) -> Look<Result<Arc<R::Value>, OpenError>> {
         let name = &self.shared.reporter.name;
+        let config = &self.shared.config;
         self.shared.with(|cell, effects| {
             if let Some(value) = opened(cell) {
-                return Poll::Ready(Ok(value));
+                return Look::Done(Ok(value));
             }
             if cell.is_closing() {
-                return Poll::Ready(Err(OpenError::Closed { name: name.clone() }));
+                return Look::Done(Err(OpenError::Closed { name: name.clone() }));
             }
-            if let (Some(joined), Some((generation, failure))) = (*joined, &cell.failure) {
-                if *generation >= joined {
-                    let (name, failure) = (name.clone(), failure.clone());
-                    return Poll::Ready(Err(OpenError::Failed { name, failure }));
-                }
-            }
-            cell.step(Event::OpenWanted, now, effects);
-            if joined.replace(cell.machine.generation()).is_none() {
+            let since = *self.since.get_or_insert_with(|| {
                 cell.waiting += 1;
+                cell.openings.since(now)
+            });
+            let refusal = cell.openings.refusal(
+                since,
+                now,
+                self.patience,
+                &config.open_retry,
+                config.refuse_after,
+            );
+            if let Some(failure) = refusal {
+                let name = name.clone();
+                return Look::Done(Err(OpenError::Failed { name, failure }));
             }
-            Poll::Pending
+            // After a failure the next attempt has its time. One that was not worth a retry has none: it is made
+            // because this task asks.
+            let recover_at = cell.recover_at.filter(|_| cell.state() == State::Error);
+            let is_early = recover_at.zip(now).is_some_and(|(at, now)| now < at);
+            if !is_early {
+                cell.step(Event::OpenWanted, now, effects);
+            }
+            let limit = config
+                .refuse_after
+                .filter(|_| matches!(self.patience, Patience::AsBuilt));
+            let told_at = since.at.zip(limit).map(|(at, limit)| at + limit);
+            let told_at = told_at.filter(|at| now.is_some_and(|now| now < *at));
+            let recover_at = recover_at.filter(|_| is_early);
+            Look::Wait {
+                until: told_at.into_iter().chain(recover_at).min(),
+            }
         })
     }
 }
 
 impl<R: LocalResource, C: Clock> Drop for Demand<'_, R, C> {
     fn drop(&mut self) {
-        if self.joined.is_none() {
+        if self.since.is_none() {
             return;
         }
         let now = self.shared.now();
@@ -147,8 +184,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     pub(crate) fn claim_open(self: &Arc<Self>, cell: &mut Cell<R::Value>) -> Option<Job<R, C>> {
         let may_open = cell.flight == Flight::Due
             && cell.state() == State::Initializing
-            && cell.graveyard.is_empty()
-            && cell.closing == 0;
+            && !cell.closes_first(R::EXCLUSIVE);
         if !may_open {
             return None;
         }
@@ -163,18 +199,53 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     ) -> Option<Job<R, C>> {
         let corpse = cell.graveyard.pop_front()?;
         cell.closing += 1;
-        Some(Job::Close(
-            CloseDuty::claim(self, corpse.why, cell.era, limit),
-            corpse.value,
-        ))
+        cell.closing_broken += usize::from(corpse.why.is_of_broken_value());
+        Some(Job::Close(CloseDuty::claim(self, corpse, cell.era, limit)))
     }
 
+    /// Why there is no value yet, for a caller that has waited for so long: only what happened meanwhile.
     pub(crate) fn not_open_after(&self, waited: Duration) -> OpenError {
-        let last = self.cell.with(|cell| cell.last_error.clone());
-        OpenError::TimedOut {
-            name: self.reporter.name.clone(),
-            waited,
-            last,
-        }
+        let name = self.reporter.name.clone();
+        let now = self.now();
+        self.cell.with(|cell| {
+            let last = cell.openings.cause_within(now, waited);
+            let under_way = cell.openings.unanswered_for(now);
+            if last.is_none() && (under_way.is_some() || cell.openings.pausing_until().is_some()) {
+                return OpenError::Pending {
+                    name,
+                    waited,
+                    under_way,
+                };
+            }
+            OpenError::TimedOut { name, waited, last }
+        })
+    }
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
+    /// How the latest attempt failed, for a caller that does not wait for the next. `None` if none has failed, or if
+    /// the caller has to make the next attempt itself.
+    pub(crate) fn latest_failure(&self) -> Option<OpenError> {
+        let now = self.now();
+        self.with(|cell, effects| {
+            if cell.current.is_some() || cell.is_closing() {
+                return None;
+            }
+            let failure = cell.openings.latest_failure(now)?;
+            if cell.runner.is_attached() {
+                if cell.recover_at.is_none() {
+                    // The Runner makes it, because this caller asks.
+                    cell.step(Event::OpenWanted, now, effects);
+                }
+            } else {
+                let next_at = cell.openings.next_at().zip(now);
+                let is_early = next_at.is_some_and(|(at, now)| now < at);
+                if !is_early && cell.flight != Flight::UnderWay {
+                    return None;
+                }
+            }
+            let name = self.reporter.name.clone();
+            Some(OpenError::Failed { name, failure })
+        })
     }
 }

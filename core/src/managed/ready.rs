@@ -51,10 +51,13 @@ impl<R: LocalResource, C: Clock> Unready<'_, R, C> {
         let era = shared.with(|cell, _| {
             cell.ledger.tally.opened += 1;
             cell.closing += 1;
+            cell.closing_broken += 1;
             cell.era
         });
-        let duty = CloseDuty::claim(shared, Why::HookFailed, era, None);
-        duty.perform(Arc::new(value)).await;
+        let (value, why) = (Arc::new(value), Why::HookFailed);
+        CloseDuty::claim(shared, Corpse { value, why }, era, None)
+            .perform()
+            .await;
     }
 }
 

@@ -4,8 +4,8 @@ use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 
-use super::job::{CheckDuty, Job};
-use super::shared::{Cell, Effects, Shared};
+use super::job::{CheckDuty, Job, Purpose};
+use super::shared::{Cell, Effects, Shared, Suspicion};
 use crate::Instant;
 use crate::alarm::Alarm;
 use crate::cleanup::Why;
@@ -126,8 +126,9 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
                 if !shared.has_handles() {
                     shared.begin_closing(Why::HandlesDropped);
                 }
+                let mut may_open = true;
                 let wake_at = loop {
-                    let claimed = shared.claim_for_runner();
+                    let claimed = shared.claim_for_runner(may_open);
                     if claimed.is_closing {
                         services.clear();
                     }
@@ -138,14 +139,16 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
                     let Some(job) = claimed.job else {
                         break claimed.wake_at;
                     };
-                    let jobs = if job.is_close() {
+                    // What is closed beside the next opening begins before it.
+                    may_open &= !job.is_close();
+                    let jobs = if job.is_of_shutdown() {
                         &mut closings
                     } else {
                         &mut services
                     };
                     jobs.push(job.perform());
                 };
-                let progressed = services.poll(cx) | closings.poll(cx);
+                let progressed = services.poll(cx) | closings.poll(cx) | !may_open;
                 services.tell_panics(&shared.reporter, &shared.clock);
                 closings.tell_panics(&shared.reporter, &shared.clock);
                 if shared.is_closed() {
@@ -216,14 +219,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 }
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
-    fn claim_for_runner(self: &Arc<Self>) -> Claimed<R, C> {
+    fn claim_for_runner(self: &Arc<Self>, may_open: bool) -> Claimed<R, C> {
         let now = self.now();
         self.with(|cell, effects| {
             let recover_at = recover(cell, now, effects);
             let job = self
                 .claim_close(cell, None)
-                .or_else(|| self.claim_open(cell))
-                .or_else(|| self.claim_check(cell, now));
+                .or_else(|| may_open.then(|| self.claim_open(cell)).flatten())
+                .or_else(|| self.claim_check(cell, now))
+                .or_else(|| self.claim_suspect(cell));
             let check_at = cell.check_at.filter(|_| !cell.is_checking());
             let wake_at = [check_at, recover_at].into_iter().flatten().min();
             Claimed {
@@ -256,8 +260,17 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
             cell.check_at = Some(until);
             return None;
         }
-        let duty = CheckDuty::claim(self, held, true);
+        let duty = CheckDuty::claim(self, held, Purpose::Schedule);
         cell.checking = Some(held.generation);
+        Some(Job::Check(duty))
+    }
+
+    /// A check of a value that one call has found broken, while others still use it.
+    fn claim_suspect(self: &Arc<Self>, cell: &mut Cell<R::Value>) -> Option<Job<R, C>> {
+        let mut retired = cell.retired.iter_mut().map(|(held, _)| held);
+        let held = retired.find(|held| held.suspicion == Suspicion::Due)?;
+        held.suspicion = Suspicion::UnderCheck;
+        let duty = CheckDuty::claim(self, held, Purpose::Suspicion);
         Some(Job::Check(duty))
     }
 

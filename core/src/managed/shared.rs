@@ -6,12 +6,14 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use super::builder::Config;
+use super::error::RevokedFor;
+use super::openings::Openings;
+use super::revocation::{Revocation, Verdict};
 use super::watch::History;
 use crate::Instant;
 use crate::cause::{Cause, Panicked};
 use crate::cleanup::{Audit, Corpse, Ledger, Why};
 use crate::event::{EventKind, Reporter};
-use crate::failure::OpenFailure;
 use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -49,13 +51,16 @@ pub(crate) struct Cell<V> {
     pub(crate) retired: Vec<(Held<V>, Why)>,
     pub(crate) graveyard: VecDeque<Corpse<Arc<V>>>,
     pub(crate) closing: usize,
+    /// Those of them that do not hold up the next opening.
+    pub(crate) closing_broken: usize,
     /// What a shutdown closes values for.
     pub(crate) close_why: Why,
     pub(crate) flight: Flight,
     /// How many tasks wait for an opening.
     pub(crate) waiting: usize,
-    /// How the latest opening that failed did so, and which one it was.
-    pub(crate) failure: Option<(u64, OpenFailure)>,
+    /// How many callers of `reconnect` have not returned.
+    pub(crate) reconnecting: usize,
+    pub(crate) openings: Openings,
     pub(crate) last_error: Option<Cause>,
     pub(crate) runner: Attachment,
     /// `true` once a Runner was attached.
@@ -78,6 +83,17 @@ pub(crate) struct Held<V> {
     pub(crate) generation: u64,
     pub(crate) calls: usize,
     pub(crate) used_at: Option<Instant>,
+    pub(crate) revocation: Arc<Revocation>,
+    pub(crate) suspicion: Suspicion,
+}
+
+/// Whether a value that one call found broken is checked for the sake of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspicion {
+    None,
+    /// It is to be checked.
+    Due,
+    UnderCheck,
 }
 
 /// The one opening there may be.
@@ -94,11 +110,21 @@ pub(crate) enum Flight {
 #[must_use = "whoever waits sleeps on until they are applied"]
 pub(crate) struct Effects {
     pub(crate) wakes: Wakes,
+    /// Values whose calls are to end.
+    pub(crate) revoked: Vec<(Arc<Revocation>, RevokedFor)>,
     moves: Vec<(State, State, u64)>,
 }
 
+impl Effects {
+    /// The calls on this value end after the grace period.
+    pub(crate) fn found_dead<V>(&mut self, held: &Held<V>) {
+        let revocation = held.revocation.clone();
+        self.revoked.push((revocation, RevokedFor::FoundDead));
+    }
+}
+
 impl<V> Cell<V> {
-    pub(crate) fn new(machine: Machine, kept_open: bool) -> Self {
+    pub(crate) fn new(machine: Machine, kept_open: bool, proven_after: Option<Duration>) -> Self {
         Self {
             machine,
             history: History::default(),
@@ -106,10 +132,12 @@ impl<V> Cell<V> {
             retired: Vec::new(),
             graveyard: VecDeque::new(),
             closing: 0,
+            closing_broken: 0,
             close_why: Why::Shutdown,
             flight: Flight::None,
             waiting: 0,
-            failure: None,
+            reconnecting: 0,
+            openings: Openings::new(proven_after),
             last_error: None,
             runner: Attachment::Absent,
             had_runner: false,
@@ -124,6 +152,17 @@ impl<V> Cell<V> {
 
     pub(crate) fn state(&self) -> State {
         self.machine.state()
+    }
+
+    /// Returns `true` if a value is to be closed, or is being closed, before the next may be opened.
+    pub(crate) fn closes_first(&self, is_exclusive: bool) -> bool {
+        let holds_up = |why: Why| is_exclusive || !why.is_of_broken_value();
+        let in_order = if is_exclusive {
+            self.closing
+        } else {
+            self.closing - self.closing_broken
+        };
+        in_order > 0 || self.graveyard.iter().any(|corpse| holds_up(corpse.why))
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -163,6 +202,9 @@ impl<V> Cell<V> {
             let number = self.machine.changes();
             self.history.push(from, to, number, now);
             effects.moves.push((from, to, number));
+            if from.is_usable() && !to.is_usable() {
+                self.openings.value_lost(now);
+            }
             effects.wakes.signal();
             if to == State::Closed {
                 // A Runner with nothing to do sleeps without a timer: it ends only if it is told.
@@ -194,6 +236,9 @@ impl<V> Cell<V> {
     fn retire(&mut self, why: Why, effects: &mut Effects) {
         self.check_at = None;
         if let Some(held) = self.current.take() {
+            if why == Why::CheckFailed && held.calls > 0 {
+                effects.found_dead(&held);
+            }
             self.retired.push((held, why));
         }
         self.bury_retired(effects);
@@ -238,6 +283,47 @@ impl<V> Cell<V> {
             .find(|held| held.generation == generation)
     }
 
+    /// One call has found the value of this generation broken. The Runner checks it if other calls still use it.
+    pub(crate) fn suspect(&mut self, generation: u64, effects: &mut Effects) {
+        let suspected = self.retired_by(generation);
+        if let Some(held) = suspected.filter(|held| held.calls > 0) {
+            if held.suspicion == Suspicion::None {
+                held.suspicion = Suspicion::Due;
+                effects.wakes.push(self.runner.take_waker());
+            }
+        }
+    }
+
+    /// The check of a suspected value has ended.
+    pub(crate) fn settle_suspicion(
+        &mut self,
+        generation: u64,
+        is_dead: bool,
+        effects: &mut Effects,
+    ) {
+        if let Some(held) = self.retired_by(generation) {
+            held.suspicion = Suspicion::None;
+            if is_dead {
+                effects.found_dead(held);
+            }
+        }
+    }
+
+    /// The check of a suspected value was dropped, unless it has ended: another is due.
+    pub(crate) fn suspect_again(&mut self, generation: u64, effects: &mut Effects) {
+        if let Some(held) = self.retired_by(generation) {
+            if held.suspicion == Suspicion::UnderCheck {
+                held.suspicion = Suspicion::Due;
+                effects.wakes.push(self.runner.take_waker());
+            }
+        }
+    }
+
+    fn retired_by(&mut self, generation: u64) -> Option<&mut Held<V>> {
+        let mut retired = self.retired.iter_mut().map(|(held, _)| held);
+        retired.find(|held| held.generation == generation)
+    }
+
     pub(crate) fn audit(&self) -> Audit {
         Audit {
             idle: u64::from(self.current.as_ref().is_some_and(|held| held.calls == 0)),
@@ -254,6 +340,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     pub(crate) fn with<U>(&self, change: impl FnOnce(&mut Cell<R::Value>, &mut Effects) -> U) -> U {
         let mut effects = Effects::default();
         let result = self.cell.with(|cell| change(cell, &mut effects));
+        for (revocation, why) in effects.revoked {
+            self.revoke(&revocation, why);
+        }
         for (from, to, number) in effects.moves {
             self.reporter
                 .send(&self.clock, EventKind::Transition { from, to, number });
@@ -262,6 +351,17 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             self.reporter.swallowed(&self.clock, "waker", message);
         }
         result
+    }
+
+    #[cold]
+    fn revoke(&self, revocation: &Revocation, why: RevokedFor) {
+        let grace = match (why, self.config.call_grace) {
+            (RevokedFor::Shutdown, _) => None,
+            (RevokedFor::FoundDead, None) => return,
+            (RevokedFor::FoundDead, grace) => grace,
+        };
+        let ends_at = grace.zip(self.now()).map(|(grace, now)| now + grace);
+        revocation.revoke(Verdict { why, ends_at });
     }
 
     /// The value by itself: taken out of its share, or cloned if somebody else holds one.

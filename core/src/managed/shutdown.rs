@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::error::RevokedFor;
 use super::shared::Shared;
 use crate::cleanup::{Corpse, Ending, Report, Why, abandon_value};
 use crate::event::EventKind;
@@ -87,6 +88,11 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let now = self.now();
         let (timed_out, abandoned) = self.with(|cell, effects| {
             let timed_out = core::mem::take(&mut cell.closing);
+            cell.closing_broken = 0;
+            for (held, _) in &cell.retired {
+                let revocation = held.revocation.clone();
+                effects.revoked.push((revocation, RevokedFor::Shutdown));
+            }
             let abandoned = core::mem::take(&mut cell.graveyard);
             let cut_off = (0..timed_out).map(|_| (Ending::CloseTimedOut, Why::Shutdown));
             let given_up = abandoned

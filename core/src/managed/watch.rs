@@ -8,6 +8,7 @@ use core::task::{Context, Poll};
 use futures_core::Stream;
 
 use super::error::Unreachable;
+use super::evidence::Standing;
 use super::shared::Shared;
 use crate::Instant;
 use crate::resource::LocalResource;
@@ -114,8 +115,8 @@ impl<R: LocalResource, C: Clock> Watch<R, C> {
         }
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.shared.cell.with(|cell| cell.state())
+    pub(crate) fn standing(&self) -> Standing {
+        self.shared.standing()
     }
 
     pub(crate) fn listen(&self) -> Listener {

@@ -159,6 +159,7 @@ impl Openings {
             attempts,
             elapsed,
             stopped,
+            age: now.map(|_| Duration::ZERO),
             cause,
         });
         (retry_in, forgotten.map(|failure| failure.cause))

@@ -374,6 +374,8 @@ pub enum StopReason {
     Budget,
     /// There is no timer to wait with.
     NoTimer,
+    /// The value that the operation ran on was given up while it ran. It may have run, so it is not repeated.
+    Revoked,
     /// The policy or the budget makes no sense, so there was no attempt at all;
     /// [`RetryError::invalid_policy`](crate::RetryError::invalid_policy) says what is wrong with it.
     InvalidPolicy,
@@ -394,6 +396,7 @@ impl fmt::Display for StopReason {
             Self::Deadline => "no time is left",
             Self::Budget => "the retry budget is used up",
             Self::NoTimer => "there is no timer to wait with",
+            Self::Revoked => "its value was given up while it ran",
             Self::InvalidPolicy => "the policy is invalid",
         })
     }

@@ -253,6 +253,7 @@ impl<'a, K: Kind, C: Clock> Opening<'a, K, C> {
                 attempts: 1,
                 elapsed,
                 stopped: None,
+                age: elapsed.map(|_| Duration::ZERO),
                 cause,
             },
         }

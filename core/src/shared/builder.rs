@@ -40,7 +40,7 @@ pub struct SharedBuilder<R> {
 pub(crate) struct Settings {
     pub(crate) name: Name,
     sink: Option<Arc<dyn EventSink>>,
-    retry: Retry,
+    retry: Option<Retry>,
     open_timeout: Option<Duration>,
     close_timeout: Option<Duration>,
     hook_timeout: Option<Duration>,
@@ -54,8 +54,8 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
             settings: Settings {
                 name: Name::generated::<R>(),
                 sink: None,
-                retry: Retry::default(),
-                open_timeout: Some(Duration::from_secs(30)),
+                retry: None,
+                open_timeout: Some(Duration::from_secs(5)),
                 close_timeout: Some(Duration::from_secs(5)),
                 hook_timeout: Some(Duration::from_secs(5)),
                 idle_timeout: Some(Duration::from_secs(300)),
@@ -104,7 +104,8 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
         self
     }
 
-    /// How an opening is retried. See [`ManagedBuilder::retry`].
+    /// Sets how often an opening is tried, and when those who wait are told. By default the pace of
+    /// [`ManagedBuilder::open_pace`] goes on for 3 s. See [`ManagedBuilder::open_retry`].
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -113,11 +114,11 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
     /// # Ok::<(), BoxError>(())
     /// ```
     pub const fn retry(mut self, policy: Retry) -> Self {
-        self.settings.retry = policy;
+        self.settings.retry = Some(policy);
         self
     }
 
-    /// How long each attempt to open may take. Default 30 s. See [`ManagedBuilder::open_timeout`].
+    /// How long each attempt to open may take. Default 5 s. See [`ManagedBuilder::open_timeout`].
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -313,10 +314,13 @@ impl Settings {
     ) -> ManagedBuilder<Lent<R>> {
         let builder = Managed::builder(Lent(resource))
             .name(self.name.as_str())
-            .retry(self.retry)
             .open_timeout(self.open_timeout)
             .close_timeout(self.close_timeout)
             .hook_timeout(self.hook_timeout);
+        let builder = match self.retry {
+            Some(policy) => builder.open_retry(policy),
+            None => builder,
+        };
         match &self.sink {
             Some(sink) => builder.events(sink.clone()),
             None => builder,

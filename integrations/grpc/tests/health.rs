@@ -121,7 +121,7 @@ async fn s16_the_health_of_one_service_is_asked_for_by_its_name() {
     let server = Server::builder().health().start().await;
     let one = || endpoint(&server.address()).health_service("tenure.greeter.Greeter");
     let once = soon_again().max_retries(0);
-    let channel = build(channel_to(one()).retry(once));
+    let channel = build(channel_to(one()).retry(once).open_retry(once));
     channel
         .open()
         .await
@@ -132,7 +132,7 @@ async fn s16_the_health_of_one_service_is_asked_for_by_its_name() {
     reporter
         .set_service_status("tenure.greeter.Greeter", ServingStatus::Serving)
         .await;
-    let channel = build(channel_to(one()).retry(once));
+    let channel = build(channel_to(one()).retry(once).open_retry(once));
     channel.open().await.expect("it serves now");
     ends_well(&channel).await;
 }

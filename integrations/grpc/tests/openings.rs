@@ -27,6 +27,7 @@ async fn s15_a_server_that_accepts_and_never_answers_is_a_failed_opening() {
     let channel = build(
         channel_to(endpoint(&address))
             .retry(soon_again().max_retries(1))
+            .open_retry(soon_again().max_retries(1))
             .open_timeout(limit),
     );
     let begun = Instant::now();
@@ -46,7 +47,11 @@ async fn s15_a_port_where_nobody_listens_is_told_as_that() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
-    let channel = build(channel_to(endpoint(&address)).retry(soon_again().max_retries(0)));
+    let channel = build(
+        channel_to(endpoint(&address))
+            .retry(soon_again().max_retries(0))
+            .open_retry(soon_again().max_retries(0)),
+    );
     let OpenError::Failed { failure, .. } = channel.open().await.expect_err("nobody is there")
     else {
         panic!("it failed");
@@ -67,7 +72,11 @@ async fn s15_a_peer_that_speaks_another_protocol_is_no_server() {
         socket.write_all(answer).await.expect("it is read");
         socket
     });
-    let channel = build(channel_to(endpoint(&address)).retry(soon_again().max_retries(0)));
+    let channel = build(
+        channel_to(endpoint(&address))
+            .retry(soon_again().max_retries(0))
+            .open_retry(soon_again().max_retries(0)),
+    );
     let OpenError::Failed { failure, .. } = within(channel.open()).await.expect_err("no gRPC")
     else {
         panic!("it failed");

@@ -64,7 +64,11 @@ async fn n04_an_overload_is_multiplied_by_no_more_than_the_budget_and_ends_with_
         });
         let server = server.start().await;
         let retry = Retry::new(Backoff::constant(Duration::from_millis(2))).max_retries(3);
-        let channel = build(channel_to(endpoint(&server.address())).retry(retry));
+        let channel = build(
+            channel_to(endpoint(&server.address()))
+                .retry(retry)
+                .open_retry(retry),
+        );
         let greeter: Greeter = GrpcService::new(&channel, GreeterClient::new);
         let budget = Arc::new(Budget::new(RESERVE, PERCENT));
         let requests = async |callers: usize, budget: Option<&Arc<Budget>>| {
@@ -105,7 +109,11 @@ async fn n04_many_callers_of_a_dead_server_connect_as_often_as_the_backoff_says(
     let server = Server::start().await;
     let proxy = Proxy::to(server.port()).await;
     let retry = Retry::new(Backoff::constant(STEP)).max_retries(20);
-    let channel = build(channel_to(endpoint(&proxy.address())).retry(retry));
+    let channel = build(
+        channel_to(endpoint(&proxy.address()))
+            .retry(retry)
+            .open_retry(retry),
+    );
     let greeter: Greeter = GrpcService::new(&channel, GreeterClient::new);
     assert_eq!(greet(&greeter).await, "Hello you");
 

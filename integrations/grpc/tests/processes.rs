@@ -61,7 +61,9 @@ async fn s15_a_stopped_server_costs_each_its_own_time_and_no_connection() {
 
     // The system connects for it, so that only the proof finds out.
     let once_more = soon_again().max_retries(1);
-    let late = channel_to(endpoint(&process.address())).retry(once_more);
+    let late = channel_to(endpoint(&process.address()))
+        .retry(once_more)
+        .open_retry(once_more);
     let late = build(late.open_timeout(limit));
     let error = within(late.open()).await.expect_err("nobody answers");
     let OpenError::Failed { failure, .. } = &error else {

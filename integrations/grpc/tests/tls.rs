@@ -80,7 +80,7 @@ async fn s15_tls_with_an_own_authority_and_a_certificate_of_the_clients() {
     let once = soon_again().max_retries(0);
     let address = format!("https://localhost:{}", server.port());
     let unknown = endpoint(&address).configure(|endpoint| endpoint.tls_config(trusting));
-    let channel = build(channel_to(unknown.expect("its certificates")).retry(once));
+    let channel = build(channel_to(unknown.expect("its certificates")).open_retry(once));
     let error = within(channel.open()).await;
     let error = error.expect_err("it has no certificate to show");
     let OpenError::Failed { failure, .. } = error else {

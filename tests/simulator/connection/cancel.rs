@@ -28,19 +28,21 @@ enum Operation {
     CallBroken,
     Reconnect,
     LoseOld,
+    FindDead,
     Check,
     Watch,
     ShutDown,
 }
 
 impl Operation {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Open,
         Self::Call,
         Self::CallOrFail,
         Self::CallBroken,
         Self::Reconnect,
         Self::LoseOld,
+        Self::FindDead,
         Self::Check,
         Self::Watch,
         Self::ShutDown,
@@ -65,6 +67,10 @@ impl Operation {
                 let later = Instant::from_nanos(u64::MAX);
                 connection.lose_if_opened_before(later);
                 drop(connection.open_timeout(HOOK_TIME).await);
+            }
+            Self::FindDead => {
+                connection.found_dead();
+                drop(scene.call(WhenDown::WaitToDeadline).await);
             }
             Self::Check => drop(connection.check().await),
             Self::Watch => {
@@ -127,7 +133,9 @@ impl Staged for Scene {
             .open_timeout(HOOK_TIME * 3)
             .close_timeout(HOOK_TIME * 3)
             .check_timeout(HOOK_TIME * 3)
-            .retry(Retry::new(Backoff::constant(Duration::from_millis(5))).max_retries(1));
+            .call_grace(HOOK_TIME / 2)
+            .retry(Retry::new(Backoff::constant(Duration::from_millis(5))).max_retries(1))
+            .open_retry(Retry::new(Backoff::constant(Duration::from_millis(5))).max_retries(1));
         let connection = if runner {
             builder.build(sim.clone()).expect("it makes sense")
         } else {

@@ -1,5 +1,8 @@
 //! Connections in the simulator, and in one order of threads.
 
 mod cancel;
+mod recovery;
+mod server;
 mod storm;
 mod threads;
+mod verdicts;

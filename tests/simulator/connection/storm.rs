@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tenure_core::connection::WhenDown;
-use tenure_core::{Backoff, CallOptions, Connection, Jitter, LocalResource, Retry, Why};
+use tenure_core::{Backoff, CallOptions, Connection, Jitter, LocalResource, Why};
 use tenure_sim::{Backend, Faults, Hook, SharedFaultyResource, Sim, run};
 
 use crate::tell::tell;
@@ -21,7 +21,7 @@ fn connection(sim: &Sim, backend: &Backend) -> Connection<SharedFaultyResource, 
     Connection::builder("peer:1", SharedFaultyResource::new(backend))
         .check_every(None)
         .proven_after(None)
-        .retry(Retry::new(backoff))
+        .open_pace(backoff)
         .build(sim.clone())
         .expect("it makes sense")
 }

@@ -22,7 +22,8 @@ fn b05_a_loss_that_is_told_late_makes_no_pause_longer() {
     let backoff = Backoff::exponential(SECOND).jitter(Jitter::None);
     let builder = Connection::builder("peer:1", OpensOnce::default())
         .proven_after(SECOND * 60)
-        .retry(Retry::new(backoff));
+        .retry(Retry::new(backoff))
+        .open_retry(Retry::new(backoff));
     let (connection, runner) = builder
         .build_with_runner(clock.clone())
         .expect("it makes sense");

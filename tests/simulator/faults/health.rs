@@ -58,7 +58,8 @@ fn fault_07_what_failed_recovers_by_itself() {
         let builder = Managed::builder(SharedFaultyResource::new(&backend))
             .check_every(SECOND * 10)
             .reopen_after(2)
-            .retry(Retry::new(Backoff::constant(SECOND * 5)).max_retries(2));
+            .retry(Retry::new(Backoff::constant(SECOND * 5)).max_retries(2))
+            .open_retry(Retry::new(Backoff::constant(SECOND * 5)).max_retries(2));
         let managed = builder.build(sim.clone()).expect("it makes sense");
         managed.open().await.expect("the backend is well");
 

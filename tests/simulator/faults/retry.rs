@@ -40,7 +40,9 @@ fn fault_08_call_runs_to_its_end() {
     run(0, |sim| async move {
         let backend = Backend::new(&sim);
         let policy = Retry::new(Backoff::constant(SECOND)).max_retries(2);
-        let builder = Managed::builder(SharedFaultyResource::new(&backend)).retry(policy);
+        let builder = Managed::builder(SharedFaultyResource::new(&backend))
+            .retry(policy)
+            .open_retry(policy);
         let managed = builder.build(sim.clone()).expect("it makes sense");
         let ended = Cell::new(0);
         let (world, counted) = (&sim, &ended);
@@ -129,6 +131,7 @@ fn fault_10_clients_that_fail_together_come_back_apart() {
                 let (client, _without_runner) =
                     Managed::builder(SharedFaultyResource::new(&backend))
                         .retry(policy.max_retries(3))
+                        .open_retry(policy.max_retries(3))
                         .build_with_runner(sim.clone())
                         .expect("it makes sense");
                 let opens = async move { client.open().await };

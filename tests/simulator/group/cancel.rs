@@ -137,7 +137,8 @@ fn member(sim: &Sim, backend: &Backend, runner: bool) -> Managed<SharedFaultyRes
         .open_timeout(HOOK_TIME * 3)
         .close_timeout(HOOK_TIME * 3)
         .check_timeout(HOOK_TIME * 3)
-        .retry(Retry::new(Backoff::constant(Duration::from_millis(5))).max_retries(1));
+        .retry(Retry::new(Backoff::constant(Duration::from_millis(5))).max_retries(1))
+        .open_retry(Retry::new(Backoff::constant(Duration::from_millis(5))).max_retries(1));
     if runner {
         builder.build(sim.clone()).expect("it makes sense")
     } else {

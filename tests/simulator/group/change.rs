@@ -329,6 +329,7 @@ fn managed(sim: &Sim, backend: &Backend) -> Managed<SharedFaultyResource, Sim> {
         .close_timeout(HOOK_TIME * 3)
         .check_timeout(HOOK_TIME * 3)
         .retry(Retry::new(Backoff::constant(Duration::from_millis(5))).max_retries(1))
+        .open_retry(Retry::new(Backoff::constant(Duration::from_millis(5))).max_retries(1))
         .build(sim.clone())
         .expect("it makes sense")
 }

@@ -307,7 +307,7 @@ fn b10_a_member_that_came_up_by_itself_is_shown_so() {
         let backend = Backend::new(&sim);
         backend.set_faults(Faults::none().nth(Hook::Open, 1, Fault::Fail));
         let cache = Managed::builder(SharedFaultyResource::new(&backend))
-            .retry(Retry::NEVER)
+            .open_retry(Retry::NEVER)
             .build(sim.clone())
             .expect("it makes sense");
         let group = Group::builder("service")

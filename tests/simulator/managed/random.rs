@@ -63,7 +63,10 @@ impl World {
             .reopen_after(coin(sim).then_some(fail_after + sim.below(3) as u32))
             .open_timeout(a_limit(sim, 5))
             .close_timeout(a_limit(sim, 5))
+            .broken_close_timeout(some_limit(sim, 2))
+            .call_grace(some_limit(sim, 3))
             .retry(retry(sim))
+            .open_retry(retry(sim))
             .start(if coin(sim) {
                 Start::Lazily
             } else {

@@ -69,6 +69,7 @@ impl Scene {
             .close_timeout(HOOK_TIME * 3)
             .check_timeout(HOOK_TIME * 3)
             .retry(Retry::new(Backoff::constant(HOOK_TIME)))
+            .open_retry(Retry::new(Backoff::constant(HOOK_TIME)))
             .build_with_runner(sim.clone())
             .expect("a configuration that makes sense");
         let scene = Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tenure_core::config::ConfigError;
 use tenure_core::connection::{Connection, ConnectionBuilder, WhenDown};
-use tenure_core::{EventSink, Retry, Spawn};
+use tenure_core::{Backoff, EventSink, Retry, Spawn};
 use tenure_tokio::Tokio;
 
 use super::GrpcChannel;
@@ -87,8 +87,8 @@ impl GrpcChannelBuilder {
         self.connection(|connection| connection.events(sink))
     }
 
-    /// How calls and openings are retried, and the backoff between attempts to connect. By default 3 retries, from 1 s
-    /// to 30 s.
+    /// Sets how calls are retried. By default 3 retries, from 1 s to 30 s. Attempts to connect have a
+    /// [pace](GrpcChannelBuilder::open_pace) instead.
     ///
     /// ```
     /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
@@ -98,6 +98,48 @@ impl GrpcChannelBuilder {
     /// ```
     pub fn retry(self, policy: Retry) -> Self {
         self.connection(|connection| connection.retry(policy))
+    }
+
+    /// Sets how far apart attempts to connect begin, from the start of one to the start of the next. See
+    /// [`ConnectionBuilder::open_pace`](tenure_core::connection::ConnectionBuilder::open_pace).
+    ///
+    /// ```
+    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// use std::time::Duration;
+    /// use tenure_core::{Backoff, Jitter};
+    /// let slower = Backoff::constant(Duration::from_secs(5)).jitter(Jitter::Equal);
+    /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?).open_pace(slower);
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    pub fn open_pace(self, pace: Backoff) -> Self {
+        self.connection(|connection| connection.open_pace(pace))
+    }
+
+    /// Sets for how long attempts to connect fail, during a call's own wait, before it is told so. Default 3 s. See
+    /// [`ConnectionBuilder::refuse_after`](tenure_core::connection::ConnectionBuilder::refuse_after).
+    ///
+    /// ```
+    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// use std::time::Duration;
+    /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?)
+    ///     .refuse_after(Duration::from_secs(10));
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    pub fn refuse_after(self, failing_for: impl Into<Option<Duration>>) -> Self {
+        self.connection(|connection| connection.refuse_after(failing_for))
+    }
+
+    /// Sets by one policy how often connecting is tried and when calls are told, in the place of
+    /// [`open_pace`](GrpcChannelBuilder::open_pace) and [`refuse_after`](GrpcChannelBuilder::refuse_after).
+    ///
+    /// ```
+    /// # use tenure_grpc::{GrpcChannel, GrpcEndpoint};
+    /// use tenure_core::Retry;
+    /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?).open_retry(Retry::CRITICAL);
+    /// # Ok::<(), tenure_grpc::AddressError>(())
+    /// ```
+    pub fn open_retry(self, policy: Retry) -> Self {
+        self.connection(|connection| connection.open_retry(policy))
     }
 
     /// How long each attempt to connect may take, from the look-up of the name to the first answer. Default 5 s.

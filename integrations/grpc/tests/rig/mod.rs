@@ -36,7 +36,9 @@ pub(crate) fn endpoint(address: &str) -> GrpcEndpoint {
 }
 
 pub(crate) fn channel_to(endpoint: GrpcEndpoint) -> GrpcChannelBuilder {
-    GrpcChannel::builder(endpoint).retry(soon_again())
+    GrpcChannel::builder(endpoint)
+        .retry(soon_again())
+        .open_retry(soon_again())
 }
 
 pub(crate) fn build(builder: GrpcChannelBuilder) -> GrpcChannel {

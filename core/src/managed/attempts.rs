@@ -1,0 +1,281 @@
+//! One round of attempts to open a managed resource's value.
+//!
+//! The round lasts until an attempt succeeds, or until callers are to be told that attempts fail. See
+//! [`openings`](super::openings) for what is kept from one round to the next.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use core::time::Duration;
+
+use super::openings::{Next, UnderWay, unanswered_after};
+use super::ready::open_ready;
+use super::shared::Shared;
+use crate::Instant;
+use crate::alarm::Alarm;
+use crate::backoff::Backoff;
+use crate::cause::Cause;
+use crate::event::EventKind;
+use crate::opening::Refusal;
+use crate::resource::LocalResource;
+use crate::retry::{Decision, ErrorClass, StopReason};
+use crate::runtime::Clock;
+use crate::state::Event;
+use crate::sync::{self, Arc};
+use crate::work::{LEAST_PAUSE, Rounds};
+
+/// What is said of an attempt that never came to say anything.
+const CUT_OFF: &str = "cut off by the deadline of its retries";
+
+/// A round of attempts that gave no value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exhausted {
+    /// `false` if another attempt is not worth making before a caller asks for it.
+    pub(super) recovers: bool,
+}
+
+/// Opens a value, at the pace of the resource's openings.
+pub(super) async fn open_at_pace<R: LocalResource, C: Clock>(
+    shared: &Arc<Shared<R, C>>,
+    generation: u64,
+) -> Result<R::Value, Exhausted> {
+    let began_at = shared.now();
+    let mut round = Attempts {
+        shared,
+        generation,
+        began_at,
+        ends_at: began_at
+            .zip(shared.config.open_retry.deadline)
+            .map(|(began_at, limit)| began_at + limit),
+        begun: 0,
+        failed: 0,
+        is_over: None,
+    };
+    let attempt = || open_ready(shared);
+    let mut under_way = UnderWaySet(Vec::new());
+    let mut alarm = pin!(Alarm::unset());
+    poll_fn(|cx| {
+        let mut rounds = Rounds::new();
+        while rounds.go_on(cx) {
+            while let Some((number, result)) = under_way.poll(cx) {
+                match result {
+                    Ok(value) => {
+                        under_way.0.clear();
+                        round.opened(number);
+                        return Poll::Ready(Ok(value));
+                    }
+                    Err(refusal) => {
+                        let is_last = under_way.0.is_empty();
+                        round.attempt_failed(number, refusal, is_last);
+                    }
+                }
+            }
+            if let Some(exhausted) = round.ended(under_way.0.len()) {
+                under_way.0.clear();
+                return Poll::Ready(Err(exhausted));
+            }
+            let wake_at = match round.next() {
+                Next::Now { gives_way } => {
+                    if let Some(number) = gives_way {
+                        under_way.remove(number);
+                        round.gave_way(number);
+                    }
+                    let number = round.begin();
+                    under_way.0.push((number, Box::pin(attempt())));
+                    continue;
+                }
+                Next::At(at) => Some(at),
+                Next::Later => None,
+            };
+            let wake_at = wake_at.into_iter().chain(round.ends_at).min();
+            if alarm.as_mut().poll(&shared.clock, wake_at, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// The futures of the attempts under way, the oldest first.
+struct UnderWaySet<F>(Vec<(u32, Pin<Box<F>>)>);
+
+impl<F: Future> UnderWaySet<F> {
+    /// Polls them in their order, and takes out the first that has ended.
+    fn poll(&mut self, cx: &mut core::task::Context<'_>) -> Option<(u32, F::Output)> {
+        for index in 0..self.0.len() {
+            let (number, future) = &mut self.0[index];
+            let number = *number;
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                self.0.remove(index);
+                return Some((number, output));
+            }
+        }
+        None
+    }
+
+    fn remove(&mut self, number: u32) {
+        self.0.retain(|(other, _)| *other != number);
+    }
+}
+
+/// The counts of one round.
+struct Attempts<'a, R: LocalResource, C: Clock> {
+    shared: &'a Shared<R, C>,
+    generation: u64,
+    began_at: Option<Instant>,
+    /// Where the policy has a deadline.
+    ends_at: Option<Instant>,
+    begun: u32,
+    failed: u32,
+    /// Set once no further attempt begins in this round. Those under way may still succeed.
+    is_over: Option<Over>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    /// The resource refused for good: those under way are dropped.
+    Refused,
+    /// Callers are to be told, and the next round is another.
+    Told,
+}
+
+impl<R: LocalResource, C: Clock> Attempts<'_, R, C> {
+    fn next(&self) -> Next {
+        let shared = self.shared;
+        if self.is_over.is_some() {
+            return Next::Later;
+        }
+        let now = shared.now();
+        shared.with(|cell, effects| {
+            let next = cell.openings.next(now, R::EXCLUSIVE);
+            let until = match next {
+                Next::At(at) => Some(at),
+                Next::Now { .. } | Next::Later => None,
+            };
+            if cell.openings.pause(until) {
+                effects.wakes.signal();
+            }
+            next
+        })
+    }
+
+    fn begin(&mut self) -> u32 {
+        let shared = self.shared;
+        self.begun = self.begun.saturating_add(1);
+        let (number, generation) = (self.begun, self.generation);
+        let pace = shared.config.open_retry.backoff;
+        let delays = shared
+            .cell
+            .with(|cell| cell.openings.take_delays(generation));
+        let mut delays = delays.unwrap_or_else(|| pace.delays(shared.clock.seed()));
+        let drawn = sync::contain(|| delays.next().unwrap_or_default());
+        let delay = drawn.unwrap_or_else(|message| {
+            shared
+                .reporter
+                .swallowed(&shared.clock, "open_pace", message);
+            Backoff::OPENING.nominal(1)
+        });
+        // Without a limit on their number, attempts that fail at once must not make a busy loop.
+        let least = match shared.config.open_retry.max_attempts() {
+            u32::MAX => LEAST_PAUSE,
+            _ => Duration::ZERO,
+        };
+        let now = shared.now();
+        let unanswered_after = shared.random.with(unanswered_after);
+        let drawn = (delay.max(least), delays);
+        shared
+            .cell
+            .with(|cell| cell.openings.began(number, now, unanswered_after, drawn));
+        let began = EventKind::OpenBegan { attempt: number };
+        shared.reporter.send(&shared.clock, began);
+        number
+    }
+
+    fn take_off(&self, number: u32) -> Option<UnderWay> {
+        self.shared.cell.with(|cell| cell.openings.ended(number))
+    }
+
+    fn opened(&self, number: u32) {
+        let shared = self.shared;
+        let now = shared.now();
+        let began_at = self.take_off(number).and_then(|attempt| attempt.began_at);
+        let opened = EventKind::Opened {
+            attempt: number,
+            took: now.zip(began_at).map(|(now, began_at)| now - began_at),
+        };
+        shared.reporter.send(&shared.clock, opened);
+    }
+
+    fn gave_way(&self, number: u32) {
+        self.take_off(number);
+        self.shared
+            .reporter
+            .send(&self.shared.clock, EventKind::OpenCalledOff);
+    }
+
+    /// Takes note of an attempt that failed, in the state and in an event.
+    fn attempt_failed(&mut self, number: u32, refusal: Refusal, is_last: bool) {
+        let shared = self.shared;
+        let Refusal { class, cause } = refusal;
+        self.failed = self.failed.saturating_add(1);
+        let (now, generation) = (shared.now(), self.generation);
+        let (pause, failing_for) = shared.with(|cell, effects| {
+            cell.step(Event::AttemptFailed { generation }, now, effects);
+            let attempt = cell.openings.ended(number);
+            for forgotten in [
+                cell.openings.failed(attempt, class, cause.clone(), now),
+                cell.last_error.replace(cause.clone()),
+            ] {
+                effects.wakes.drop_cause(forgotten);
+            }
+            effects.wakes.signal();
+            let next_at = cell.openings.next_at().zip(now);
+            let pause = next_at.map_or(Duration::ZERO, |(at, now)| at - now);
+            (pause, cell.openings.failing_for(now))
+        });
+        let policy = shared.config.open_retry;
+        let elapsed = now.zip(self.began_at).map(|(now, began_at)| now - began_at);
+        let decision = policy.decide(self.failed, elapsed, class, pause, None);
+        let is_told = failing_for
+            .zip(shared.config.refuse_after)
+            .is_some_and(|(failing_for, limit)| failing_for >= limit);
+        self.is_over = match decision {
+            Decision::Stop(StopReason::GivenUp) => Some(Over::Refused),
+            Decision::Stop(_) => Some(Over::Told),
+            // While another is under way, it is not over: others may begin beside it.
+            Decision::RetryIn(_) if is_told && is_last => Some(Over::Told),
+            Decision::RetryIn(_) => self.is_over,
+        };
+        let failed = EventKind::OpenFailed {
+            attempt: number,
+            error: &cause,
+            retry_in: decision.retry_in(),
+        };
+        shared.reporter.send(&shared.clock, failed);
+    }
+
+    /// How the round has ended, if it has.
+    fn ended(&mut self, under_way: usize) -> Option<Exhausted> {
+        let now = self.shared.now();
+        if self.ends_at.zip(now).is_some_and(|(at, now)| now >= at) {
+            if self.is_over.is_some() {
+                return Some(Exhausted { recovers: true });
+            }
+            let cut_off = Refusal {
+                class: ErrorClass::Retry,
+                cause: Cause::new(CUT_OFF),
+            };
+            self.attempt_failed(self.begun, cut_off, true);
+            self.is_over = Some(Over::Told);
+            return Some(Exhausted { recovers: true });
+        }
+        match self.is_over? {
+            Over::Refused => Some(Exhausted { recovers: false }),
+            Over::Told if under_way == 0 => Some(Exhausted { recovers: true }),
+            Over::Told => None,
+        }
+    }
+}
