@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::Pool;
 use super::config::Config;
 use super::family::Membership;
+use super::lend::prepares;
 use super::loans::Loans;
 use super::openings::Openings;
 use super::quota::Quota;
@@ -306,6 +307,7 @@ impl<R: LocalResource> PoolBuilder<R> {
             },
             resource: self.resource,
             clock,
+            lends_plainly: !config.timings && !prepares::<R>(&config),
             config,
         });
         let now = shared.now();

@@ -5,6 +5,7 @@ use alloc::vec::{IntoIter, Vec};
 use core::iter::Rev;
 use core::time::Duration;
 
+use super::config::Config;
 use super::shared::{Phase, Shared};
 use super::slot::{Slot, Standing};
 use crate::Instant;
@@ -71,8 +72,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Returns `true` if something is done to every value before it is lent.
     #[inline(always)]
     pub(crate) fn prepares(&self) -> bool {
-        R::HOOKS.has(Hooks::BEFORE_ACQUIRE)
-            || (R::CHECKED && self.config.check_on.acquire == CheckOnAcquire::Always)
+        prepares::<R>(&self.config)
     }
 
     /// For how long a value may lie idle and be lent unchecked, if that counts.
@@ -158,6 +158,12 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             Some(slot)
         })
     }
+}
+
+/// Returns `true` if a pool does something to every value before it lends it.
+pub(crate) fn prepares<R: LocalResource>(config: &Config) -> bool {
+    R::HOOKS.has(Hooks::BEFORE_ACQUIRE)
+        || (R::CHECKED && config.check_on.acquire == CheckOnAcquire::Always)
 }
 
 /// What a caller is told whose value was broken before it was lent.

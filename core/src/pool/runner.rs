@@ -154,7 +154,7 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                     }
                     sweep_at = swept.next_at;
                     (overdue, rests) = (swept.overdue, swept.rests);
-                    if rests {
+                    if rests || sweep_at.is_none() {
                         sweep_at = sweep_at.into_iter().chain(shared.next_leak()).min();
                     }
                 }

@@ -34,6 +34,8 @@ pub(crate) struct Shared<R: LocalResource, C: Clock> {
     pub(crate) resource: R,
     pub(crate) clock: C,
     pub(crate) config: Config,
+    /// Whether a value that lies idle is lent as it is, unless it has rested: nothing is done or noted before.
+    pub(crate) lends_plainly: bool,
     pub(crate) reporter: Reporter,
     /// Spawns a Runner, where `build` was told how.
     pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,

@@ -98,9 +98,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             overdue: false,
             rests: false,
         };
-        self.queue.with(|queue| {
+        let serves = self.queue.with(|queue| {
             if queue.phase != Phase::Open {
-                return;
+                return false;
             }
             let mut look_at = |at: Instant| next_at = next_at.min(at);
             let lifetime = self.tell_the_time(queue, now);
@@ -149,8 +149,10 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 queue.next_due = next_at;
                 self.set_watch(queue, Watch::WakesRunner);
             }
+            true
         });
-        if !swept.rests {
+        // Nothing lies idle any more in a pool that is being shut down.
+        if serves && !swept.rests {
             next_at = period.map_or(next_at, |period| next_at.min(now + period));
         }
         swept.next_at = (next_at != Instant::MAX).then(|| next_at.max(now + LEAST_PERIOD));

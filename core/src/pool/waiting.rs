@@ -178,7 +178,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     /// Whether a value that lies idle is the answer as it is.
     #[inline(always)]
     fn is_plain(&self) -> bool {
-        self.wanted == 1 && !self.shared.prepares() && self.shared.timings.is_none()
+        self.wanted == 1 && self.shared.lends_plainly
     }
 
     /// Takes an idle value out of service that was found broken. It was this waiter's turn, and still is.

@@ -392,6 +392,27 @@ fn no_sweep_wakes_an_idle_pool() {
     });
 }
 
+#[test]
+fn no_sweep_wakes_a_pool_that_waits_for_its_last_lease_to_come_back() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let pool = Pool::builder(FaultyResource::new(&backend));
+        let pool = pool.build(sim.clone()).expect("it makes sense");
+        let lease = pool.acquire_owned().await.expect("the backend is well");
+        let close = sim.task("close", {
+            let pool = pool.clone();
+            async move { drop(pool.close().await) }
+        });
+        sim.sleep(SECOND).await;
+        let steps = sim.steps();
+        sim.sleep(SECOND * 1_000).await;
+        assert!(sim.steps() - steps <= 2, "{} steps", sim.steps() - steps);
+        drop(lease);
+        close.await;
+        ends_well(&pool, &backend).await;
+    });
+}
+
 /// What is due of a value that came back while nothing was swept is done in its time.
 #[test]
 fn what_comes_back_to_a_pool_at_rest_is_looked_after() {
