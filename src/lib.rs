@@ -417,3 +417,8 @@ struct Readme;
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../docs/reconnecting.md")]
 struct Reconnecting;
+
+/// The guide's code, compiled.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../docs/recovery.md")]
+struct Recovery;

@@ -50,7 +50,7 @@ async fn s09_timings_count_waits_and_those_that_failed_too<W: PoolWorld>(world: 
 
 async fn s09_timings_count_openings_and_those_that_failed_too<W: PoolWorld>(world: W) {
     let control = Control::default();
-    let part = world.tick();
+    let part = world.tick() / 4;
     control.script(Hook::Open, [Step::Fail("not yet"), Step::Slow(part)]);
     control.script(Hook::AfterOpen, [Step::Slow(part)]);
     let pool = world.hooked_pool(&control, |pool| {

@@ -117,7 +117,7 @@ async fn b06_a_hook_that_hangs_ends_with_its_caller<W: PoolWorld>(world: W) {
         world.took(began_at, limit);
         let as_meant = match error {
             AcquireError::Rejected { .. } => hook == Hook::BeforeAcquire,
-            AcquireError::Exhausted { .. } => hook == Hook::AfterOpen || !W::VIRTUAL_TIME,
+            AcquireError::OpenPending { .. } => hook == Hook::AfterOpen || !W::VIRTUAL_TIME,
             _ => false,
         };
         assert!(as_meant, "{hook:?}: {error}");

@@ -168,7 +168,8 @@ async fn n07_runner_may_come_late<W: PoolWorld>(world: W) {
 async fn n07_runner_cut_off_gives_back_what_it_held<W: PoolWorld>(world: W) {
     let control = Control::default();
     let (pool, runner) = world.by_hand(&control, |pool| {
-        let pool = pool.max_size(4).min_size(2).check_every(world.tick());
+        let pool = pool.max_size(3).min_size(2).check_every(world.tick());
+        let pool = pool.broken_close_timeout(None);
         pool.check_timeout(None).close_timeout(None)
     });
     let run = world.task(runner.run());

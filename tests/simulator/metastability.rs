@@ -3,11 +3,14 @@
 //! An overload is metastable if it feeds on itself once its cause is gone: Bronson and others, 2021. A pool could do
 //! so by openings that grow with the number of those who wait, and that all come at once when the backend is back.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::{Rc, Weak};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use tenure_core::{Backoff, Instant, Jitter, Pool, Retry};
+use tenure_core::{Backoff, BoxError, Instant, Jitter, LocalResource, Pool, Retry};
 use tenure_sim::{Backend, Faults, FaultyResource, Hook, Sim, explore, run};
 
 use crate::faults::{SECOND, elapsed, pool_ends_well};
@@ -117,6 +120,7 @@ async fn live_through(
     backend.set_time(Hook::Open, MS * 20);
     let backoff = Backoff::exponential(MS * 100).cap(CAP).jitter(jitter);
     let pool = Pool::builder(FaultyResource::new(&backend))
+        .max_closing_beside(0)
         .min_size(2)
         .max_size(MAX_SIZE)
         .acquire_timeout(SECOND * 10)
@@ -217,6 +221,7 @@ async fn stampede(sim: &Sim, clients: usize, jitter: Jitter) -> String {
     for number in 0..clients {
         let backoff = Backoff::exponential(MS * 100).cap(CAP).jitter(jitter);
         let pool = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .min_size(1)
             .max_size(2)
             .acquire_timeout(SECOND * 10)
@@ -347,4 +352,208 @@ fn most_within(instants: &[Duration], stretch: Duration) -> usize {
         rest.partition_point(|at| *at - instants[first] <= stretch)
     };
     (0..instants.len()).map(within).max().unwrap_or(0)
+}
+
+/// A thousand pools of two, with default settings, before a server that manages 200 handshakes per second: after an
+/// outage of a minute all are served within half a minute, and never do more than a third of them come at once. It
+/// makes no difference whether the server notices that a client has gone before its handshake was done.
+#[test]
+fn a_fleet_with_default_settings_recovers_through_a_slow_server() {
+    const POOLS: usize = 1_000;
+    for notices_leavers in [true, false] {
+        run(7, |sim| async move {
+            let server = SlowServer::new(&sim, notices_leavers);
+            let served = Rc::new(RefCell::new(vec![None; POOLS]));
+            let mut callers = Vec::new();
+            let (began_at, back_at) = (SECOND * 10, SECOND * 70);
+            let stop_at = back_at + SECOND * 35;
+            for number in 0..POOLS {
+                let pool = Pool::builder(Client(server.clone()))
+                    .max_size(2)
+                    .build_local(sim.clone())
+                    .expect("it makes sense");
+                for caller in 0..2 {
+                    let (sim, pool, served) = (sim.clone(), pool.clone(), served.clone());
+                    callers.push(sim.clone().task(format!("{number}.{caller}"), async move {
+                        while elapsed(&sim) < stop_at {
+                            if let Ok(session) = pool.acquire().await {
+                                let now = elapsed(&sim);
+                                if session.is_well() && now >= back_at {
+                                    served.borrow_mut()[number].get_or_insert(now);
+                                }
+                                sim.sleep(SECOND / 2).await;
+                            } else {
+                                sim.sleep(MS * (1 + sim.below(200) as u32)).await;
+                            }
+                        }
+                    }));
+                }
+            }
+            sim.sleep(began_at).await;
+            server.goes_down();
+            sim.sleep(back_at - began_at).await;
+            server.comes_back();
+            for caller in callers {
+                caller.await;
+            }
+            let served = served.take();
+            let last = served.iter().copied().max().flatten();
+            let unserved = served.iter().filter(|at| at.is_none()).count();
+            let begun = server.begun();
+            let back: Vec<_> = { begun.iter().copied() }
+                .filter(|at| *at >= back_at)
+                .collect();
+            let stampede = most_within(&back, MS * 100);
+            tell(format_args!(
+                "metastability: {POOLS} pools, {} served {:?} after the outage at the latest; {stampede} openings \
+                 within a tenth of a second; the server notices leavers: {notices_leavers}",
+                POOLS - unserved,
+                last.map(|last| last - back_at)
+            ));
+            assert_eq!(unserved, 0, "never served");
+            assert!(last.is_some_and(|last| last <= back_at + SECOND * 30));
+            assert!(stampede <= POOLS / 3, "{stampede}");
+        });
+    }
+}
+
+/// A server that makes one handshake after the other, 200 per second, first come, first served.
+#[derive(Clone)]
+struct SlowServer {
+    sim: Sim,
+    state: Rc<RefCell<Slow>>,
+    notices_leavers: bool,
+}
+
+struct Slow {
+    is_up: bool,
+    /// Which life of the server it is.
+    life: u64,
+    queue: VecDeque<Weak<Handshake>>,
+    begun: Vec<Duration>,
+    works: bool,
+}
+
+impl SlowServer {
+    fn new(sim: &Sim, notices_leavers: bool) -> Self {
+        let state = Slow {
+            is_up: true,
+            life: 0,
+            queue: VecDeque::new(),
+            begun: Vec::new(),
+            works: false,
+        };
+        Self {
+            sim: sim.clone(),
+            state: Rc::new(RefCell::new(state)),
+            notices_leavers,
+        }
+    }
+
+    fn goes_down(&self) {
+        let mut state = self.state.borrow_mut();
+        state.is_up = false;
+        state.life += 1;
+        let queue = std::mem::take(&mut state.queue);
+        drop(state);
+        for handshake in queue.into_iter().filter_map(|one| one.upgrade()) {
+            handshake.ends(false);
+        }
+    }
+
+    fn comes_back(&self) {
+        self.state.borrow_mut().is_up = true;
+    }
+
+    fn begun(&self) -> Vec<Duration> {
+        self.state.borrow().begun.clone()
+    }
+
+    /// Works for as long as clients queue.
+    async fn work(self) {
+        loop {
+            let next = self.state.borrow_mut().queue.pop_front();
+            let Some(next) = next else {
+                self.state.borrow_mut().works = false;
+                return;
+            };
+            if self.notices_leavers && next.strong_count() == 0 {
+                continue;
+            }
+            self.sim.sleep(SECOND / 200).await;
+            if let Some(done) = next.upgrade() {
+                done.ends(true);
+            }
+        }
+    }
+}
+
+/// A handshake, and how it ended.
+#[derive(Default)]
+struct Handshake {
+    done: Cell<Option<bool>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Handshake {
+    fn ends(&self, well: bool) {
+        self.done.set(Some(well));
+        let waker = self.waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A client of it.
+struct Client(SlowServer);
+
+struct SlowSession {
+    server: SlowServer,
+    life: u64,
+}
+
+impl SlowSession {
+    fn is_well(&self) -> bool {
+        let state = self.server.state.borrow();
+        state.is_up && state.life == self.life
+    }
+}
+
+impl LocalResource for Client {
+    type Value = SlowSession;
+    type Error = BoxError;
+
+    async fn open(&self) -> Result<SlowSession, BoxError> {
+        let server = &self.0;
+        let done = Rc::new(Handshake::default());
+        let (life, begins_work) = {
+            let mut state = server.state.borrow_mut();
+            state.begun.push(elapsed(&server.sim));
+            if !state.is_up {
+                return Err("refused".into());
+            }
+            state.queue.push_back(Rc::downgrade(&done));
+            (state.life, !std::mem::replace(&mut state.works, true))
+        };
+        if begins_work {
+            drop(server.sim.task("server", server.clone().work()));
+        }
+        let went_well = poll_fn(|cx| match done.done.get() {
+            Some(went_well) => Poll::Ready(went_well),
+            None => {
+                done.waker.replace(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+        });
+        if !went_well.await {
+            return Err("reset".into());
+        }
+        let server = server.clone();
+        Ok(SlowSession { server, life })
+    }
+
+    fn is_broken(&self, session: &mut SlowSession) -> bool {
+        !session.is_well()
+    }
 }

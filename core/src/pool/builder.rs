@@ -13,7 +13,8 @@ use super::runner::Runner;
 use super::shared::{Queue, Shared, SpawnRunner};
 use super::stack::Stacks;
 use super::timings::Timings;
-use crate::config::ConfigError;
+use crate::backoff::Backoff;
+use crate::config::{ConfigError, above_zero};
 use crate::event::{EventSink, Reporter};
 use crate::name::Name;
 use crate::opening::attempt_limit;
@@ -24,6 +25,9 @@ use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::signal::Signal;
 use crate::start::Start;
 use crate::sync::{Arc, AtomicUsize, CachePadded, Lock};
+
+/// For how long openings fail before callers are told, unless it is set.
+const REFUSE_AFTER: Duration = Duration::from_secs(3);
 
 /// How a [`Pool`] is to be: its size, its times, its retries. Made by [`Pool::builder`].
 ///
@@ -64,7 +68,9 @@ pub struct PoolBuilder<R> {
     name: Option<Name>,
     sink: Option<Arc<dyn EventSink>>,
     pub(super) config: Config,
-    retry: Retry,
+    retry: Option<Retry>,
+    pace: Option<Backoff>,
+    refuse_after: Option<Option<Duration>>,
     start: Start,
 }
 
@@ -75,7 +81,9 @@ impl<R: LocalResource> PoolBuilder<R> {
             name: None,
             sink: None,
             config: Config::new(R::CHECKED),
-            retry: Retry::default(),
+            retry: None,
+            pace: None,
+            refuse_after: None,
             start: Start::InBackground,
         }
     }
@@ -121,6 +129,9 @@ impl<R: LocalResource> PoolBuilder<R> {
 
     /// How many values may be open at once, those being opened and closed included. Default 10, as in
     /// the original.
+    ///
+    /// Above it there may be some that were found broken and are being closed:
+    /// [`max_closing_beside`](Self::max_closing_beside).
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -188,7 +199,12 @@ impl<R: LocalResource> PoolBuilder<R> {
         self
     }
 
-    /// How long one attempt to open a value may take. Default 30 s, as in the original.
+    /// How long one attempt to open a value may take. Default 5 s.
+    ///
+    /// An attempt that has not answered for a second no longer holds up the next, as long as the maximum leaves a place;
+    /// but a pool of one value waits for it. Hence a default well below
+    /// [`acquire_timeout`](Self::acquire_timeout): with 30 s for both, as in HikariCP, one lost packet could cost a
+    /// caller all of its time; pgx allows 2 minutes.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -210,6 +226,37 @@ impl<R: LocalResource> PoolBuilder<R> {
         self
     }
 
+    /// Sets how long the close of a value may take that was [found broken](crate::Why::is_of_broken_value), and its
+    /// hook before that. Default 1 s; never longer than [`close_timeout`](Self::close_timeout).
+    ///
+    /// Its peer may be dead and never answer. HikariCP and pgx give every close 15 s, in the background.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).broken_close_timeout(Duration::from_millis(200));
+    /// ```
+    pub fn broken_close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.broken_close_timeout = limit.into();
+        self
+    }
+
+    /// Sets how many values that were [found broken](crate::Why::is_of_broken_value) may be closed beside their
+    /// successors, above [`max_size`](Self::max_size). Default a quarter of that, at least 1; 0 makes the maximum
+    /// strict.
+    ///
+    /// A dead peer answers no farewell, and callers should not wait for that. A server counts such a value until it
+    /// has noticed, so its own limit has to leave room for them. A resource that declares itself
+    /// [`EXCLUSIVE`](crate::Resource::EXCLUSIVE) has none, and pools that share a bound keep that bound.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let strict = Pool::builder(Db).max_size(20).max_closing_beside(0);
+    /// ```
+    pub const fn max_closing_beside(mut self, values: usize) -> Self {
+        self.config.max_closing_beside = Some(values);
+        self
+    }
+
     /// How long [`Pool::acquire`] waits in all. Default 30 s, as HikariCP and sqlx; `None` waits for
     /// ever.
     ///
@@ -222,16 +269,55 @@ impl<R: LocalResource> PoolBuilder<R> {
         self
     }
 
-    /// How openings are retried. Default [`Retry::default`], the original's 3 retries from 1 s on.
+    /// Sets by one policy how often openings are tried and when callers are told: its backoff is the
+    /// [pace](Self::open_pace), and its retries and deadline replace [`refuse_after`](Self::refuse_after).
     ///
-    /// The pool's openings share one schedule, and while they fail one at a time is tried.
+    /// A caller is told once so many attempts have failed during its own wait. By default a pool has no such policy,
+    /// but the two settings apart.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
     /// let builder = Pool::builder(Db).retry(Retry::CRITICAL);
     /// ```
     pub const fn retry(mut self, policy: Retry) -> Self {
-        self.retry = policy;
+        self.retry = Some(policy);
+        self
+    }
+
+    /// Sets how far apart openings begin while they fail, from the start of one to the start of the next. Default
+    /// [`Backoff::OPENING`], 525 ms to 700 ms.
+    ///
+    /// All openings of a pool keep one pace, however many callers wait, and one at a time is tried. Openings that began
+    /// before the first one failed are not held back. Set a slower pace where thousands of pools share a
+    /// small server.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let slower = Backoff::constant(Duration::from_secs(5)).jitter(Jitter::Equal);
+    /// let builder = Pool::builder(Db).open_pace(slower);
+    /// ```
+    pub const fn open_pace(mut self, pace: Backoff) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
+    /// Sets for how long openings fail, during a caller's own wait, before it is told so with
+    /// [`AcquireError::BackendDown`](crate::AcquireError::BackendDown). Default 3 s; `None` lets callers wait for as
+    /// long as their [`acquire_timeout`](Self::acquire_timeout).
+    ///
+    /// It is told at the first failure after that, at once of a failure that is
+    /// [not worth a retry](crate::ErrorClass::GiveUp), and at once too if the pace leaves no attempt within that
+    /// time. While another value is in service, which may come back, callers wait for it.
+    ///
+    /// HikariCP and bb8 let callers wait for their whole timeout of 30 s, deadpool and pgx tell them of the first failure.
+    /// 3 s outlast the restart of a proxy and a failed packet or two, and are short enough to try elsewhere.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).refuse_after(Duration::from_secs(10));
+    /// ```
+    pub fn refuse_after(mut self, failing_for: impl Into<Option<Duration>>) -> Self {
+        self.refuse_after = Some(failing_for.into());
         self
     }
 
@@ -261,6 +347,12 @@ impl<R: LocalResource> PoolBuilder<R> {
         self.build_in_family(clock, None, None)
     }
 
+    fn opening_policy(&self) -> Retry {
+        let by_default = Retry::new(Backoff::OPENING).max_retries(u32::MAX);
+        let policy = self.retry.unwrap_or(by_default);
+        self.pace.map_or(policy, |pace| policy.backoff(pace))
+    }
+
     /// The same for one of several pools that share a bound, and for one that spawns its Runner by itself.
     #[expect(
         clippy::type_complexity,
@@ -273,11 +365,20 @@ impl<R: LocalResource> PoolBuilder<R> {
         spawn_runner: Option<SpawnRunner<R, C>>,
     ) -> Result<(Pool<R, C>, Runner<R, C>), ConfigError> {
         self.config.validate()?;
-        self.retry.validate()?;
+        let policy = self.opening_policy();
+        policy.validate()?;
+        let by_default = { self.retry.is_none() }.then_some(REFUSE_AFTER);
+        let refuse_after = self.refuse_after.unwrap_or(by_default);
+        if let Some(refuse_after) = refuse_after {
+            above_zero("refuse_after", refuse_after)?;
+        }
         let mut config = self.config;
-        config.open_timeout = attempt_limit(&self.retry, config.open_timeout);
+        if R::EXCLUSIVE {
+            config.max_closing_beside = Some(0);
+        }
+        config.open_timeout = attempt_limit(&policy, config.open_timeout);
         let seed = clock.seed();
-        let openings = Openings::new(self.retry, seed);
+        let openings = Openings::new(policy, refuse_after, seed);
         let warm = self.start == Start::InBackground;
         let limits = config.limits(clock.try_now());
         // A sink hears of tasks that wait for themselves.
@@ -312,6 +413,7 @@ impl<R: LocalResource> PoolBuilder<R> {
         });
         let now = shared.now();
         shared.queue.with(|queue| {
+            queue.settle_allowance(&shared.config);
             shared.settle_gates(queue);
             shared.watch_without_runner(queue, now);
         });

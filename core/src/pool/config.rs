@@ -25,6 +25,9 @@ pub(crate) struct Config {
     pub(crate) hook_timeout: Option<Duration>,
     pub(crate) open_timeout: Option<Duration>,
     pub(crate) close_timeout: Option<Duration>,
+    pub(crate) broken_close_timeout: Option<Duration>,
+    /// By default a part of the maximum.
+    pub(crate) max_closing_beside: Option<usize>,
     pub(crate) acquire_timeout: Option<Duration>,
     pub(crate) leak_after: Option<Duration>,
     pub(crate) refuses_self_deadlock: bool,
@@ -62,13 +65,20 @@ impl Config {
             check_timeout: Some(Duration::from_secs(5)),
             suspect_timeout: Some(Duration::from_millis(250)),
             hook_timeout: Some(Duration::from_secs(5)),
-            open_timeout: Some(Duration::from_secs(30)),
+            open_timeout: Some(Duration::from_secs(5)),
             close_timeout: Some(Duration::from_secs(5)),
+            broken_close_timeout: Some(Duration::from_secs(1)),
+            max_closing_beside: None,
             acquire_timeout: Some(Duration::from_secs(30)),
             leak_after: None,
             refuses_self_deadlock: false,
             timings: false,
         }
+    }
+
+    /// How many broken values may be closed beside their successors, above this maximum.
+    pub(crate) fn allowance(&self, max_size: usize) -> usize {
+        self.max_closing_beside.unwrap_or((max_size / 4).max(1))
     }
 
     /// The limits of a pool that begins now.
@@ -99,6 +109,7 @@ impl Config {
             ("hook_timeout", self.hook_timeout),
             ("open_timeout", self.open_timeout),
             ("close_timeout", self.close_timeout),
+            ("broken_close_timeout", self.broken_close_timeout),
             ("leak_after", self.leak_after),
         ] {
             if let Some(time) = time {

@@ -96,6 +96,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         let shared = &self.shared;
         shared.change(|queue, wakes| {
             queue.max_size = max_size;
+            queue.settle_allowance(&shared.config);
             if queue.phase == Phase::Open {
                 let mut surplus = queue.surplus();
                 // Those that have been idle for longest, of the stacks that come first.
@@ -149,7 +150,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             shared.serve_from_idle(queue, wakes);
             shared.settle_gates(queue);
             // What failed meanwhile is no sign of what comes now.
-            queue.openings.start_afresh();
+            wakes.drop_cause(queue.openings.forget_failures());
             shared.poke(queue, wakes);
         });
     }

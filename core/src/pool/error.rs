@@ -63,6 +63,20 @@ pub enum AcquireError {
         /// How the pool stood.
         status: Box<Status>,
     },
+    /// A value could have been opened for the caller, but no opening answered while it waited.
+    ///
+    /// Not [`BackendDown`](Self::BackendDown), since no attempt failed meanwhile.
+    OpenPending {
+        /// The pool's name.
+        pool: Name,
+        /// How long the caller waited in all.
+        waited: Duration,
+        /// How long the oldest opening has been under way. None is if `None`: after a failure before the caller came,
+        /// the next opening had to wait for its time.
+        under_way: Option<Duration>,
+        /// How the pool stood when the time was over.
+        status: Box<Status>,
+    },
     /// There were values, but none passed its check or its hook.
     Rejected {
         /// The pool's name.
@@ -148,6 +162,23 @@ impl fmt::Display for AcquireError {
                  may have, {family_max_size} over all keys ({status})"
             ),
             Self::BackendDown { pool, failure, .. } => write!(f, "pool {pool}: {failure}"),
+            Self::OpenPending {
+                pool,
+                waited,
+                under_way,
+                status,
+            } => {
+                write!(f, "pool {pool} opened no value within {waited:?}: ")?;
+                match under_way {
+                    Some(under_way) => {
+                        write!(
+                            f,
+                            "an opening has not answered for {under_way:?} ({status})"
+                        )
+                    }
+                    None => write!(f, "the next opening had to wait after a failure ({status})"),
+                }
+            }
             Self::Rejected {
                 pool,
                 waited,

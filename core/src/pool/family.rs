@@ -139,7 +139,7 @@ impl<V> Queue<V> {
                 ..QuotaStanding::default()
             };
         };
-        let wanted = if self.openings.may_begin(Some(family.now)) {
+        let wanted = if self.may_open(Some(family.now)) {
             self.openings_wanted(config)
         } else {
             // A pool that pauses after a failure holds no place for later.
@@ -161,7 +161,7 @@ impl<V> Queue<V> {
         QuotaStanding {
             wanted,
             waits,
-            fails: self.openings.are_failing(),
+            fails: !self.openings.are_well(),
             places: self.in_service() + self.opening,
             leaving,
             donor,

@@ -11,7 +11,7 @@ use super::shared::{Handed, Phase, Queue, Shared, Watch};
 use super::slot::{Slot, Standing};
 use super::stack::Stacks;
 use crate::Instant;
-use crate::cleanup::{Corpse, Ending, Why};
+use crate::cleanup::{Ending, Why};
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -217,8 +217,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     pub(crate) fn bury_slot(&self, queue: &mut Queue<R::Value>, slot: Slot<R::Value>, why: Why) {
-        let value = slot.value;
-        queue.graveyard.push_back(Corpse { value, why });
+        queue.retire(slot.value, why);
         // It may have been the last of a surplus.
         self.settle_gates(queue);
     }
@@ -297,8 +296,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         queue.waiters.first_lost(gathered.len() as u32);
         let max_size = queue.max_size;
         queue.waiters.answer_each(
-            |missing| missing as usize > max_size,
-            |missing| Err(self.too_many(missing, max_size)),
+            |missing, _| {
+                (missing as usize > max_size).then(|| Err(self.too_many(missing, max_size)))
+            },
             |waker| wakes.push(waker),
         );
         self.settle_gates(queue);

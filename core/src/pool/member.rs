@@ -4,6 +4,7 @@ use alloc::format;
 use core::time::Duration;
 
 use super::Pool;
+use super::openings::OVERDUE_AFTER;
 use super::shared::Phase;
 use super::shutdown::close_pool;
 use crate::cleanup::Why;
@@ -31,19 +32,30 @@ impl<R: LocalResource + 'static, C: Clock + 'static> LocalLifecycle for Pool<R, 
 
     /// Idle values are checked by the pool itself. What is asked here is whether values can be opened.
     async fn check(&self) -> Result<(), BoxError> {
+        let now = self.shared.now();
         let queue = &self.shared.queue;
-        match queue.with(|queue| queue.openings.failure().cloned()) {
-            None => Ok(()),
-            Some(failure) => Err(format!("{failure}: {}", failure.cause).into()),
+        let (failure, under_way) = queue.with(|queue| {
+            let under_way = queue.openings.longest_under_way(now);
+            (queue.openings.failure(now), under_way)
+        });
+        match (failure, under_way) {
+            (Some(failure), _) => Err(format!("{failure}: {}", failure.cause).into()),
+            (None, Some(under_way)) if under_way >= OVERDUE_AFTER => {
+                Err(format!("an opening has not answered for {under_way:?}").into())
+            }
+            (None, _) => Ok(()),
         }
     }
 
     fn state(&self) -> State {
+        let now = self.shared.now();
         self.shared.queue.with(|queue| match queue.phase {
             Phase::Draining => State::Closing,
             Phase::Closed => State::Closed,
-            Phase::Open if queue.openings.are_failing() && queue.in_service() == 0 => State::Error,
-            Phase::Open if queue.openings.are_failing() => State::Degraded,
+            Phase::Open if queue.openings.are_failing(now) && queue.in_service() == 0 => {
+                State::Error
+            }
+            Phase::Open if queue.openings.are_failing(now) => State::Degraded,
             Phase::Open if queue.warm || queue.size > 0 => State::Ready,
             Phase::Open => State::Uninitialized,
         })

@@ -19,6 +19,7 @@ mod operation;
 mod queue;
 mod quota;
 mod refusal;
+mod retired;
 mod runner;
 mod settings;
 mod shared;

@@ -1,220 +1,570 @@
-//! When the pool may try to open a value, and what it says when it cannot.
+//! When a pool may open values, and which callers are told that it cannot.
+//!
+//! All openings of a pool share one [`Openings`], under the queue's lock:
+//!
+//! - **Begun** ([`Openings::begin`]): the opening joins the list of those under way, in order of their start.
+//! - **Overdue** ([`Openings::note_time`]): it has not answered for [`OVERDUE_AFTER`]. It runs on, but no longer
+//!   counts as on its way for those who wait, so that another may begin.
+//! - **Called off** ([`Openings::give_way`]): the newest overdue one, where no place is free for another. Its own
+//!   future sees the mark at its next poll, ends, and frees the slot; so a slot is never taken twice. The oldest is
+//!   never chosen: it runs to its timeout, so that a slow handshake can succeed.
+//! - **Ended**: it leaves the list, well, badly, or dropped.
+//!
+//! From the first failure (or overdue opening) until the next success, openings begin one at a time, at the pace.
+//! The pace is measured from the start of one opening to the start of the next, as gRPC does.
+//!
+//! Failures are counted in `failed`, which only grows. A waiter notes the count and the time when it joins
+//! ([`Since`]); what it is told ([`Openings::verdict`]) follows from what failed after that, and from nothing else.
 
+use alloc::collections::VecDeque;
+use core::task::Waker;
 use core::time::Duration;
 
 use crate::Instant;
-use crate::backoff::Delays;
+use crate::backoff::{Backoff, Delays};
 use crate::cause::Cause;
 use crate::failure::OpenFailure;
+use crate::random::Random;
 use crate::retry::{Decision, ErrorClass, Retry, StopReason};
+use crate::time::nanos;
 use crate::work::LEAST_PAUSE;
 
-/// The pool's openings since the last one that succeeded.
-///
-/// All openings of a pool share one schedule. Were each to retry on its own, a pool of a hundred
-/// would knock on a dead backend a hundred times as often as its policy says.
+/// An opening that takes longer no longer holds up the next.
+pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(1);
+
+/// By up to so much earlier, at random, so that pools whose server hangs do not stay in step.
+const OVERDUE_JITTER: Duration = Duration::from_millis(150);
+
+/// While openings are overdue and none has failed, and after a request to try soon, openings begin this far apart.
+const LEAST_APART: Duration = Duration::from_millis(500);
+
+/// Failures older than this say nothing about the server any more, unless the pace is slower.
+const REMEMBERED_FOR: Duration = Duration::from_secs(30);
+
+/// An opening that hung while other values are in service is followed by a rest so many times as long as it took.
+/// Callers are served meanwhile, and a server that is slow because of its load must be able to recover.
+const REST_AFTER_HANG: u32 = 2;
+
+/// The pool's openings, under way and failed.
 #[derive(Debug)]
 pub(crate) struct Openings {
     policy: Retry,
+    /// For how long openings fail during a caller's wait before it is told.
+    refuse_after: Option<Duration>,
     seed: u64,
-    delays: Option<Delays>,
-    /// Failures that belong together, because the openings were under way at the same time, count as
-    /// one attempt. Each such round has a number.
-    round: u64,
-    attempts: u32,
-    began_at: Option<Instant>,
-    pause: Pause,
-    failure: Option<OpenFailure>,
-    told: bool,
+    random: Random,
+    /// In order of their start.
+    under_way: VecDeque<UnderWay>,
+    /// How many of those are overdue, or called off.
+    overdue: usize,
+    next: u64,
+    /// Openings below this number began before the newest one that succeeded: their failure says nothing new.
+    proven: u64,
+    last_began_at: Option<Instant>,
+    /// Openings that began together before any of them failed share a number, and count as one attempt.
+    burst: u64,
+    /// Attempts that failed, ever.
+    failed: u32,
+    failing: Option<Failing>,
+    /// A value failed its first check: no opening before this.
+    rest_until: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pause {
-    None,
-    Until(Instant),
-    /// There is no clock to wait by: until somebody asks again.
-    UntilAsked,
+/// The failures since the last success.
+#[derive(Debug)]
+struct Failing {
+    attempts: u32,
+    /// When the first attempt that failed began.
+    began_at: Option<Instant>,
+    /// When the latest attempt failed.
+    failed_at: Option<Instant>,
+    delays: Delays,
+    /// From the start of one opening to the start of the next.
+    delay: Duration,
+    /// When the server asked to come back.
+    not_before: Option<Instant>,
+    /// The same while other values are in service.
+    rest_until: Option<Instant>,
+    /// There is no clock: the next opening waits until a caller asks.
+    awaits_caller: bool,
+    /// The count of failed attempts at the latest permanent refusal.
+    refused: Option<u32>,
+    /// Of the latest failure.
+    class: ErrorClass,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    number: u64,
+    began_at: Option<Instant>,
+    overdue_at: Option<Instant>,
+    is_overdue: bool,
+    is_called_off: bool,
+    /// Its value is open, and is being made ready.
+    has_value: bool,
+    /// Wakes its driver.
+    waker: Option<Waker>,
 }
 
 /// An opening under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
-    round: u64,
+    number: u64,
+    burst: Option<u64>,
+    began_at: Option<Instant>,
     pub(crate) attempt: u32,
 }
 
+/// When a caller began to wait, and how many attempts had failed then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Since {
+    pub(crate) at: Instant,
+    pub(crate) failed: u32,
+}
+
+/// The delay after a failure, drawn outside the lock since a custom backoff is user code.
+#[derive(Debug)]
+pub(crate) struct Drawn {
+    pub(crate) delays: Delays,
+    pub(crate) delay: Duration,
+}
+
+/// What became of a failure.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    /// How long until the next opening may begin.
+    pub(crate) retry_in: Option<Duration>,
+    /// An error that is forgotten, to be dropped outside the lock.
+    pub(crate) forgotten: Option<Cause>,
+}
+
 impl Openings {
-    pub(crate) const fn new(policy: Retry, seed: u64) -> Self {
+    pub(crate) const fn new(policy: Retry, refuse_after: Option<Duration>, seed: u64) -> Self {
         Self {
             policy,
+            refuse_after,
             seed,
-            delays: None,
-            round: 0,
-            attempts: 0,
-            began_at: None,
-            pause: Pause::None,
-            failure: None,
-            told: false,
+            random: Random::seeded(seed),
+            under_way: VecDeque::new(),
+            overdue: 0,
+            next: 0,
+            proven: 0,
+            last_began_at: None,
+            burst: 0,
+            failed: 0,
+            failing: None,
+            rest_until: None,
         }
     }
 
-    pub(crate) fn may_begin(&self, now: Option<Instant>) -> bool {
-        match self.pause {
-            Pause::None => true,
-            Pause::Until(at) => now.is_none_or(|now| now >= at),
-            Pause::UntilAsked => false,
-        }
-    }
-
-    /// When the pause after a failure ends, if time ends it.
-    pub(crate) const fn resumes_at(&self) -> Option<Instant> {
-        match self.pause {
-            Pause::Until(at) => Some(at),
-            Pause::None | Pause::UntilAsked => None,
-        }
-    }
-
-    pub(crate) fn begin(&mut self, now: Option<Instant>) -> Ticket {
-        if self.attempts == 0 && self.began_at.is_none() {
-            self.began_at = now;
-        }
-        Ticket {
-            round: self.round,
-            attempt: self.attempts + 1,
-        }
-    }
-
-    /// Whether the latest opening that ended has failed.
+    /// Openings under way that are not overdue.
     #[inline]
-    pub(crate) const fn are_failing(&self) -> bool {
-        self.failure.is_some()
+    pub(crate) fn fresh(&self) -> usize {
+        self.under_way.len() - self.overdue
     }
 
-    /// How openings failed since the last success.
-    pub(crate) const fn failure(&self) -> Option<&OpenFailure> {
-        self.failure.as_ref()
+    /// Returns `true` if no opening has failed or is overdue.
+    #[inline]
+    pub(crate) const fn are_well(&self) -> bool {
+        self.failing.is_none() && self.overdue == 0
     }
 
-    /// How many attempts the policy makes before those who wait may give up hope.
+    /// Returns `true` if the server is to be probed by one opening at a time.
+    pub(crate) fn are_in_trouble(&self) -> bool {
+        self.failing.is_some()
+            || (self.overdue > 0 && {
+                let mut under_way = self.under_way.iter();
+                under_way.any(|opening| opening.is_overdue && opening.number >= self.proven)
+            })
+    }
+
+    /// Returns `true` if openings fail, by what is known at `now`.
+    pub(crate) fn are_failing(&self, now: Option<Instant>) -> bool {
+        let failing = self.failing.as_ref();
+        failing.is_some_and(|failing| !self.is_stale(failing, now))
+    }
+
+    /// The latest failure, unless it is too old to say anything at `now`.
+    pub(crate) fn failure(&self, now: Option<Instant>) -> Option<OpenFailure> {
+        let failing = self.failing.as_ref()?;
+        (!self.is_stale(failing, now)).then(|| OpenFailure {
+            attempts: failing.attempts,
+            elapsed: elapsed(failing.began_at, failing.failed_at),
+            stopped: failing.refused.map(|_| StopReason::GivenUp),
+            age: elapsed(failing.failed_at, now),
+            cause: failing.cause.clone(),
+        })
+    }
+
+    fn is_stale(&self, failing: &Failing, now: Option<Instant>) -> bool {
+        let remembered = REMEMBERED_FOR.max(self.policy.backoff.longest());
+        let until = failing.failed_at.map(|at| at + remembered);
+        let until = until.map(|until| until.max(failing.not_before.unwrap_or(until)));
+        now.zip(until).is_some_and(|(now, until)| now >= until)
+    }
+
+    /// How long the oldest opening has been under way, if one is.
+    pub(crate) fn longest_under_way(&self, now: Option<Instant>) -> Option<Duration> {
+        let began_at = self.under_way.front()?.began_at;
+        now.zip(began_at).map(|(now, at)| now - at)
+    }
+
+    /// How many attempts have failed, ever.
+    pub(crate) const fn failed_attempts(&self) -> u32 {
+        self.failed
+    }
+
+    /// How many attempts the policy makes before callers are told.
     pub(crate) const fn max_attempts(&self) -> u32 {
         self.policy.max_attempts()
     }
 
-    /// Takes a success. Hands back the error it forgets, to be dropped outside the lock.
-    #[must_use = "an error of the user's is not to be dropped under a lock"]
-    pub(crate) fn succeeded(&mut self) -> Option<Cause> {
-        let forgotten = self.failure.take().map(|failure| failure.cause);
-        *self = Self {
-            round: self.round + 1,
-            ..Self::new(self.policy, self.seed)
+    /// Marks what is overdue by now, and forgets failures that are too old. Returns `true` if anything is newly
+    /// overdue, and the error that is forgotten, to be dropped outside the lock.
+    pub(crate) fn note_time(&mut self, now: Option<Instant>) -> (bool, Option<Cause>) {
+        let Some(time) = now else {
+            return (false, None);
         };
-        forgotten
+        let mut newly = false;
+        for opening in &mut self.under_way {
+            if opening.is_overdue || opening.is_called_off {
+                continue;
+            }
+            if opening.overdue_at.is_none_or(|at| at > time) {
+                continue;
+            }
+            opening.is_overdue = true;
+            self.overdue += 1;
+            newly = true;
+        }
+        let forgets = { self.failing.as_ref() }.is_some_and(|failing| self.is_stale(failing, now));
+        let forgotten = self.failing.take_if(|_| forgets);
+        (newly, forgotten.map(|failing| failing.cause))
     }
 
-    /// Takes a failure, and says how long until the next attempt; `None` if those who wait may give
-    /// up hope. Also hands back the error it forgets, to be dropped outside the lock.
+    /// When the next opening becomes overdue.
+    pub(crate) fn next_overdue_at(&self) -> Option<Instant> {
+        let fresh = { self.under_way.iter() }
+            .filter(|opening| !opening.is_overdue && !opening.is_called_off);
+        fresh.filter_map(|opening| opening.overdue_at).min()
+    }
+
+    /// Returns `true` if another opening may begin by now. `spares` says whether values are in service, so that
+    /// it is not urgent.
+    pub(crate) fn may_begin(&self, now: Option<Instant>, spares: bool) -> bool {
+        if let Some(Failing {
+            awaits_caller: true,
+            ..
+        }) = self.failing
+        {
+            return false;
+        }
+        let resumes_at = self.resumes_at(spares);
+        resumes_at.zip(now).is_none_or(|(at, now)| now >= at)
+    }
+
+    /// When the pace lets the next opening begin, if time decides.
+    pub(crate) fn resumes_at(&self, spares: bool) -> Option<Instant> {
+        let last = self.last_began_at;
+        let paced = match &self.failing {
+            Some(Failing {
+                awaits_caller: true,
+                ..
+            }) => return None,
+            Some(failing) => {
+                let rest_until = failing.rest_until.filter(|_| spares);
+                let paced = last.map(|at| at + failing.delay);
+                paced.max(failing.not_before).max(rest_until)
+            }
+            None if self.are_in_trouble() => last.map(|at| at + LEAST_APART),
+            None => None,
+        };
+        paced.max(self.rest_until)
+    }
+
+    pub(crate) fn begin(&mut self, now: Option<Instant>) -> Ticket {
+        let number = self.next;
+        let burst = (!self.are_in_trouble()).then_some(self.burst);
+        self.next += 1;
+        self.last_began_at = now;
+        let early = self.random.below_or_equal(nanos(OVERDUE_JITTER));
+        self.under_way.push_back(UnderWay {
+            number,
+            began_at: now,
+            overdue_at: now.map(|now| now + (OVERDUE_AFTER - Duration::from_nanos(early))),
+            is_overdue: false,
+            is_called_off: false,
+            has_value: false,
+            waker: None,
+        });
+        Ticket {
+            number,
+            burst,
+            began_at: now,
+            attempt: { self.failing.as_ref() }.map_or(1, |failing| failing.attempts + 1),
+        }
+    }
+
+    /// Returns `true` if an opening would have to give way for another to find a place, and can.
+    pub(crate) fn can_give_way(&self) -> bool {
+        self.overdue > 0 && self.newest_to_give_way().is_some()
+    }
+
+    /// Calls off the newest overdue opening that is not the oldest. Returns the waker of its driver.
+    pub(crate) fn give_way(&mut self) -> Option<Waker> {
+        let index = self.newest_to_give_way()?;
+        let opening = self.under_way.get_mut(index)?;
+        opening.is_called_off = true;
+        opening.waker.take()
+    }
+
+    fn newest_to_give_way(&self) -> Option<usize> {
+        // One at a time: the place of one that was called off is free as soon as its driver has seen it.
+        if self.under_way.iter().any(|opening| opening.is_called_off) {
+            return None;
+        }
+        let may = |opening: &UnderWay| opening.is_overdue && !opening.has_value;
+        let newest = self.under_way.iter().rposition(may)?;
+        (newest > 0).then_some(newest)
+    }
+
+    /// Returns `None` if the opening was called off, else whether `waker` wakes the right task when it is.
+    pub(crate) fn is_watched(&self, ticket: Ticket, waker: &Waker) -> Option<bool> {
+        let opening = self.find(ticket).and_then(|at| self.under_way.get(at))?;
+        if opening.is_called_off {
+            return None;
+        }
+        let known = opening.waker.as_ref();
+        Some(known.is_some_and(|known| known.will_wake(waker)))
+    }
+
+    /// Stores the waker of an opening's driver. Returns the one that it replaces, to be dropped outside the lock.
+    pub(crate) fn watch(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
+        match self.find(ticket).and_then(|at| self.under_way.get_mut(at)) {
+            Some(opening) => opening.waker.replace(waker),
+            None => Some(waker),
+        }
+    }
+
+    /// The opening has a value, which is being made ready.
+    pub(crate) fn has_value(&mut self, ticket: Ticket) {
+        if let Some(opening) = self.find(ticket).and_then(|at| self.under_way.get_mut(at)) {
+            opening.has_value = true;
+        }
+    }
+
+    fn find(&self, ticket: Ticket) -> Option<usize> {
+        let number = ticket.number;
+        { self.under_way.iter() }.position(|opening| opening.number == number)
+    }
+
+    /// Takes an opening that has ended off the list. Returns its driver's waker, to be dropped outside the lock.
+    #[must_use = "a waker is not to be dropped under a lock"]
+    pub(crate) fn ended(&mut self, ticket: Ticket) -> Option<Waker> {
+        let at = self.find(ticket)?;
+        let opening = self.under_way.remove(at)?;
+        self.overdue -= usize::from(opening.is_overdue);
+        opening.waker
+    }
+
+    /// Takes a success. Returns the error that it forgets, to be dropped outside the lock.
+    #[must_use = "an error of the user's is not to be dropped under a lock"]
+    pub(crate) fn succeeded(&mut self, ticket: Ticket) -> Option<Cause> {
+        self.proven = self.proven.max(ticket.number + 1);
+        self.rest_until = None;
+        self.failing.take().map(|failing| failing.cause)
+    }
+
+    /// The delays of the failures from here on, to be drawn from outside the lock.
+    pub(crate) fn delays(&self) -> Delays {
+        match &self.failing {
+            Some(failing) => failing.delays.clone(),
+            None => {
+                let seed = self.seed.wrapping_add(self.next);
+                self.policy.backoff.delays(seed)
+            }
+        }
+    }
+
+    /// Takes a failure.
     pub(crate) fn failed(
         &mut self,
         ticket: Ticket,
         class: ErrorClass,
         cause: Cause,
         now: Option<Instant>,
-    ) -> (Option<Duration>, Option<Cause>) {
-        // A fresh start may have come while this opening was under way: then time counts from here.
-        let began_at = self.began_at.or(now);
-        self.began_at = began_at;
-        let elapsed = now.zip(began_at).map(|(now, began)| now - began);
-        let (policy, seed) = (self.policy, self.seed.wrapping_add(self.round));
-        let mut stopped = self.gave_up();
-        let pause_left = self.resumes_at().zip(now).map(|(at, now)| at - now);
-        let mut retry_in = pause_left.filter(|_| stopped.is_none());
-        if ticket.round == self.round || self.attempts == 0 {
-            self.round += 1;
-            self.attempts = self.attempts.saturating_add(1);
-            let delays = self
-                .delays
-                .get_or_insert_with(|| policy.backoff.delays(seed));
-            let delay = delays.next().unwrap_or_default();
-            stopped = match policy.decide(self.attempts, elapsed, class, delay, None) {
-                Decision::RetryIn(delay) => {
-                    retry_in = Some(delay);
-                    None
-                }
-                Decision::Stop(reason) => {
-                    retry_in = None;
-                    Some(reason)
-                }
+        drawn: Drawn,
+    ) -> Noted {
+        if ticket.number < self.proven {
+            // An opening that began later has succeeded: this one hung since the outage.
+            return Noted {
+                retry_in: None,
+                forgotten: Some(cause),
             };
-            let pause = retry_in.unwrap_or_else(|| delay.max(LEAST_PAUSE));
-            self.pause = now.map_or(Pause::UntilAsked, |now| Pause::Until(now + pause));
         }
+        let counts = self.failing.is_none() || ticket.burst.is_none_or(|burst| burst == self.burst);
+        if counts {
+            self.burst += u64::from(ticket.burst.is_some());
+            self.failed = self.failed.wrapping_add(1);
+        }
+        let is_permanent = matches!(class, ErrorClass::GiveUp | ErrorClass::ReconnectOnly);
+        let mut forgotten = None;
+        let failing = match &mut self.failing {
+            Some(failing) => {
+                // The others of a burst do not hide that one was refused for good.
+                forgotten = Some(if counts || is_permanent || failing.refused.is_none() {
+                    core::mem::replace(&mut failing.cause, cause)
+                } else {
+                    cause
+                });
+                failing
+            }
+            none => none.insert(Failing {
+                attempts: 0,
+                began_at: ticket.began_at,
+                failed_at: None,
+                delays: drawn.delays.clone(),
+                delay: Duration::ZERO,
+                not_before: None,
+                rest_until: None,
+                awaits_caller: false,
+                refused: None,
+                class,
+                cause,
+            }),
+        };
+        failing.failed_at = now;
+        failing.awaits_caller = now.is_none();
+        if is_permanent {
+            failing.refused = Some(self.failed);
+        }
+        if counts {
+            failing.attempts = failing.attempts.saturating_add(1);
+            let is_over = is_permanent || failing.attempts >= self.policy.max_attempts();
+            // A policy without delays must not make a busy loop of callers who keep asking.
+            let least = if is_over { LEAST_PAUSE } else { Duration::ZERO };
+            failing.delay = drawn.delay.max(least);
+            failing.delays = drawn.delays;
+        }
+        failing.class = class;
         // The pool goes on opening whatever its callers were told, but not before the server said.
         let asked = class.least_delay();
         if let Some(now) = now.filter(|_| asked > Duration::ZERO) {
-            let at = self.resumes_at().max(Some(now + asked));
-            self.pause = at.map_or(Pause::None, Pause::Until);
+            failing.not_before = failing.not_before.max(Some(now + asked));
         }
-        let attempts = self.attempts;
-        let forgotten = self.failure.replace(OpenFailure {
-            attempts,
-            elapsed,
-            stopped,
-            age: now.map(|_| Duration::ZERO),
-            cause,
-        });
-        (retry_in, forgotten.map(|failure| failure.cause))
+        let is_over = is_permanent || failing.attempts >= self.policy.max_attempts();
+        if let Some(took) =
+            elapsed(ticket.began_at, now).filter(|took| *took >= OVERDUE_AFTER - OVERDUE_JITTER)
+        {
+            failing.rest_until = now.map(|now| now + took * REST_AFTER_HANG);
+        }
+        let resumes_at = self.resumes_at(false).zip(now);
+        Noted {
+            retry_in: resumes_at.filter(|_| !is_over).map(|(at, now)| at - now),
+            forgotten,
+        }
     }
 
     /// A value that was opened then has failed its first check: the next is not opened at once after it, or a
     /// caller would open and close values as fast as that goes.
     pub(crate) fn rest_after(&mut self, opened_at: Instant) {
-        if self.pause == Pause::None {
-            self.pause = Pause::Until(opened_at + LEAST_PAUSE);
+        self.rest_until = self.rest_until.max(Some(opened_at + LEAST_PAUSE));
+    }
+
+    /// Why a caller that has waited since then is to be told how openings fail, if it is.
+    pub(crate) fn verdict(&self, since: Since) -> Option<StopReason> {
+        let failing = self.failing.as_ref()?;
+        let attempts = self.failed_since(since)?;
+        let refused = failing
+            .refused
+            .map(|count| count.wrapping_sub(since.failed));
+        // What was counted before the caller came has wrapped round.
+        if refused.is_some_and(|after| after > 0 && after <= attempts) {
+            return Some(StopReason::GivenUp);
         }
-    }
-
-    /// Whether the policy is exhausted, so that nothing is to be hoped for from openings.
-    pub(crate) fn gave_up(&self) -> Option<StopReason> {
-        self.failure.as_ref().and_then(|failure| failure.stopped)
-    }
-
-    /// Everybody who waited knows of the failure. Whoever comes next gets a fresh start.
-    pub(crate) const fn everybody_was_told(&mut self) {
-        self.told = true;
-    }
-
-    /// Somebody wants a value. After everybody was told, that is a new round of attempts. What paces them
-    /// goes on: callers who ask again and again must not make a dead backend's load.
-    pub(crate) fn asked_again(&mut self) {
-        if self.told {
-            self.forget_attempts();
-        }
-        self.retry_without_clock();
-    }
-
-    /// Something else changed: where no clock ends a pause, that does.
-    pub(crate) fn retry_without_clock(&mut self) {
-        if self.pause == Pause::UntilAsked {
-            self.pause = Pause::None;
-            if let Some(failure) = &mut self.failure {
-                failure.stopped = None;
+        let elapsed = self.elapsed_since(since);
+        let resumes_at = self.resumes_at(false).zip(failing.failed_at);
+        let pause = resumes_at.map_or(Duration::ZERO, |(at, now)| at - now);
+        if let (Some(elapsed), Some(limit)) = (elapsed, self.refuse_after) {
+            if elapsed >= limit || pause > limit {
+                return Some(StopReason::Deadline);
             }
         }
-    }
-
-    /// Forgets the attempts that were made, and the pause after them: for somebody who asks once.
-    pub(crate) fn start_afresh(&mut self) {
-        self.delays = None;
-        self.pause = Pause::None;
-        self.forget_attempts();
-    }
-
-    fn forget_attempts(&mut self) {
-        self.told = false;
-        self.attempts = 0;
-        self.began_at = None;
-        if let Some(failure) = &mut self.failure {
-            failure.stopped = None;
+        let class = match failing.class {
+            // Of an attempt before the caller came, or it would have been told above.
+            ErrorClass::GiveUp | ErrorClass::ReconnectOnly => ErrorClass::Retry,
+            class => class,
+        };
+        match self.policy.decide(attempts, elapsed, class, pause, None) {
+            Decision::Stop(reason) => Some(reason),
+            Decision::RetryIn(_) => None,
         }
     }
+
+    /// How openings failed while a caller waited, if any did.
+    pub(crate) fn failure_since(
+        &self,
+        since: Since,
+        stopped: Option<StopReason>,
+        now: Option<Instant>,
+    ) -> Option<OpenFailure> {
+        let failing = self.failing.as_ref()?;
+        Some(OpenFailure {
+            attempts: self.failed_since(since)?,
+            elapsed: self.elapsed_since(since),
+            stopped,
+            age: elapsed(failing.failed_at, now),
+            cause: failing.cause.clone(),
+        })
+    }
+
+    /// How many attempts have failed since a caller came, if any.
+    fn failed_since(&self, since: Since) -> Option<u32> {
+        Some(self.failed.wrapping_sub(since.failed)).filter(|attempts| *attempts > 0)
+    }
+
+    fn elapsed_since(&self, since: Since) -> Option<Duration> {
+        let failing = self.failing.as_ref()?;
+        let began_at = failing.began_at.map(|at| at.max(since.at));
+        elapsed(began_at, failing.failed_at)
+    }
+
+    /// A caller has come, or something else changed: where no clock ends a pause, that does.
+    pub(crate) const fn retry_without_clock(&mut self) {
+        if let Some(failing) = &mut self.failing {
+            failing.awaits_caller = false;
+        }
+    }
+
+    /// Forgets how openings failed: the server is another one now. Returns the error, to be dropped outside the lock.
+    #[must_use = "an error of the user's is not to be dropped under a lock"]
+    pub(crate) fn forget_failures(&mut self) -> Option<Cause> {
+        self.rest_until = None;
+        self.failing.take().map(|failing| failing.cause)
+    }
+
+    /// Lets the next opening begin soon, whatever failed before: for a request to try now. The least distance
+    /// between openings is kept, so that repeated requests make no load.
+    pub(crate) fn try_soon(&mut self) {
+        self.rest_until = None;
+        let seed = self.seed.wrapping_add(self.next);
+        if let Some(failing) = &mut self.failing {
+            failing.attempts = 0;
+            failing.delays = self.policy.backoff.delays(seed);
+            failing.delay = failing.delay.min(LEAST_APART);
+            failing.not_before = None;
+            failing.rest_until = None;
+            failing.awaits_caller = false;
+        }
+    }
+}
+
+/// The delay where the user's backoff panicked.
+pub(crate) fn fallback_delay() -> Duration {
+    Backoff::OPENING.nominal(1)
+}
+
+fn elapsed(began_at: Option<Instant>, now: Option<Instant>) -> Option<Duration> {
+    now.zip(began_at).map(|(now, began_at)| now - began_at)
 }

@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::task::Waker;
 
+use super::openings::Since;
+
 /// A queue of waiters, each of whom gets one answer.
 ///
 /// A linked list in a slab: joining, leaving and being served cost the same however many wait, and nothing
@@ -57,6 +59,7 @@ struct Waiter {
     missing: u32,
     /// Whether this waiter already drives a piece of work.
     busy: bool,
+    since: Since,
 }
 
 /// What a waiter finds when it looks.
@@ -101,7 +104,13 @@ impl<A> WaitQueue<A> {
         self.wanted
     }
 
-    pub(crate) fn join(&mut self, waker: Option<Waker>, missing: u32, end: End) -> Place {
+    pub(crate) fn join(
+        &mut self,
+        waker: Option<Waker>,
+        missing: u32,
+        end: End,
+        since: Since,
+    ) -> Place {
         let next = match end {
             End::Front => self.first,
             End::Back => NOBODY,
@@ -111,6 +120,7 @@ impl<A> WaitQueue<A> {
             next,
             missing,
             busy: false,
+            since,
         }));
         if self.last == NOBODY {
             (self.first, self.last) = (index, index);
@@ -166,11 +176,23 @@ impl<A> WaitQueue<A> {
         Ok(waiter.waker)
     }
 
-    /// Answers each who waits for so many values as `is_meant` says, and hands out their wakers.
+    /// Returns `true` if a waiter that has waited since then is meant.
+    pub(crate) fn any_since(&self, is_meant: impl Fn(Since) -> bool) -> bool {
+        let mut index = self.first;
+        loop {
+            index = match self.entries.get(index as usize) {
+                Some(Entry::Waiting(waiter)) if is_meant(waiter.since) => return true,
+                Some(Entry::Waiting(Waiter { next, .. }) | Entry::Gap { next }) => *next,
+                _ => return false,
+            };
+        }
+    }
+
+    /// Answers each waiter to which `answer` gives one, by how many values it waits for and since when. Hands out
+    /// their wakers.
     pub(crate) fn answer_each(
         &mut self,
-        is_meant: impl Fn(u32) -> bool,
-        answer: impl Fn(u32) -> A,
+        answer: impl Fn(u32, Since) -> Option<A>,
         mut wake: impl FnMut(Option<Waker>),
     ) {
         self.close_gaps();
@@ -178,11 +200,15 @@ impl<A> WaitQueue<A> {
         while index != NOBODY {
             let next = *self.link(index);
             let entry = &mut self.entries[index as usize];
-            match entry {
-                Entry::Waiting(waiter) if is_meant(waiter.missing) => {
-                    let missing = waiter.missing;
-                    wake(waiter.waker.take());
-                    *entry = Entry::Answered(answer(missing));
+            let answered = match entry {
+                Entry::Waiting(waiter) => answer(waiter.missing, waiter.since)
+                    .map(|answer| (answer, waiter.missing, waiter.waker.take())),
+                _ => None,
+            };
+            match answered {
+                Some((answer, missing, waker)) => {
+                    wake(waker);
+                    *entry = Entry::Answered(answer);
                     match previous {
                         NOBODY => self.first = next,
                         previous => *self.link(previous) = next,
@@ -192,7 +218,7 @@ impl<A> WaitQueue<A> {
                     }
                     self.one_less(missing);
                 }
-                _ => previous = index,
+                None => previous = index,
             }
             index = next;
         }
@@ -360,7 +386,13 @@ mod tests {
     use alloc::collections::VecDeque;
 
     use super::*;
+    use crate::Instant;
     use crate::random::Random;
+
+    const SINCE: Since = Since {
+        at: Instant::EPOCH,
+        failed: 0,
+    };
 
     /// Against the plainest of queues: a list of tickets, each with its place.
     #[test]
@@ -376,7 +408,8 @@ mod tests {
                 // Some seeds let the queue grow, some keep it short.
                 match below(5 + seed as usize % 3) {
                     _ if ticket % 50 == 49 => {
-                        queue.answer_each(|missing| missing % 3 == 0, |missing| missing, drop);
+                        let thirds = |missing, _| (missing % 3 == 0).then_some(missing);
+                        queue.answer_each(thirds, drop);
                         let meant = |(missing, _): &(u32, Place)| missing % 3 == 0;
                         answered.extend(waiting.iter().copied().filter(meant));
                         waiting.retain(|one| !meant(one));
@@ -400,8 +433,8 @@ mod tests {
                         let left = queue.leave(place);
                         assert_eq!((left.answer, left.was_first), (None, index == 0));
                     }
-                    4 => waiting.push_front((ticket, queue.join(None, ticket, End::Front))),
-                    _ => waiting.push_back((ticket, queue.join(None, ticket, End::Back))),
+                    4 => waiting.push_front((ticket, queue.join(None, ticket, End::Front, SINCE))),
+                    _ => waiting.push_back((ticket, queue.join(None, ticket, End::Back, SINCE))),
                 }
                 assert_eq!(queue.waiting(), waiting.len());
                 let wanted: u32 = waiting.iter().map(|(missing, _)| missing).sum();

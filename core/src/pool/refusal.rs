@@ -4,14 +4,17 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::error::AcquireError;
+use super::openings::Since;
 use super::queue::End;
-use super::shared::{Queue, Shared};
+use super::shared::{Phase, Queue, Shared};
 use super::waiting::{Waiter, Working};
 use crate::Instant;
 use crate::cause::Cause;
 use crate::event::EventKind;
 use crate::resource::LocalResource;
+use crate::retry::StopReason;
 use crate::runtime::Clock;
+use crate::work::Wakes;
 
 /// What was handed to a waiter and was no good.
 #[derive(Debug)]
@@ -55,8 +58,11 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             if queue.suspended {
                 return AcquireError::Suspended { pool, waited };
             }
-            if let Some(error) = shared.backend_down(queue) {
-                return error;
+            if let Some(since) = self.since() {
+                let reason = queue.openings.verdict(since);
+                if let Some(error) = shared.backend_down(queue, since, reason) {
+                    return error;
+                }
             }
             let status = Box::new(shared.status_under_lock(queue));
             if let Some(family_max_size) = queue.family_that_is_full(&shared.config) {
@@ -76,6 +82,17 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                     cause: rejected.cause,
                     status,
                 },
+                // An opening could have served it, and has not answered, or was not allowed to begin yet.
+                None if queue.opening > 0
+                    || (queue.size < queue.max_size && queue.openings.are_failing(now)) =>
+                {
+                    AcquireError::OpenPending {
+                        pool,
+                        waited,
+                        under_way: queue.openings.longest_under_way(now),
+                        status,
+                    }
+                }
                 rejected => AcquireError::Exhausted {
                     pool,
                     waited,
@@ -117,15 +134,80 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         error
     }
 
-    /// The error that says how openings fail, if they do.
-    pub(crate) fn backend_down(&self, queue: &Queue<R::Value>) -> Option<AcquireError> {
-        queue
-            .openings
-            .failure()
-            .map(|failure| AcquireError::BackendDown {
-                pool: self.reporter.name.clone(),
-                failure: failure.clone(),
-                status: Box::new(self.status_under_lock(queue)),
-            })
+    /// The error that says how openings failed while a caller waited, if any did.
+    pub(crate) fn backend_down(
+        &self,
+        queue: &Queue<R::Value>,
+        since: Since,
+        reason: Option<StopReason>,
+    ) -> Option<AcquireError> {
+        let failure = queue.openings.failure_since(since, reason)?;
+        Some(AcquireError::BackendDown {
+            pool: self.reporter.name.clone(),
+            failure,
+            status: Box::new(self.status_under_lock(queue)),
+        })
+    }
+
+    /// Marks the openings that are overdue by now. Those who drive openings call it, and have set an alarm for it.
+    pub(crate) fn note_time(
+        &self,
+        queue: &mut Queue<R::Value>,
+        now: Option<Instant>,
+        wakes: &mut Wakes,
+    ) {
+        let (newly_overdue, forgotten) = queue.openings.note_time(now);
+        wakes.drop_cause(forgotten);
+        if newly_overdue {
+            // Another may begin, or those be told for which it was the last hope.
+            self.poke(queue, wakes);
+        }
+    }
+
+    /// Tells those waiters that the server is down for which openings have failed for long enough, or for good, if
+    /// nothing else could serve them: no value is in service, and, unless their time is over, none is on its way.
+    pub(crate) fn tell_without_hope(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
+        let may_tell = queue.phase == Phase::Open
+            && !queue.suspended
+            && queue.waiters.waiting() > 0
+            && !queue.openings.are_well()
+            && queue.in_service() == queue.gathered.len();
+        if !may_tell {
+            return;
+        }
+        let none_on_its_way = queue.openings.fresh() == 0;
+        let openings = &queue.openings;
+        let reason_for = |since| {
+            let reason = openings.verdict(since)?;
+            (none_on_its_way || reason == StopReason::Deadline).then_some(reason)
+        };
+        if !queue.waiters.any_since(|since| reason_for(since).is_some()) {
+            return;
+        }
+        // What was gathered for the first goes to whoever is the first after that.
+        let gathered = core::mem::take(&mut queue.gathered);
+        queue.waiters.first_lost(gathered.len() as u32);
+        let status = self.status_under_lock(queue);
+        let Queue {
+            openings, waiters, ..
+        } = queue;
+        let reason_for = |since| {
+            let reason = openings.verdict(since)?;
+            (none_on_its_way || reason == StopReason::Deadline).then_some(reason)
+        };
+        waiters.answer_each(
+            |_, since| {
+                let reason = reason_for(since)?;
+                let failure = openings.failure_since(since, Some(reason))?;
+                Some(Err(Box::new(AcquireError::BackendDown {
+                    pool: self.reporter.name.clone(),
+                    failure,
+                    status: Box::new(status),
+                })))
+            },
+            |waker| wakes.push(waker),
+        );
+        self.settle_gates(queue);
+        self.give_each(queue, gathered, wakes);
     }
 }

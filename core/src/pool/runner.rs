@@ -292,9 +292,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let mut wakes = Wakes::default();
         let claimed = self.queue.with(|queue| {
             self.settle_family_in_turn(queue, now, &mut wakes);
+            self.note_time(queue, now, &mut wakes);
             let wanted = queue.openings_wanted(&self.config) > 0;
-            let paused = wanted && !queue.openings.may_begin(now);
+            let wants_place = queue.wants_place(&self.config);
+            let paused = (wanted || wants_place) && !queue.may_open(now);
             let due = wanted && !paused && queue.openings_due(&self.config) > 0;
+            if wants_place && !paused {
+                // Seen when the jobs are polled, and its place is free then.
+                wakes.push(queue.openings.give_way());
+            }
             let job = if let Some(duty) = self.claim_returned(queue) {
                 Some(Job::Care(duty))
             } else {
@@ -302,11 +308,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 let opening = opening.flatten().map(Job::Open);
                 opening.or_else(|| CloseDuty::claim(self, queue, None).map(Job::Close))
             };
-            let resumes_at = if paused {
-                queue.openings.resumes_at()
-            } else {
-                queue.next_family_look()
-            };
+            let resumes_at = queue.opens_at(paused);
             Claimed {
                 job,
                 resumes_at,

@@ -10,7 +10,7 @@ use super::config::Config;
 use super::error::AcquireError;
 use super::family::Membership;
 use super::loans::Loans;
-use super::openings::Openings;
+use super::openings::{Openings, Since};
 use super::queue::{End, Place, WaitQueue};
 use super::slot::{Limits, Slot};
 use super::stack::Stacks;
@@ -97,7 +97,8 @@ pub(crate) struct Queue<V> {
     pub(crate) limits: Limits,
     /// What it shares with other pools, if it is one of a family.
     pub(crate) family: Option<Membership>,
-    /// Slots taken: by every live value, and by every opening under way.
+    /// Slots taken: by every live value, and by every opening under way, less the broken values that are closed
+    /// beside their successors.
     pub(crate) size: usize,
     pub(crate) opening: usize,
     /// Openings whose value is open and not yet ready for its first use.
@@ -113,6 +114,10 @@ pub(crate) struct Queue<V> {
     pub(crate) checking: usize,
     pub(crate) graveyard: VecDeque<Corpse<V>>,
     pub(crate) closing: usize,
+    /// Of those on their way out, the ones that were found broken. Only `pool/retired.rs` changes it.
+    pub(crate) broken: usize,
+    /// How many broken values may be closed without a slot.
+    pub(crate) allowance: usize,
     /// Changes when a shutdown runs out of time: closings from before it were counted already.
     pub(crate) era: u64,
     pub(crate) ledger: Ledger,
@@ -144,9 +149,21 @@ pub(crate) enum Entry<V> {
         place: Place,
         /// Whether a Runner does what is needed.
         driven: bool,
+        /// How many attempts had failed when it came.
+        failed: u32,
     },
     /// The Runner is to be spawned anew, by this caller, who then asks again.
     RunnerLost,
+}
+
+/// What a caller asks of the queue.
+pub(crate) struct Request {
+    pub(crate) wanted: u32,
+    pub(crate) end: End,
+    /// When it came.
+    pub(crate) at: Instant,
+    /// How many attempts had failed then, if it has waited before.
+    pub(crate) failed: Option<u32>,
 }
 
 impl<V> Queue<V> {
@@ -183,6 +200,8 @@ impl<V> Queue<V> {
             checking: 0,
             graveyard: VecDeque::new(),
             closing: 0,
+            broken: 0,
+            allowance: 0,
             era: 0,
             ledger: Ledger::default(),
         }
@@ -201,22 +220,26 @@ impl<V> Queue<V> {
         if self.phase != Phase::Open {
             return 0;
         }
+        let room = self.max_size.saturating_sub(self.size);
+        self.openings_missing(config).min(room)
+    }
+
+    /// The same, apart from the places there are.
+    fn openings_missing(&self, config: &Config) -> usize {
+        let fresh = self.openings.fresh();
         let for_waiters = self.openings_wanted_by_waiters();
         let keeps_warm = self.warm && (self.runner.is_attached() || self.starters > 0);
         let for_minimum = if keeps_warm {
-            config
-                .min_size
-                .saturating_sub(self.in_service() + self.opening)
+            self.least(config).saturating_sub(self.in_service() + fresh)
         } else {
             0
         };
-        let room = self.max_size.saturating_sub(self.size);
-        let due = for_waiters.max(for_minimum).min(room);
-        // While the backend fails, one opening at a time probes it.
-        if self.openings.are_failing() {
-            due.min(1_usize.saturating_sub(self.opening))
+        let missing = for_waiters.max(for_minimum);
+        // While the server does not answer, one opening at a time probes it.
+        if missing > 0 && self.openings.are_in_trouble() {
+            missing.min(1_usize.saturating_sub(fresh))
         } else {
-            due
+            missing
         }
     }
 
@@ -225,8 +248,41 @@ impl<V> Queue<V> {
         if self.suspended {
             0
         } else {
-            self.waiters.wanted().saturating_sub(self.opening)
+            let fresh = self.openings.fresh();
+            self.waiters.wanted().saturating_sub(fresh)
         }
+    }
+
+    /// How many values are to be open: a start verifies that one can be opened, whatever the minimum.
+    pub(crate) fn least(&self, config: &Config) -> usize {
+        config.min_size.max(usize::from(self.starters > 0))
+    }
+
+    /// Returns `true` if an opening is due and no place is free, but one would be if an overdue opening gave way.
+    pub(crate) fn wants_place(&self, config: &Config) -> bool {
+        self.phase == Phase::Open
+            && self.openings.can_give_way()
+            && self.openings_due(config) == 0
+            && self.openings_missing(config) > 0
+    }
+
+    /// Returns `true` if the pace lets an opening begin by now.
+    pub(crate) fn may_open(&self, now: Option<Instant>) -> bool {
+        self.openings.may_begin(now, self.in_service() > 0)
+    }
+
+    /// When a driver of openings has something to do, if time decides: once the pace lets the next begin, if one is
+    /// due, once an opening is overdue, or once more can be had in its family.
+    pub(crate) fn opens_at(&self, is_paused: bool) -> Option<Instant> {
+        let paced = self.openings.resumes_at(self.in_service() > 0);
+        let overdue_at = self.openings.next_overdue_at();
+        let next = paced.filter(|_| is_paused);
+        let next = if is_paused {
+            next
+        } else {
+            self.next_family_look()
+        };
+        next.into_iter().chain(overdue_at).min()
     }
 
     /// Whether no conclusion is to be drawn from anything: all that is wanted is on its way, or all slots
@@ -236,7 +292,7 @@ impl<V> Queue<V> {
         let serves = self.phase == Phase::Open
             && self.starters == 0
             && self.family.is_none()
-            && !self.openings.are_failing();
+            && self.openings.are_well();
         let is_full = self.size >= self.max_size
             || (self.waiters.wanted() <= self.opening
                 && self.in_service() + self.opening >= config.min_size);
@@ -245,7 +301,7 @@ impl<V> Queue<V> {
 
     /// Values that live and are not on their way out.
     pub(crate) fn in_service(&self) -> usize {
-        self.size - self.opening - self.graveyard.len() - self.closing
+        self.size + self.beside() - self.opening - self.graveyard.len() - self.closing
     }
 
     /// How many more values there are, or will be, than the maximum allows since it was lowered.
@@ -264,10 +320,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     pub(crate) fn enter(
         &self,
         waker: core::task::Waker,
-        wanted: u32,
-        end: End,
+        request: Request,
         may_respawn: bool,
     ) -> Result<Entry<R::Value>, Box<AcquireError>> {
+        let Request {
+            wanted,
+            end,
+            at,
+            failed,
+        } = request;
         let mut wakes = Wakes::default();
         let mut waker = Some(waker);
         let now = self.family_time();
@@ -307,11 +368,17 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                     status: Box::new(self.status_under_lock(queue)),
                 }));
             }
-            let place = self.join(queue, waker.take(), missing, end, &mut wakes);
-            queue.openings.asked_again();
+            let failed = failed.unwrap_or(queue.openings.failed_attempts());
+            let since = Since { at, failed };
+            let place = self.join(queue, waker.take(), missing, end, since, &mut wakes);
+            queue.openings.retry_without_clock();
             self.poke(queue, &mut wakes);
             let driven = queue.runner.is_attached();
-            Ok(Entry::Waits { place, driven })
+            Ok(Entry::Waits {
+                place,
+                driven,
+                failed,
+            })
         });
         self.wake(wakes);
         entry
@@ -360,17 +427,18 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         waker: Option<core::task::Waker>,
         missing: u32,
         end: End,
+        since: Since,
         wakes: &mut Wakes,
     ) -> Place {
         if end == End::Back || queue.waiters.waiting() == 0 {
-            let place = queue.waiters.join(waker, missing, end);
+            let place = queue.waiters.join(waker, missing, end, since);
             self.settle_gates(queue);
             return place;
         }
         // What was gathered for the one who was first is for the one who comes before it.
         let gathered = core::mem::take(&mut queue.gathered);
         queue.waiters.first_lost(gathered.len() as u32);
-        let place = queue.waiters.join(waker, missing, end);
+        let place = queue.waiters.join(waker, missing, end, since);
         self.give_each(queue, gathered, wakes);
         place
     }
@@ -388,12 +456,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     #[cold]
     fn draw_conclusions(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
         self.finish_if_drained(queue);
-        self.give_up_if_hopeless(queue, wakes);
+        self.tell_without_hope(queue, wakes);
         self.settle_family(queue, wakes);
         if queue.phase != Phase::Open || queue.starters > 0 {
             wakes.signal();
         }
-        let work = queue.openings_due(&self.config) + queue.graveyard.len() + queue.returned.len();
+        let work = queue.openings_due(&self.config)
+            + usize::from(queue.wants_place(&self.config))
+            + queue.graveyard.len()
+            + queue.returned.len();
         if queue.runner.is_attached() {
             if work > 0 || queue.phase != Phase::Open {
                 wakes.push(queue.runner.take_waker());
@@ -428,7 +499,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let audit = self.audit_under_lock(queue);
         Status {
             max_size: queue.max_size,
-            size: queue.size,
+            size: queue.size + queue.beside(),
             idle: audit.idle as usize,
             in_use: audit.in_use as usize,
             waiting: queue.waiters.waiting(),

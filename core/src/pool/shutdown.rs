@@ -77,7 +77,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Closes for good once a draining pool holds nothing any more.
     pub(crate) fn finish_if_drained(&self, queue: &mut Queue<R::Value>) {
-        if queue.phase == Phase::Draining && queue.size == 0 {
+        let holds_nothing = queue.size == 0 && queue.graveyard.is_empty() && queue.closing == 0;
+        if queue.phase == Phase::Draining && holds_nothing {
             queue.phase = Phase::Closed;
         }
     }
@@ -110,7 +111,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             for (ending, why) in cut_off.chain(given_up) {
                 wakes.drop_cause(queue.ledger.record(ending, why, None));
             }
-            queue.free_slots(timed_out + abandoned.len(), &mut wakes);
+            queue.all_retired_ended(timed_out + abandoned.len(), &mut wakes);
             queue.era += 1;
             self.poke(queue, &mut wakes);
             (timed_out, abandoned)

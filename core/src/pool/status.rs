@@ -16,7 +16,9 @@ use crate::cleanup::Audit;
 pub struct Status {
     /// Most values that may be open at once.
     pub max_size: usize,
-    /// Slots taken, by values and by openings under way. Never above `max_size`.
+    /// Values, those being closed included, and openings under way. Above `max_size` there are only values that were
+    /// found broken and are being closed, and no more than
+    /// [`max_closing_beside`](super::PoolBuilder::max_closing_beside) allows.
     pub size: usize,
     /// Values that wait for a user.
     pub idle: usize,

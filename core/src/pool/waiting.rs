@@ -12,9 +12,10 @@ use pin_project_lite::pin_project;
 use super::error::AcquireError;
 use super::job::{CareDuty, CloseDuty, Done, Job, OpenDuty};
 use super::lend::found_broken;
+use super::openings::Since;
 use super::queue::{End, Look, Place};
 use super::refusal::Rejected;
-use super::shared::{Answer, Entry, Handed, Shared};
+use super::shared::{Answer, Entry, Handed, Request, Shared};
 use super::slot::Slot;
 use crate::Instant;
 use crate::alarm::Alarm;
@@ -37,6 +38,8 @@ pin_project! {
         // What is made of what was handed over.
         lend: L,
         work: OneJob<J>,
+        // An opening that is overdue, beside the next one.
+        overdue: OneJob<J>,
         working: Working,
         #[pin]
         alarm: Alarm<C::Sleep>,
@@ -71,6 +74,8 @@ pub(super) struct Waiter<'p, R: LocalResource, C: Clock> {
     may_respawn: bool,
     pub(super) self_deadlock: bool,
     pub(super) began_at: Instant,
+    /// How many attempts had failed when it joined the queue, if it has.
+    failed_before: Option<u32>,
     /// Until it has begun, this is how long it may take, counted from the epoch.
     deadline: Instant,
     asked_at: &'static Location<'static>,
@@ -87,8 +92,10 @@ enum Stage {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Working {
-    /// On nothing, or on an opening, which loses against an answer.
+    /// On nothing, or on a value that came back.
     Interruptible,
+    /// On an opening, which loses against an answer.
+    Opening,
     /// On a close, which is finished first.
     Closing,
     /// On the value that is to be lent.
@@ -117,6 +124,7 @@ where
                 may_respawn: true,
                 self_deadlock: false,
                 began_at: Instant::EPOCH,
+                failed_before: None,
                 deadline: within,
                 asked_at: wish.asked_at,
                 rejected: wish.rejected,
@@ -124,6 +132,7 @@ where
             perform,
             lend,
             work: OneJob::none(),
+            overdue: OneJob::none(),
             working: Working::Interruptible,
             alarm: Alarm::unset(),
         }
@@ -161,11 +170,16 @@ where
                 waiter.retire_idle(slot);
             }
         }
-        let answer =
-            waiter.poll_slowly(this.perform, &mut *this.work, this.working, this.alarm, cx);
+        let jobs = Jobs {
+            work: &mut *this.work,
+            overdue: &mut *this.overdue,
+            working: this.working,
+        };
+        let answer = waiter.poll_slowly(this.perform, jobs, this.alarm, cx);
         answer.map(|answer| {
             // An opening that lost against the answer is called off now, whenever this is dropped.
             this.work.clear();
+            this.overdue.clear();
             match answer {
                 Ok(handed) => Ok((this.lend)(shared, handed, waiter.asked_at)),
                 Err(error) => Err(shared.told_within_retries(*error)),
@@ -192,8 +206,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     fn poll_slowly<P, J>(
         &mut self,
         perform: &P,
-        work: &mut OneJob<J>,
-        working: &mut Working,
+        jobs: Jobs<'_, J>,
         mut alarm: Pin<&mut Alarm<C::Sleep>>,
         cx: &mut Context<'_>,
     ) -> Poll<Answer<R::Value>>
@@ -202,6 +215,11 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         J: Future<Output = Done<R, C>>,
     {
         let shared = self.shared;
+        let Jobs {
+            work,
+            overdue,
+            working,
+        } = jobs;
         assert!(
             self.stage != Stage::Over,
             "an acquire was polled after it had completed"
@@ -214,6 +232,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         let mut rounds = Rounds::new();
         let mut unfit = None;
         while rounds.go_on(cx) {
+            // What it says is in the queue.
+            let _ = overdue.poll(cx);
             if let Some(done) = work.poll(cx) {
                 let worked_on = core::mem::replace(working, Working::Interruptible);
                 self.set_busy(false);
@@ -231,7 +251,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                     // Its limits are the waiter's own, so that it ends before the deadline does.
                     return Poll::Pending;
                 }
-                Working::Interruptible => {
+                Working::Interruptible | Working::Opening => {
                     let answer = self.poll_answer(cx);
                     // It has asked again by now.
                     drop(unfit.take());
@@ -285,19 +305,25 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             }
             // Whoever has just joined the queue was seen by the Runner, if there is one.
             let is_driven = core::mem::take(&mut self.is_driven);
-            let claim = if is_driven || !work.is_none() {
+            let claim = if is_driven || (!work.is_none() && *working != Working::Opening) {
                 Claim::NOTHING
             } else {
                 now = now.or_else(|| shared.now());
-                self.claim(now)
+                self.claim(now, !work.is_none())
             };
             // What comes next may come later.
             now = None;
             let resumes_at = match claim {
                 Claim::Job(job) => {
-                    if job.is_close() {
-                        *working = Working::Closing;
+                    if !work.is_none() && overdue.is_none() {
+                        core::mem::swap(work, overdue);
                     }
+                    *working = match job {
+                        Job::Open(_) => Working::Opening,
+                        Job::Close(_) => Working::Closing,
+                        Job::Care(_) => Working::Interruptible,
+                    };
+                    // What is overdue beside one that is overdue gives way.
                     work.begin(perform(job));
                     continue;
                 }
@@ -361,11 +387,29 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         }
     }
 
+    /// Since when it waits for openings, if it has joined the queue.
+    pub(super) fn since(&self) -> Option<Since> {
+        let at = self.began_at;
+        self.failed_before.map(|failed| Since { at, failed })
+    }
+
     fn join(&mut self, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
+        // Read already where the time counts.
+        if self.failed_before.is_none()
+            && self.deadline == Instant::MAX
+            && self.shared.timings.is_none()
+        {
+            self.began_at = self.shared.now().unwrap_or_default();
+        }
         let shared = self.shared;
         let enter = |may_respawn| {
-            let waker = cx.waker().clone();
-            shared.enter(waker, self.wanted, self.end, may_respawn)
+            let request = Request {
+                wanted: self.wanted,
+                end: self.end,
+                at: self.began_at,
+                failed: self.failed_before,
+            };
+            shared.enter(cx.waker().clone(), request, may_respawn)
         };
         let entry = match enter(self.may_respawn) {
             Ok(Entry::RunnerLost) => {
@@ -376,9 +420,14 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             entry => entry,
         };
         match entry {
-            Ok(Entry::Waits { place, driven }) => {
+            Ok(Entry::Waits {
+                place,
+                driven,
+                failed,
+            }) => {
                 self.place = Some(place);
                 self.is_driven = driven;
+                self.failed_before = Some(failed);
                 self.notice_self_deadlock();
                 Poll::Pending
             }
@@ -427,8 +476,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         Poll::Ready(answer)
     }
 
-    /// Claims work that this waiter needs done and that no Runner does.
-    fn claim(&self, now: Option<Instant>) -> Claim<R, C> {
+    /// Claims work that this waiter needs done and that no Runner does: while it drives an opening, only another.
+    fn claim(&self, now: Option<Instant>, opens: bool) -> Claim<R, C> {
         let shared = self.shared;
         let mut wakes = Wakes::default();
         let claim = shared.queue.with(|queue| {
@@ -442,30 +491,38 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 return Claim::Runner;
             }
             shared.settle_family_in_turn(queue, now, &mut wakes);
-            if let Some(duty) = shared.claim_returned(queue) {
-                queue.waiters.set_busy(place, true);
-                return Claim::Job(Job::Care(duty));
+            shared.note_time(queue, now, &mut wakes);
+            if !opens {
+                if let Some(duty) = shared.claim_returned(queue) {
+                    queue.waiters.set_busy(place, true);
+                    return Claim::Job(Job::Care(duty));
+                }
             }
-            if queue.openings_wanted(&shared.config) > 0 && !queue.openings.may_begin(now) {
-                return Claim::Nothing {
-                    resumes_at: queue.openings.resumes_at(),
-                };
-            }
-            if queue.openings_due(&shared.config) > 0 {
-                if let Some(duty) = OpenDuty::claim(shared, queue, now) {
+            let wanted = queue.openings_wanted(&shared.config) > 0;
+            let due = queue.openings_due(&shared.config) > 0;
+            let wants_place = queue.wants_place(&shared.config);
+            if wanted || wants_place {
+                if !queue.may_open(now) {
+                    let resumes_at = queue.opens_at(true);
+                    return Claim::Nothing { resumes_at };
+                }
+                if wants_place {
+                    wakes.push(queue.openings.give_way());
+                } else if !due {
+                    // It is another pool's turn.
+                } else if let Some(duty) = OpenDuty::claim(shared, queue, now) {
                     queue.waiters.set_busy(place, true);
                     return Claim::Job(Job::Open(duty));
                 }
             }
-            if queue.waiters.wanted() > queue.opening {
+            if !opens && queue.waiters.wanted() > queue.openings.fresh() {
                 if let Some(duty) = CloseDuty::claim(shared, queue, self.until()) {
                     queue.waiters.set_busy(place, true);
                     return Claim::Job(Job::Close(duty));
                 }
             }
-            Claim::Nothing {
-                resumes_at: queue.next_family_look(),
-            }
+            let resumes_at = queue.opens_at(false);
+            Claim::Nothing { resumes_at }
         });
         shared.wake(wakes);
         claim
@@ -482,6 +539,13 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 .with(|queue| queue.waiters.set_busy(place, busy));
         }
     }
+}
+
+/// What a waiter drives.
+struct Jobs<'a, J> {
+    work: &'a mut OneJob<J>,
+    overdue: &'a mut OneJob<J>,
+    working: &'a mut Working,
 }
 
 /// What a waiter finds to do.

@@ -18,7 +18,10 @@ fn fault_14_acquire_timeout_covers_the_queue_and_the_opening() {
         let backend = Backend::new(&sim);
         backend.set_time(Hook::Open, SECOND * 25);
         let max_size = 1 + sim.below(3) as usize;
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(max_size);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .open_timeout(None)
+            .max_size(max_size);
         let (pool, _) = pool_drawn(&sim, builder);
         let callers = [1, 2, 3, 4, 5].map(|number| {
             let (world, pool) = (sim.clone(), pool.clone());
@@ -26,7 +29,7 @@ fn fault_14_acquire_timeout_covers_the_queue_and_the_opening() {
             sim.task(format!("caller {number}"), async move {
                 world.sleep(comes_at).await;
                 let answer = pool.acquire_timeout(limit).await;
-                let Err(AcquireError::Exhausted { waited, .. }) = answer else {
+                let Err(AcquireError::OpenPending { waited, .. }) = answer else {
                     panic!("{answer:?}");
                 };
                 assert_eq!((waited, elapsed(&world)), (limit, comes_at + limit));
@@ -46,6 +49,7 @@ fn fault_14_slow_opening_or_hung_check_holds_nobody_up() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
         let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(4)
             .open_timeout(None)
             .check_every(SECOND * 10)
@@ -59,7 +63,7 @@ fn fault_14_slow_opening_or_hung_check_holds_nobody_up() {
                 async move { pool.acquire().await.map(drop) }
             });
             sim.sleep(odd_time(&sim, 10)).await;
-            assert_eq!(pool.status().opening, 1);
+            assert!(pool.status().opening > 0);
             drop(leases);
             waiter.await.expect("it takes what comes back");
         } else {
@@ -86,7 +90,10 @@ fn fault_14_slow_opening_or_hung_check_holds_nobody_up() {
 fn fault_14_release_does_not_wait_for_a_strangers_opening() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(2);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .open_timeout(None)
+            .max_size(2);
         let (pool, _) = pool_drawn(&sim, builder);
         let lease = pool.acquire().await.expect("the backend is well");
         backend.set_time(Hook::Open, SECOND * 10);
@@ -110,7 +117,9 @@ fn fault_14_release_does_not_wait_for_a_strangers_opening() {
 fn fault_16_loss_of_a_value_wakes_who_waits_for_its_slot() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         // Without a limit, so that nothing but a wake-up ends the wait.
         let (pool, _) = pool_drawn(&sim, builder.acquire_timeout(None));
         let lease = pool.acquire().await.expect("the backend is well");
@@ -154,7 +163,10 @@ fn fault_21_cancel_during_an_opening_leaks_nothing() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
         backend.set_time(Hook::Open, SECOND * 10);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .open_timeout(None)
+            .max_size(1);
         let (pool, has_runner) = pool_drawn(&sim, builder);
         // The last of them is cancelled at the very instant at which the opening ends, or earlier.
         let at_the_end = coin(&sim);
@@ -200,7 +212,9 @@ fn fault_21_late_caller_overtakes_nobody() {
     const TICK: Duration = Duration::from_millis(10);
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let (pool, _) = pool_drawn(&sim, builder);
         let served = Rc::new(RefCell::new(Vec::new()));
         // One comes with each tick, and values come back on ticks: both at once, in either order.
@@ -232,8 +246,9 @@ fn fault_21_late_caller_overtakes_nobody() {
 fn fault_21_starting_again_keeps_to_the_maximum() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        backend.set_time(Hook::Open, SECOND);
+        backend.set_time(Hook::Open, SECOND / 2);
         let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .min_size(3)
             .max_size(3)
             .start(Start::Lazily);

@@ -17,6 +17,7 @@ fn fault_15_idle_time_counts_from_the_last_use() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
         let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .idle_timeout(SECOND * 30)
             .check_every(None);
         let pool = builder.build(sim.clone()).expect("it makes sense");
@@ -43,7 +44,9 @@ fn fault_15_idle_time_counts_from_the_last_use() {
 fn fault_19_stop_wakes_all_who_wait() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let (pool, _) = pool_drawn(&sim, builder.acquire_timeout(None));
         let lease = pool.acquire().await.expect("the backend is well");
         let stopped_at = odd_time(&sim, 10);
@@ -76,7 +79,7 @@ fn fault_19_stop_wakes_all_who_wait() {
 fn fault_19_stop_leaves_values_to_their_users() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend));
+        let builder = Pool::builder(FaultyResource::new(&backend)).max_closing_beside(0);
         let (pool, _) = pool_drawn(&sim, builder);
         let held_for = odd_time(&sim, 10);
         let user = sim.task("user", {
@@ -112,7 +115,9 @@ fn fault_19_stop_goes_on_after_a_failure() {
             .nth(Hook::Close, 3, Fault::Hang)
             .nth(Hook::Close, 4, Fault::Hang);
         backend.set_faults(bad);
-        let builder = Pool::builder(FaultyResource::new(&backend)).min_size(7);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .min_size(7);
         let (pool, _) = pool_drawn(&sim, builder.close_timeout(SECOND * 5));
         pool.start().await.expect("the backend is well");
         let report = pool.close().await;
@@ -140,6 +145,7 @@ fn fault_20_values_that_nothing_tells_apart_count_each() {
     explore(SEEDS, |sim| async move {
         let twins = Twins::new(&sim);
         let (pool, runner) = Pool::builder(twins.clone())
+            .max_closing_beside(0)
             .max_size(MAX_SIZE)
             .build_with_runner(sim.clone())
             .expect("it makes sense");

@@ -104,6 +104,7 @@ fn fault_09_permanent_error_of_an_opening_is_not_retried() {
     run(0, |sim| async move {
         let door = Door::shut();
         let (pool, runner) = Pool::builder(door.clone())
+            .max_closing_beside(0)
             .build_with_runner(sim.clone())
             .expect("it makes sense");
         sim.spawn_local(runner.run());

@@ -24,6 +24,7 @@ fn bb8_0059_a_timeout_in_a_check_loses_no_slot() {
         async |sim| {
             let backend = Backend::new(&sim);
             let builder = Pool::builder(FaultyResource::new(&backend))
+                .max_closing_beside(0)
                 .max_size(1)
                 .check_on_acquire(CheckOnAcquire::Always);
             let (pool, _) = pool_drawn(&sim, builder);
@@ -48,6 +49,7 @@ fn bb8_0059_a_timeout_as_the_check_ends_loses_no_slot() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
         let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(1)
             .check_on_acquire(CheckOnAcquire::Always);
         let (pool, _) = pool_drawn(&sim, builder);
@@ -80,7 +82,9 @@ fn bb8_0059_a_timeout_as_the_check_ends_loses_no_slot() {
 fn bb8_0067_a_value_handed_to_one_who_has_left_goes_to_the_next() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let (pool, _) = pool_drawn(&sim, builder);
         for _ in 0..5 {
             let lease = pool.acquire().await.expect("the slot is there");
@@ -103,7 +107,9 @@ fn bb8_0067_a_value_handed_to_one_who_has_left_goes_to_the_next() {
 fn bb8_0067_one_who_leaves_gives_back_what_it_holds_as_well() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(2);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(2);
         let (pool, _) = pool_drawn(&sim, builder);
         let lease = pool.acquire().await.expect("the backend is well");
         let held = pool.acquire_owned().await.expect("the backend is well");
@@ -139,7 +145,9 @@ fn bb8_0067_one_who_leaves_gives_back_what_it_holds_as_well() {
 fn bb8_a_value_that_is_torn_down_counts_until_it_has_ended() {
     explore(SEEDS, |sim| async move {
         let backend = backend_with(&sim, Hook::Close, SECOND);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(2);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(2);
         let (pool, _) = pool_drawn(&sim, builder);
         let leases = pool.acquire_many(2).await.expect("the backend is well");
         backend.break_all();
@@ -161,7 +169,9 @@ fn bb8_a_value_that_is_torn_down_counts_until_it_has_ended() {
 fn bb8_a_newcomer_does_not_overtake_who_waits() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let (pool, _) = pool_drawn(&sim, builder);
         let lease = pool.acquire().await.expect("the backend is well");
         let first = queue_up(&sim, &pool, "first", holds_for(&sim, &pool, SECOND)).await;
@@ -184,7 +194,9 @@ fn bb8_a_newcomer_does_not_overtake_who_waits() {
 fn bb8_who_asks_again_at_once_queues_behind_who_waits() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let (pool, _) = pool_drawn(&sim, builder);
         let lease = pool.acquire().await.expect("the backend is well");
         let waiter = queue_up(&sim, &pool, "waiter", holds_for(&sim, &pool, SECOND)).await;
@@ -208,7 +220,9 @@ fn bb8_a_panic_in_an_opening_loses_no_slot() {
             faults.nth(Hook::Open, call, Fault::Panic)
         });
         backend.set_faults(panics);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(2);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(2);
         let (pool, _) = pool_drawn(&sim, builder.retry(PERSISTENT));
         drop(pool.acquire().await.expect("the eleventh opening succeeds"));
         assert_eq!(backend.calls(Hook::Open), 11);
@@ -223,7 +237,9 @@ fn bb8_a_panic_in_an_opening_is_told() {
     run(0, |sim| async move {
         let backend = Backend::new(&sim);
         backend.set_faults(Faults::none().nth(Hook::Open, 1, Fault::Panic));
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let (pool, _) = pool_drawn(&sim, builder.retry(Retry::NEVER));
         let Err(AcquireError::BackendDown { failure, .. }) = pool.acquire().await else {
             panic!("the opening panicked");

@@ -21,6 +21,7 @@ fn commons_pool_356_a_crowd_whose_values_are_bad_is_served_to_the_last() {
         };
         backend.set_faults(Faults::none().one_in(2, bad, Fault::Fail));
         let builder = Pool::builder(FaultyResource::hooked(&backend))
+            .max_closing_beside(0)
             .max_size(1 + sim.below(3) as usize)
             .check_on_release(true)
             .retry(PERSISTENT)
@@ -52,6 +53,7 @@ fn commons_pool_a_lone_caller_whose_new_value_is_bad_does_not_wait_for_others() 
             let backend = Backend::new(&sim);
             backend.set_faults(always(hook, Fault::Fail));
             let builder = Pool::builder(FaultyResource::hooked(&backend))
+                .max_closing_beside(0)
                 .max_size(1)
                 .check_on_open(true)
                 .retry(Retry::new(tenure_core::Backoff::constant(SECOND)).max_retries(2))
@@ -76,6 +78,7 @@ fn commons_pool_a_check_that_hangs_holds_up_no_other() {
         let (backend, other_backend) = (Backend::new(&sim), Backend::new(&sim));
         let build = |backend: &Backend| {
             Pool::builder(FaultyResource::new(backend))
+                .max_closing_beside(0)
                 .min_size(1)
                 .max_size(16)
                 .check_every(SECOND)
@@ -110,6 +113,7 @@ fn commons_pool_184_a_value_under_check_goes_to_who_waits_for_it() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
         let pool = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(2)
             .check_every(SECOND)
             .check_on_acquire(CheckOnAcquire::Never)
@@ -149,7 +153,9 @@ fn commons_pool_184_a_value_under_check_goes_to_who_waits_for_it() {
 fn commons_pool_420_waking_for_nothing_does_not_prolong_the_wait() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let (pool, _) = pool_drawn(&sim, builder);
         sim.poll_spuriously(2);
         let lease = pool.acquire_owned().await.expect("the backend is well");

@@ -14,7 +14,9 @@ use crate::faults::{SECOND, SEEDS, elapsed, odd_time, pool_drawn, pool_ends_well
 fn deadpool_0089_a_closed_pool_keeps_nothing_open() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(3);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(3);
         let (pool, has_runner) = pool_drawn(&sim, builder);
         let lease = pool.acquire_owned().await.expect("the backend is well");
         let idle = pool.acquire().await.expect("the backend is well");
@@ -60,7 +62,9 @@ fn deadpool_0089_a_closed_pool_keeps_nothing_open() {
 fn deadpool_and_mobc_a_pool_shrunk_while_empty_lends_no_more_than_it_may() {
     explore(SEEDS, |sim| async move {
         let backend = backend_with(&sim, Hook::Open, MS * 10);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(5);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(5);
         let (pool, _) = pool_drawn(&sim, builder.acquire_timeout(SECOND));
         let shrunk_early = sim.below(2) == 0;
         if shrunk_early {
@@ -104,7 +108,7 @@ fn deadpool_and_mobc_a_pool_shrunk_while_empty_lends_no_more_than_it_may() {
 fn deadpool_a_hook_that_hangs_ends_at_its_timeout() {
     for (hook, served_at) in [
         // The opening has failed, and is tried again.
-        (Hook::AfterOpen, SECOND + MS),
+        (Hook::AfterOpen, SECOND),
         (Hook::BeforeAcquire, SECOND),
         (Hook::AfterRelease, SECOND),
         (Hook::BeforeClose, SECOND),
@@ -113,6 +117,7 @@ fn deadpool_a_hook_that_hangs_ends_at_its_timeout() {
             let backend = Backend::new(&sim);
             backend.set_faults(Faults::none().nth(hook, 1, Fault::Hang));
             let builder = Pool::builder(FaultyResource::hooked(&backend))
+                .max_closing_beside(0)
                 .max_size(1)
                 .hook_timeout(SECOND)
                 .acquire_timeout(None)
@@ -138,6 +143,7 @@ fn mobc_idle_time_does_not_count_from_the_opening() {
     run(0, |sim| async move {
         let backend = Backend::new(&sim);
         let pool = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(1)
             .idle_timeout(SECOND * 10)
             .max_lifetime(None)

@@ -25,6 +25,7 @@ fn hikaricp_1111_a_timeout_says_what_it_waited_for() {
         };
         let backend = Backend::new(&sim);
         let pool = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(2)
             .retry(PERSISTENT.backoff(tenure_core::Backoff::constant(SECOND)))
             .acquire_timeout(SECOND * 30)
@@ -61,7 +62,7 @@ fn hikaricp_1111_a_timeout_says_what_it_waited_for() {
             } => {
                 assert!(is_down);
                 assert_eq!(status.in_use, 1, "{status}");
-                assert!(failure.attempts >= 30, "{failure}");
+                assert!(failure.attempts >= 29, "{failure}");
                 assert!(error.to_string().contains("attempts"), "{error}");
                 let cause = std::error::Error::source(&error);
                 assert!(cause.is_some_and(|cause| cause.to_string().contains("open")));
@@ -89,7 +90,9 @@ fn hikaricp_1111_a_timeout_says_what_it_waited_for() {
 fn hikaricp_1111_two_who_need_two_each_are_served_one_after_another() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(2);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(2);
         let (pool, _) = pool_drawn(&sim, builder.acquire_timeout(None));
         let users = [1, 2, 3].map(|number| {
             let (sim, pool) = (sim.clone(), pool.clone());
@@ -115,6 +118,7 @@ fn hikaricp_2161_an_opening_that_hangs_holds_up_no_other() {
         let backend = Backend::new(&sim);
         backend.set_faults(Faults::none().nth(Hook::Open, 1, Fault::Hang));
         let pool = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .min_size(2)
             .max_size(4)
             .open_timeout(SECOND * 5)
@@ -127,10 +131,12 @@ fn hikaricp_2161_an_opening_that_hangs_holds_up_no_other() {
             served.push(caller.await.0);
         }
         served.sort_unstable();
-        // There is an opening for each who waits, and the third gets what the first gives back.
-        assert_eq!(served, [AT_ONCE, AT_ONCE, SECOND]);
+        // There is an opening for each who waits. The third gets what the first gives back, or what is opened in the
+        // place of the one that hangs.
+        assert_eq!(served[..2], [AT_ONCE, AT_ONCE]);
+        assert!(served[2] <= SECOND, "{served:?}");
         assert_eq!(pool.status().opening, 1);
-        sim.sleep(SECOND * 3 + MS).await;
+        sim.sleep(SECOND * 4 + MS).await;
         let status = pool.status();
         assert_eq!(
             (status.opening, status.audit.open_failed),
@@ -153,6 +159,7 @@ fn hikaricp_2161_a_pool_recovers_from_openings_that_all_hang() {
     explore(0..20, |sim| async move {
         let backend = Backend::new(&sim);
         let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(4)
             .open_timeout(SECOND * 5)
             .retry(PERSISTENT);
@@ -168,6 +175,8 @@ fn hikaricp_2161_a_pool_recovers_from_openings_that_all_hang() {
         drop(pool.acquire().await.expect("the backend is well"));
         let took = elapsed(&sim) - back_at;
         assert!(took <= SECOND * 5 + MS, "{took:?}");
+        // The oldest of those that hang keeps its place until it times out.
+        sim.sleep(SECOND * 5).await;
         ends_whole(&sim, &pool, &backend).await;
     });
 }

@@ -17,11 +17,12 @@ fn generic_pool_who_has_timed_out_is_given_nothing() {
     explore(SEEDS, |sim| async move {
         let backend = backend_with(&sim, Hook::Open, MS * 100);
         let pool = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(1)
             .build(sim.clone())
             .expect("it makes sense");
         let impatient = pool.acquire_timeout(MS * 20).await;
-        assert!(matches!(impatient, Err(AcquireError::Exhausted { .. })));
+        assert!(matches!(impatient, Err(AcquireError::OpenPending { .. })));
         assert_eq!((elapsed(&sim), pool.status().waiting), (MS * 20, 0));
         let nobody_waits = coin(&sim);
         if nobody_waits {
@@ -43,7 +44,9 @@ fn generic_pool_who_has_timed_out_is_given_nothing() {
 fn generic_pool_the_dead_do_not_keep_a_value_from_the_living() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let (pool, _) = pool_drawn(&sim, builder);
         let lease = pool.acquire().await.expect("the backend is well");
         let dead = |number: u32| {
@@ -85,7 +88,9 @@ fn database_sql_31708_waiters_are_served_in_the_order_in_which_they_came() {
     const WAITERS: u32 = 100;
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let (pool, _) = pool_drawn(&sim, builder.acquire_timeout(None));
         let lease = pool.acquire().await.expect("the backend is well");
         let served: Rc<RefCell<Vec<u32>>> = Rc::default();
@@ -124,7 +129,9 @@ fn qp_nobody_sleeps_for_ever_under_contention() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
         let max_size = 1 + sim.below(4) as usize;
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(max_size);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(max_size);
         // No timer of ours would wake anybody: a lost wake-up is a deadlock.
         let builder = builder.acquire_timeout(None).idle_timeout(None);
         let (pool, _) = pool_drawn(&sim, builder.check_every(None).max_lifetime(None));

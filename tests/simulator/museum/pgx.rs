@@ -18,6 +18,7 @@ fn pgx_1354_an_opening_that_ends_as_its_caller_leaves() {
             backend.set_faults(always(Hook::Open, Fault::Fail));
         }
         let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(2)
             .acquire_timeout(MS * 10)
             .retry(PERSISTENT);
@@ -35,7 +36,12 @@ fn pgx_1354_an_opening_that_ends_as_its_caller_leaves() {
             match answer {
                 Ok(lease) => leases.push(lease),
                 Err(AcquireError::BackendDown { .. }) => assert!(fails),
-                Err(error) => assert!(matches!(error, AcquireError::Exhausted { .. }), "{error}"),
+                Err(error) => {
+                    // The one opening may have ended in that very moment, for those before it in the queue.
+                    let pending = matches!(error, AcquireError::OpenPending { .. });
+                    let in_use = matches!(error, AcquireError::Exhausted { .. });
+                    assert!(pending || in_use, "{error}");
+                }
             }
             assert_eq!(elapsed(&sim), MS * 10);
         }
@@ -64,8 +70,10 @@ fn pgx_2425_closes_that_take_long_do_not_pile_up() {
             backend.set_faults(always(Hook::Close, Fault::Hang));
         }
         let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(3)
             .close_timeout(SECOND * 2)
+            .broken_close_timeout(SECOND * 2)
             .acquire_timeout(None);
         let (pool, has_runner) = pool_drawn(&sim, builder);
         let users: Vec<_> = (0..30)

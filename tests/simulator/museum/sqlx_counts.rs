@@ -18,7 +18,9 @@ use crate::faults::{SEEDS, elapsed, pool_drawn};
 fn sqlx_a_release_has_counted_its_value_when_it_wakes_who_waits() {
     run(0, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let pool = builder.build(sim.clone()).expect("it makes sense");
         let lease = pool.acquire().await.expect("the backend is well");
         let looks = Arc::new(Looks {
@@ -49,7 +51,9 @@ fn sqlx_a_release_has_counted_its_value_when_it_wakes_who_waits() {
 fn sqlx_the_counts_add_up_at_every_step() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(2);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(2);
         let (pool, _) = pool_drawn(&sim, builder);
         let users: Vec<_> = (0..6)
             .map(|number| {

@@ -23,6 +23,7 @@ fn sqlx_1396_a_runner_that_is_dropped_takes_no_value_with_it() {
         async |sim| {
             let backend = Backend::new(&sim);
             let (pool, runner) = Pool::builder(FaultyResource::hooked(&backend))
+                .max_closing_beside(0)
                 .max_size(2)
                 .start(Start::Lazily)
                 .check_on_release(true)
@@ -90,6 +91,7 @@ fn sqlx_1396_a_runner_that_is_never_polled_takes_no_value_with_it() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
         let (pool, runner) = Pool::builder(FaultyResource::hooked(&backend))
+            .max_closing_beside(0)
             .max_size(1)
             .build_with_runner(sim.clone())
             .expect("it makes sense");
@@ -118,7 +120,9 @@ struct Ending {
 fn sqlx_3217_a_close_returns_when_every_value_has_ended() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::hooked(&backend)).max_size(5);
+        let builder = Pool::builder(FaultyResource::hooked(&backend))
+            .max_closing_beside(0)
+            .max_size(5);
         let (pool, _) = pool_drawn(&sim, builder);
         let mut leases = Vec::new();
         for _ in 0..5 {
@@ -160,7 +164,9 @@ fn sqlx_3217_a_close_returns_when_every_value_has_ended() {
 fn sqlx_3217_a_close_that_hangs_ends_with_the_shutdown() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).close_timeout(None);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .close_timeout(None);
         let (pool, _) = pool_drawn(&sim, builder.max_size(3));
         let mut leases = pool.acquire_many(3).await.expect("the backend is well");
         backend.set_faults(Faults::none().nth(Hook::Close, 1, Fault::Hang));
@@ -232,6 +238,7 @@ fn silent_peer(
     run(0, |sim| async move {
         let backend = Backend::new(&sim);
         let pool = Pool::builder(FaultyResource::hooked(&backend))
+            .max_closing_beside(0)
             .max_size(2)
             .check_on_release(true)
             .check_timeout(SECOND)

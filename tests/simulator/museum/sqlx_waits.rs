@@ -20,6 +20,7 @@ fn sqlx_0083_a_dropped_acquire_keeps_no_slot() {
             _ => {}
         }
         let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(2)
             .retry(PERSISTENT)
             .acquire_timeout(SECOND * 10);
@@ -49,7 +50,9 @@ fn sqlx_0083_a_dropped_acquire_keeps_no_slot() {
 fn sqlx_0620_a_waiter_that_leaves_hands_its_turn_on() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let (pool, _) = pool_drawn(&sim, builder.acquire_timeout(None));
         let lease = pool.acquire().await.expect("the backend is well");
         let leaver = queue_up(&sim, &pool, "leaver", holds_for(&sim, &pool, SECOND)).await;
@@ -88,7 +91,9 @@ fn sqlx_0620_a_waiter_that_leaves_hands_its_turn_on() {
 fn sqlx_0620_a_waiter_that_leaves_hands_on_what_it_had_gathered() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(2);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(2);
         let (pool, _) = pool_drawn(&sim, builder.acquire_timeout(None));
         let leases = pool.acquire_many(2).await.expect("the backend is well");
         let mut leases = leases.into_iter();
@@ -126,6 +131,7 @@ fn sqlx_1869_a_value_whose_acquire_is_dropped_in_its_check_ends_and_is_told() {
         let backend = Backend::new(&sim);
         let endings = super::Endings::default();
         let builder = Pool::builder(FaultyResource::hooked(&backend))
+            .max_closing_beside(0)
             .max_size(1)
             .check_on_acquire(CheckOnAcquire::Always)
             .events(endings.sink());
@@ -153,6 +159,7 @@ fn sqlx_1869_a_dropped_acquire_leaves_a_check_in_the_background_alone() {
     run(0, |sim| async move {
         let backend = backend_with(&sim, Hook::Check, MS * 10);
         let pool = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(1)
             .check_every(SECOND)
             .build(sim.clone())
@@ -178,6 +185,7 @@ fn sqlx_3513_an_opening_outlives_the_caller_that_asked_for_it() {
     explore(SEEDS, |sim| async move {
         let backend = backend_with(&sim, Hook::Open, MS * 100);
         let pool = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(2)
             .acquire_timeout(MS * 60)
             .build(sim.clone())
@@ -191,7 +199,7 @@ fn sqlx_3513_an_opening_outlives_the_caller_that_asked_for_it() {
             .collect();
         for caller in callers {
             let answer: Answer = caller.await;
-            assert!(matches!(answer, Err(AcquireError::Exhausted { .. })));
+            assert!(matches!(answer, Err(AcquireError::OpenPending { .. })));
             assert_eq!(elapsed(&sim), MS * 60);
         }
         assert_eq!(pool.status().opening, 2);
@@ -210,6 +218,7 @@ fn sqlx_3513_a_waiter_takes_what_comes_back_while_openings_fail() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
         let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(2)
             .retry(PERSISTENT.backoff(tenure_core::Backoff::constant(SECOND)));
         let (pool, _) = pool_drawn(&sim, builder);

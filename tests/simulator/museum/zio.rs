@@ -21,6 +21,7 @@ fn zio_6834_an_acquire_ends_where_every_value_is_bad() {
     explore(SEEDS, |sim| async move {
         let backend = Backend::new(&sim);
         let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
             .max_size(3)
             .check_on_acquire(CheckOnAcquire::Always)
             .retry(Retry::NEVER);
@@ -56,6 +57,7 @@ fn zio_8537_an_opening_ends_alike_whoever_caused_it() {
                 let backend = Backend::new(&sim);
                 let min_size = usize::from(cause == "minimum");
                 let pool = Pool::builder(FaultyResource::hooked(&backend))
+                    .max_closing_beside(0)
                     .min_size(min_size)
                     .max_size(1)
                     .acquire_timeout(SECOND * 60)
@@ -93,23 +95,26 @@ fn zio_8537_an_opening_ends_alike_whoever_caused_it() {
                     "discard" => lease.take().into_iter().for_each(OwnedLease::discard),
                     _ => {}
                 }
-                sim.sleep(SECOND).await;
+                // An opening that takes longer would not hold up the next.
+                let a_while = SECOND / 2;
+                sim.sleep(a_while).await;
                 assert_eq!(backend.calls(hung), calls + 1, "{cause}");
                 // It would serve the one who asks.
                 lease.into_iter().for_each(|lease| lease.detach().end());
                 if closes {
                     let report = pool.shutdown(SECOND).await;
                     assert!(report.is_clean(), "{cause}, {hung}: {report}");
-                    assert_eq!(elapsed(&sim), SECOND + MS, "{cause}: it waits for nothing");
+                    assert_eq!(elapsed(&sim), a_while + MS, "{cause}: it waits for nothing");
                     assert!(matches!(asks.await, Err(AcquireError::Closed { .. })));
                     pool_ends_well(&pool, &backend).await;
                     return;
                 }
                 asks.await.expect("the next attempt succeeds");
                 let began_at = if calls == 0 { AT_ONCE } else { MS };
-                assert_eq!(elapsed(&sim), began_at + SECOND * 5 + MS, "{cause}");
+                let within = if cause == "resize" { 1 } else { 5 };
+                assert!(elapsed(&sim) <= began_at + SECOND * within + MS, "{cause}");
                 let cut_off_late = u64::from(hung == Hook::AfterOpen);
-                sim.sleep(SECOND).await;
+                sim.sleep(SECOND * 5).await;
                 let discarded = u64::from(cause == "discard");
                 assert_eq!(backend.ended(Ended::Closed), cut_off_late + discarded);
                 ends_whole(&sim, &pool, &backend).await;
@@ -126,6 +131,7 @@ fn zio_8820_who_waits_for_a_value_that_ends_gets_a_new_one() {
         explore(0..50, |sim| async move {
             let backend = Backend::new(&sim);
             let builder = Pool::builder(FaultyResource::hooked(&backend))
+                .max_closing_beside(0)
                 .max_size(1)
                 .check_on_release(true)
                 .acquire_timeout(None);
@@ -174,7 +180,9 @@ fn zio_9152_an_opening_that_is_cut_off_leaves_nothing_half_open() {
                 tokens: Arc::default(),
                 panics: end == "panicked",
             };
-            let builder = Pool::builder(halves.clone()).retry(Retry::NEVER);
+            let builder = Pool::builder(halves.clone())
+                .max_closing_beside(0)
+                .retry(Retry::NEVER);
             let builder = match end {
                 "timed out" => builder.open_timeout(MS * 15),
                 _ => builder,
@@ -209,7 +217,7 @@ fn zio_9152_an_opening_that_is_cut_off_leaves_nothing_half_open() {
 fn zio_9152_a_value_that_is_cut_off_before_it_is_ready_is_closed() {
     explore(SEEDS, |sim| async move {
         let backend = backend_with(&sim, Hook::AfterOpen, MS * 20);
-        let builder = Pool::builder(FaultyResource::hooked(&backend));
+        let builder = Pool::builder(FaultyResource::hooked(&backend)).max_closing_beside(0);
         let (pool, _) = pool_drawn(&sim, builder);
         let asks = sim.task("asks", holds_for(&sim, &pool, MS));
         sim.sleep(MS * 10).await;
@@ -233,11 +241,15 @@ fn zio_9306_a_keyed_pool_keeps_nothing_of_what_has_ended() {
         };
         let pools: KeyedPool<u64, Halves, Sim> = {
             let halves = halves.clone();
-            Pool::keyed(move |_: &u64| Pool::builder(halves.clone()).max_size(2))
-                .max_size(4)
-                .forget_after(SECOND * 60)
-                .build(sim.clone())
-                .expect("it makes sense")
+            Pool::keyed(move |_: &u64| {
+                Pool::builder(halves.clone())
+                    .max_closing_beside(0)
+                    .max_size(2)
+            })
+            .max_size(4)
+            .forget_after(SECOND * 60)
+            .build(sim.clone())
+            .expect("it makes sense")
         };
         for round in 0..1_000 {
             let mut lease = pools.acquire(&(round % 50)).await.expect("it opens");
@@ -263,7 +275,9 @@ fn zio_9306_a_keyed_pool_keeps_nothing_of_what_has_ended() {
 fn zio_9306_a_pool_keeps_nothing_of_those_who_left() {
     run(0, |sim| async move {
         let backend = Backend::new(&sim);
-        let builder = Pool::builder(FaultyResource::new(&backend)).max_size(1);
+        let builder = Pool::builder(FaultyResource::new(&backend))
+            .max_closing_beside(0)
+            .max_size(1);
         let (pool, _) = pool_drawn(&sim, builder.check_every(None));
         let lease = pool.acquire().await.expect("the backend is well");
         let counted = Arc::new(Nobody);

@@ -193,9 +193,10 @@ impl<const HOOKED: bool> Scene<HOOKED> {
     fn is_balanced(&self) {
         let (audit, status) = (self.pool.audit(), self.pool.status());
         assert!(audit.is_balanced(), "{audit}");
-        // One operation lets it grow by one for a while.
-        assert!(status.size <= self.max_size + 1, "{status}");
-        assert!(self.backend.most_live() <= self.max_size + 1);
+        // One operation lets it grow by one for a while, and one broken value may be closed beside its successor.
+        let most = self.max_size + 2;
+        assert!(status.size <= most, "{status}");
+        assert!(self.backend.most_live() <= most);
         assert_eq!(audit.opened, self.backend.opened(), "{audit}");
     }
 }

@@ -61,11 +61,11 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
     }
 
     fn limit(&self, general: Option<Duration>) -> Option<Duration> {
-        let left = self
-            .until
-            .zip(self.shared.now())
-            .map(|(until, now)| until - now);
-        left.into_iter().chain(general).min()
+        let shared = &self.shared;
+        let broken =
+            { shared.config.broken_close_timeout }.filter(|_| self.why.is_of_broken_value());
+        let left = self.until.zip(shared.now()).map(|(until, now)| until - now);
+        left.into_iter().chain(general).chain(broken).min()
     }
 
     fn settle(&mut self, ending: Ending, error: Option<Cause>) {
@@ -77,18 +77,16 @@ impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
             if counts {
                 queue.closing -= 1;
                 wakes.drop_cause(queue.ledger.record(ending, why, error.clone()));
+                queue.retired_ended(why, &mut wakes);
+                shared.poke(queue, &mut wakes);
             }
             counts
         });
         if counts {
-            // Before the slot is free, so that nothing that follows from it is told earlier.
+            // Before anything is woken, so that what follows from the end is told after it.
             let error = error.as_ref();
             let ended = EventKind::Ended { ending, why, error };
             shared.reporter.send(&shared.clock, ended);
-            shared.queue.with(|queue| {
-                queue.free_slots(1, &mut wakes);
-                shared.poke(queue, &mut wakes);
-            });
         }
         shared.wake(wakes);
     }

@@ -1,18 +1,22 @@
 //! Opening a value.
 
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::{Context, Poll};
+
 use super::care::check_value;
 use crate::Instant;
-use crate::cleanup::{Corpse, Why};
+use crate::cleanup::Why;
 use crate::event::EventKind;
 use crate::hooks::Hooks;
 use crate::opening::{Refusal, make_ready, open_value};
-use crate::pool::openings::Ticket;
+use crate::pool::openings::{Drawn, Noted, Ticket, fallback_delay};
 use crate::pool::shared::{Phase, Queue, Shared};
 use crate::pool::slot::{Birth, Generation, Slot};
 use crate::resource::LocalResource;
 use crate::retry::ErrorClass;
 use crate::runtime::Clock;
-use crate::sync::Arc;
+use crate::sync::{self, Arc};
 use crate::work::Wakes;
 
 /// An opening under way: a slot is reserved for what comes of it.
@@ -61,7 +65,10 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
             .reporter
             .send(&shared.clock, EventKind::OpenBegan { attempt });
         let began_at = shared.now();
-        let result = self.open().await;
+        // Dropped unless it answers: the slot is free then, and another opening takes its place.
+        let Some(result) = unless_called_off(&shared, self.ticket, self.open()).await else {
+            return;
+        };
         let took = shared.now().zip(began_at).map(|(now, began)| now - began);
         if let (Some(timings), Some(took)) = (&shared.timings, took) {
             timings.with(|timings| timings.opened.record(took));
@@ -86,6 +93,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         shared.queue.with(|queue| {
             queue.ledger.tally.opened += 1;
             queue.finishing += 1;
+            queue.openings.has_value(self.ticket);
         });
         self.counted = true;
         let value = self.unfinished.insert(value);
@@ -124,6 +132,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let mut wakes = Wakes::default();
         shared.queue.with(|queue| {
             queue.opening -= 1;
+            wakes.drop_waker(queue.openings.ended(self.ticket));
             // It is counted in the same moment as it gets its place.
             if self.counted {
                 queue.finishing -= 1;
@@ -131,14 +140,11 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
                 queue.ledger.tally.opened += 1;
             }
             queue.tell_time(Some(birth.at));
-            wakes.drop_cause(queue.openings.succeeded());
+            wakes.drop_cause(queue.openings.succeeded(self.ticket));
             if queue.phase == Phase::Open {
                 shared.give(queue, Slot::new(value, birth), &mut wakes);
             } else {
-                queue.graveyard.push_back(Corpse {
-                    value,
-                    why: Why::OpenedTooLate,
-                });
+                queue.retire(value, Why::OpenedTooLate);
             }
             shared.poke(queue, &mut wakes);
         });
@@ -147,16 +153,18 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
 
     fn failed(&mut self, Refusal { class, cause }: Refusal) {
         let shared = self.shared.clone();
+        let drawn = shared.draw_delay();
         let now = shared.now();
         let mut wakes = Wakes::default();
         let retry_in = shared.queue.with(|queue| {
             queue.tell_time(now);
             self.settle(queue, &mut wakes);
             queue.ledger.tally.open_failed += 1;
-            let (retry_in, forgotten) =
-                queue
-                    .openings
-                    .failed(self.ticket, class, cause.clone(), now);
+            let openings = &mut queue.openings;
+            let Noted {
+                retry_in,
+                forgotten,
+            } = openings.failed(self.ticket, class, cause.clone(), now, drawn);
             wakes.drop_cause(forgotten);
             shared.poke(queue, &mut wakes);
             retry_in
@@ -175,11 +183,11 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
     fn settle(&mut self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
         self.settled = true;
         queue.opening -= 1;
+        wakes.drop_waker(queue.openings.ended(self.ticket));
         match self.unfinished.take() {
             Some(value) => {
                 queue.finishing -= 1;
-                let why = self.unfit;
-                queue.graveyard.push_back(Corpse { value, why });
+                queue.retire(value, self.unfit);
             }
             None => queue.free_slots(1, wakes),
         }
@@ -208,20 +216,52 @@ impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
 }
 
 impl<R: LocalResource, C: Clock> Shared<R, C> {
-    /// Tells everybody who waits that the backend is down, once the policy is exhausted and nothing
-    /// that lives could serve them either.
-    pub(crate) fn give_up_if_hopeless(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
-        let hopeless = queue.phase == Phase::Open
-            && !queue.suspended
-            && queue.openings.gave_up().is_some()
-            && queue.in_service() + queue.opening == queue.gathered.len();
-        if !hopeless {
-            return;
-        }
-        if let Some(error) = self.backend_down(queue) {
-            self.refuse_all(queue, &error, wakes);
-            queue.openings.everybody_was_told();
-            wakes.signal();
-        }
+    /// Draws the delay after a failure. A custom backoff is user code: it runs under no lock, and its panic is
+    /// contained.
+    fn draw_delay(&self) -> Drawn {
+        let mut delays = self.queue.with(|queue| queue.openings.delays());
+        let delay = match sync::contain(|| delays.next()) {
+            Ok(delay) => delay.unwrap_or_default(),
+            Err(message) => {
+                self.reporter.swallowed(&self.clock, "backoff", message);
+                fallback_delay()
+            }
+        };
+        Drawn { delays, delay }
     }
+
+    /// Returns `true` if an opening was called off. Else its task is woken when it is.
+    fn is_called_off(&self, ticket: Ticket, cx: &Context<'_>) -> bool {
+        let waker = cx.waker();
+        let watched = |watched: Option<bool>| watched.is_none_or(|watched| watched);
+        let before = self
+            .queue
+            .with(|queue| queue.openings.is_watched(ticket, waker));
+        if watched(before) {
+            return before.is_none();
+        }
+        let waker = waker.clone();
+        let (is_called_off, _replaced) = self.queue.with(|queue| {
+            let replaced = queue.openings.watch(ticket, waker);
+            let is_called_off = queue.openings.is_watched(ticket, cx.waker()).is_none();
+            (is_called_off, replaced)
+        });
+        is_called_off
+    }
+}
+
+/// Awaits an opening. Returns `None` once it is called off, and has dropped it then.
+async fn unless_called_off<R: LocalResource, C: Clock, F: Future>(
+    shared: &Shared<R, C>,
+    ticket: Ticket,
+    opening: F,
+) -> Option<F::Output> {
+    let mut opening = pin!(opening);
+    poll_fn(|cx| {
+        if shared.is_called_off(ticket, cx) {
+            return Poll::Ready(None);
+        }
+        opening.as_mut().poll(cx).map(Some)
+    })
+    .await
 }

@@ -1,0 +1,113 @@
+//! How values that were found broken are closed: beside their successors, which do not wait for a dead peer.
+
+use std::time::Duration;
+
+use tenure_core::{Pool, Why};
+use tenure_sim::run;
+
+use crate::scripted::{Ask, Server, Step, timed};
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_place_of_a_broken_value_is_free_though_its_close_hangs() {
+    for max_size in [1, 2, 4, 8] {
+        run(0, |sim| async move {
+            let server = Server::<false>::new(&sim);
+            let pool = Pool::builder(server.clone())
+                .max_size(max_size)
+                .build(sim.clone())
+                .expect("it makes sense");
+            let leases = pool.acquire_many(max_size).await.expect("all there may be");
+            server.always(Ask::Close, Step::Hangs);
+            server.break_all();
+            drop(leases);
+            let (took, lease) = timed(&sim, pool.acquire()).await;
+            lease.map(drop).expect("a fresh one");
+            assert!(took < MS, "{took:?}: {}", pool.status());
+            let most = max_size + (max_size / 4).max(1);
+            assert!(pool.status().size <= most, "{}", pool.status());
+            // The others' places are free once their closes have timed out.
+            let (took, leases) = timed(&sim, pool.acquire_many(max_size)).await;
+            leases.map(drop).expect("all there may be");
+            assert!(took <= SECOND * 5, "{took:?}");
+            assert!(server.most_live() <= most as u64);
+            assert!(pool.audit().is_balanced(), "{}", pool.audit());
+            sim.sleep(SECOND * 2).await;
+            assert_eq!(pool.audit().close_timed_out, max_size as u64);
+            server.always(Ask::Close, Step::Answers);
+            assert!(pool.close().await.closed > 0);
+            assert!(pool.audit().is_balanced() && pool.audit().live() == 0);
+        });
+    }
+}
+
+/// The most there may be at once: the maximum, and the allowance above it.
+#[test]
+fn no_more_broken_values_than_allowed_are_closed_beside_their_successors() {
+    for (allowance, most) in [(Some(0), 4), (Some(2), 6), (None, 5)] {
+        run(0, |sim| async move {
+            let server = Server::<false>::new(&sim);
+            let mut builder = Pool::builder(server.clone()).max_size(4);
+            if let Some(allowance) = allowance {
+                builder = builder.max_closing_beside(allowance);
+            }
+            let pool = builder.build(sim.clone()).expect("it makes sense");
+            server.always(Ask::Close, Step::AnswersAfter(MS * 500));
+            for _ in 0..3 {
+                let leases = pool.acquire_many(4).await.expect("all there may be");
+                server.break_all();
+                drop(leases);
+            }
+            let leases = pool.acquire_many(4).await.expect("all there may be");
+            drop(leases);
+            assert_eq!((pool.audit().opened, server.most_live()), (16, most));
+            assert!(pool.audit().is_balanced(), "{}", pool.audit());
+            pool.close().await;
+            assert_eq!(pool.audit().live(), 0);
+        });
+    }
+}
+
+#[test]
+fn a_value_that_excludes_others_is_closed_before_its_successor_is_opened() {
+    run(0, |sim| async move {
+        let server = Server::<true>::new(&sim);
+        let pool = Pool::builder(server.clone())
+            .max_size(1)
+            .build(sim.clone())
+            .expect("it makes sense");
+        server.always(Ask::Close, Step::AnswersAfter(MS * 300));
+        let lease = pool.acquire().await.expect("a value");
+        server.break_all();
+        drop(lease);
+        let (took, lease) = timed(&sim, pool.acquire()).await;
+        lease.map(drop).expect("its successor");
+        assert_eq!(took, MS * 300);
+    });
+}
+
+#[test]
+fn a_close_is_told_why() {
+    run(0, |sim| async move {
+        let server = Server::<false>::new(&sim);
+        let pool = Pool::builder(server.clone())
+            .build(sim.clone())
+            .expect("it makes sense");
+        let leases = pool.acquire_many(2).await.expect("values");
+        for lease in leases {
+            lease.discard();
+        }
+        sim.sleep(MS).await;
+        drop(pool.acquire().await.expect("a value"));
+        pool.evict_all();
+        sim.sleep(MS).await;
+        drop(pool.acquire().await.expect("a value"));
+        pool.close().await;
+        let mut closed = server.closed();
+        closed.sort_by_key(|(id, _)| *id);
+        let whys = [Why::Broken, Why::Broken, Why::Evicted, Why::Shutdown];
+        assert_eq!(closed.iter().map(|(_, why)| *why).collect::<Vec<_>>(), whys);
+    });
+}
