@@ -60,7 +60,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             }
             if let Some(since) = self.since() {
                 let reason = queue.openings.verdict(since);
-                if let Some(error) = shared.backend_down(queue, since, reason) {
+                if let Some(error) = shared.backend_down(queue, since, reason, now) {
                     return error;
                 }
             }
@@ -140,8 +140,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         queue: &Queue<R::Value>,
         since: Since,
         reason: Option<StopReason>,
+        now: Option<Instant>,
     ) -> Option<AcquireError> {
-        let failure = queue.openings.failure_since(since, reason)?;
+        let failure = queue.openings.failure_since(since, reason, now)?;
         Some(AcquireError::BackendDown {
             pool: self.reporter.name.clone(),
             failure,
@@ -198,7 +199,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         waiters.answer_each(
             |_, since| {
                 let reason = reason_for(since)?;
-                let failure = openings.failure_since(since, Some(reason))?;
+                let failure = openings.failure_since(since, Some(reason), None)?;
                 Some(Err(Box::new(AcquireError::BackendDown {
                     pool: self.reporter.name.clone(),
                     failure,

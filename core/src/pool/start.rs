@@ -101,7 +101,7 @@ impl<'a, R: LocalResource, C: Clock> Starter<'a, R, C> {
             .verdict(self.since)
             .filter(|reason| queue.openings.fresh() == 0 || *reason == StopReason::Deadline);
         if reason.is_some() {
-            if let Some(error) = shared.backend_down(queue, self.since, reason) {
+            if let Some(error) = shared.backend_down(queue, self.since, reason, now) {
                 return Progress::Done(Err(error));
             }
         }
