@@ -92,13 +92,16 @@ trait PoolWorld: World {
         builder: PoolBuilder<Self::Hooked>,
     ) -> Result<HookedOf<Self>, ConfigError>;
 
-    /// A pool with the settings that `set` makes. Its maximum is strict, unless `set` says otherwise.
+    /// A pool with the settings that `set` makes. Unless `set` says otherwise, its maximum is strict, and broken values
+    /// are closed as others are.
     fn pool(
         &self,
         control: &Control,
         set: impl FnOnce(PoolBuilder<Self::Probe>) -> PoolBuilder<Self::Probe>,
     ) -> PoolOf<Self> {
-        self.build(set(Pool::builder(self.probe(control)).max_closing_beside(0)))
+        self.build(set(Pool::builder(self.probe(control))
+            .max_closing_beside(0)
+            .broken_close_timeout(None)))
             .expect("a configuration that makes sense")
     }
 
@@ -108,10 +111,10 @@ trait PoolWorld: World {
         control: &Control,
         set: impl FnOnce(PoolBuilder<Self::Hooked>) -> PoolBuilder<Self::Hooked>,
     ) -> HookedOf<Self> {
-        self.build_hooked(set(
-            Pool::builder(self.hooked(control)).max_closing_beside(0)
-        ))
-        .expect("a configuration that makes sense")
+        self.build_hooked(set(Pool::builder(self.hooked(control))
+            .max_closing_beside(0)
+            .broken_close_timeout(None)))
+            .expect("a configuration that makes sense")
     }
 
     /// A pool whose Runner the test has in hand, in every world.
@@ -120,9 +123,11 @@ trait PoolWorld: World {
         control: &Control,
         set: impl FnOnce(PoolBuilder<Self::Probe>) -> PoolBuilder<Self::Probe>,
     ) -> (PoolOf<Self>, RunnerOf<Self>) {
-        set(Pool::builder(self.probe(control)).max_closing_beside(0))
-            .build_with_runner(self.runtime())
-            .expect("a configuration that makes sense")
+        set(Pool::builder(self.probe(control))
+            .max_closing_beside(0)
+            .broken_close_timeout(None))
+        .build_with_runner(self.runtime())
+        .expect("a configuration that makes sense")
     }
 
     fn now(&self) -> Instant {

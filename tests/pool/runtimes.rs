@@ -21,6 +21,7 @@ fn n07_pool_in_a_static_serves_one_runtime_after_another() {
     static POOL: LazyLock<TokioPool> = LazyLock::new(|| {
         let probe = SendProbe::new(&CONTROL, Tokio::current());
         let pool = Pool::builder(probe).max_size(2).min_size(1);
+        let pool = pool.max_closing_beside(0);
         pool.build(Tokio::current()).expect("a pool")
     });
     static KEPT: Mutex<Option<OwnedLease<SendProbe<Tokio>, Tokio>>> = Mutex::new(None);

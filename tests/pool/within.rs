@@ -88,7 +88,9 @@ async fn b06_a_check_that_hangs_ends_with_its_caller_and_takes_no_other_value<W:
     let error = pool.acquire_timeout(limit).await.expect_err("it hangs");
     world.took(began_at, limit);
     let status = pool.status();
-    assert!(status.idle >= 2, "the others are good: {status}");
+    // They are checked in the background now, since one like them did not answer.
+    let others = status.idle + status.checking;
+    assert!(others >= 2, "the others are good: {status}");
     if let AcquireError::Rejected {
         rejected, cause, ..
     } = &error
@@ -136,7 +138,9 @@ async fn b06_checks_that_hang_share_one_limit<W: PoolWorld>(world: W) {
         let AcquireError::Rejected { rejected, .. } = error else {
             panic!("{error}");
         };
-        assert_eq!((rejected, pool.status().idle), (3, 1));
+        // It may be under a check in the background, since others like it did not answer.
+        let status = pool.status();
+        assert_eq!((rejected, status.idle + status.checking), (3, 1), "{status}");
     }
     world.ends_clean(&pool, &control).await;
 }
