@@ -133,9 +133,10 @@ impl<R: LocalResource, C: Clock> Demand<'_, R, C> {
             if !is_early {
                 cell.step(Event::OpenWanted, now, effects);
             }
-            let limit = config
-                .refuse_after
-                .filter(|_| matches!(self.patience, Patience::AsBuilt));
+            // Until an attempt fails there is nothing to be told, and a failure wakes all who wait.
+            let limit = config.refuse_after.filter(|_| {
+                matches!(self.patience, Patience::AsBuilt) && cell.openings.has_failed_since(since)
+            });
             let told_at = since.at.zip(limit).map(|(at, limit)| at + limit);
             let told_at = told_at.filter(|at| now.is_some_and(|now| now < *at));
             let recover_at = recover_at.filter(|_| is_early);

@@ -287,6 +287,11 @@ impl Openings {
         }
     }
 
+    /// Returns `true` if an attempt has failed while a caller waited.
+    pub(crate) const fn has_failed_since(&self, since: Since) -> bool {
+        self.failed > since.failed
+    }
+
     /// What a caller is told that has waited since then: how attempts failed meanwhile. `None` lets it wait on.
     pub(crate) fn refusal(
         &self,
