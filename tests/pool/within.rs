@@ -140,7 +140,11 @@ async fn b06_checks_that_hang_share_one_limit<W: PoolWorld>(world: W) {
         };
         // It may be under a check in the background, since others like it did not answer.
         let status = pool.status();
-        assert_eq!((rejected, status.idle + status.checking), (3, 1), "{status}");
+        assert_eq!(
+            (rejected, status.idle + status.checking),
+            (3, 1),
+            "{status}"
+        );
     }
     world.ends_clean(&pool, &control).await;
 }
