@@ -63,6 +63,11 @@ impl Membership {
         self.quota.link(self.id, link);
     }
 
+    /// Returns `true` if other pools of the family want places.
+    pub(super) fn others_want(&self) -> bool {
+        self.quota.others_want(self.id)
+    }
+
     /// Takes the pool out of its family, with all that it still held.
     pub(super) fn end(&mut self, places: usize, wakes: &mut Wakes) {
         if self.quota.leave(self.id, places) {

@@ -289,6 +289,14 @@ impl Quota {
         })
     }
 
+    /// Returns `true` if pools other than this one want places.
+    pub(super) fn others_want(&self, id: u64) -> bool {
+        self.state.with(|state| {
+            let own = state.members.get(&id);
+            state.wanted > own.map_or(0, |member| member.standing.wanted)
+        })
+    }
+
     /// Takes out the next errand.
     fn next_errand(&self) -> Option<(QuotaLink, ErrandKind)> {
         self.state.with(|state| state.next_errand(self.patience))

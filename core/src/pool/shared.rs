@@ -226,7 +226,7 @@ impl<V> Queue<V> {
 
     /// The same, apart from the places there are.
     fn openings_missing(&self, config: &Config) -> usize {
-        let fresh = self.openings.fresh();
+        let fresh = self.openings_on_their_way();
         let for_waiters = self.openings_wanted_by_waiters();
         let keeps_warm = self.warm && (self.runner.is_attached() || self.starters > 0);
         let for_minimum = if keeps_warm {
@@ -248,8 +248,20 @@ impl<V> Queue<V> {
         if self.suspended {
             0
         } else {
-            let fresh = self.openings.fresh();
-            self.waiters.wanted().saturating_sub(fresh)
+            let on_their_way = self.openings_on_their_way();
+            self.waiters.wanted().saturating_sub(on_their_way)
+        }
+    }
+
+    /// How many openings count as on their way: those that are not overdue. In a family whose places others want, an
+    /// overdue one counts too, or a key whose server hangs would take several of them.
+    fn openings_on_their_way(&self) -> usize {
+        let fresh = self.openings.fresh();
+        let is_contended = || { self.family.as_ref() }.is_some_and(Membership::others_want);
+        if fresh < self.opening && is_contended() {
+            self.opening
+        } else {
+            fresh
         }
     }
 
