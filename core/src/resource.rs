@@ -90,7 +90,8 @@ pub trait Resource: Send + Sync + 'static {
 
     /// `true` if two values may not be open at the same time: a device, a listening socket, a lock file. A value
     /// that was found broken is then closed before its successor is opened; of other resources it is closed
-    /// beside its successor, which need not wait for a dead peer's answer.
+    /// beside its successor, which need not wait for a dead peer's answer. Nor is another value opened beside an opening
+    /// that does not answer.
     const EXCLUSIVE: bool = false;
 
     /// Which of the [hooks](Hooks) are written. Set it together with those methods: a

@@ -378,7 +378,7 @@ impl<R: LocalResource> PoolBuilder<R> {
         }
         config.open_timeout = attempt_limit(&policy, config.open_timeout);
         let seed = clock.seed();
-        let openings = Openings::new(policy, refuse_after, seed);
+        let openings = Openings::new(policy, refuse_after, R::EXCLUSIVE, seed);
         let warm = self.start == Start::InBackground;
         let limits = config.limits(clock.try_now());
         // A sink hears of tasks that wait for themselves.

@@ -51,6 +51,8 @@ pub(crate) struct Openings {
     policy: Retry,
     /// For how long openings fail during a caller's wait before it is told.
     refuse_after: Option<Duration>,
+    /// Whether an opening holds up the next for as long as it takes, since two values exclude each other.
+    holds_up: bool,
     seed: u64,
     random: Random,
     /// In order of their start.
@@ -140,10 +142,16 @@ pub(crate) struct Noted {
 }
 
 impl Openings {
-    pub(crate) const fn new(policy: Retry, refuse_after: Option<Duration>, seed: u64) -> Self {
+    pub(crate) const fn new(
+        policy: Retry,
+        refuse_after: Option<Duration>,
+        holds_up: bool,
+        seed: u64,
+    ) -> Self {
         Self {
             policy,
             refuse_after,
+            holds_up,
             seed,
             random: Random::seeded(seed),
             under_way: VecDeque::new(),
@@ -292,7 +300,9 @@ impl Openings {
         self.under_way.push_back(UnderWay {
             number,
             began_at: now,
-            overdue_at: now.map(|now| now + (OVERDUE_AFTER - Duration::from_nanos(early))),
+            overdue_at: now
+                .filter(|_| !self.holds_up)
+                .map(|now| now + (OVERDUE_AFTER - Duration::from_nanos(early))),
             is_overdue: false,
             is_called_off: false,
             has_value: false,

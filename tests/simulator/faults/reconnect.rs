@@ -94,7 +94,11 @@ fn fault_11_call_in_flight_keeps_its_value_until_it_ends() {
             })
         });
         // A Runner opens the new value while the calls wait for their next attempt.
-        let opening = if has_runner { SECOND * 0 } else { SECOND / 2 };
+        let opening = if has_runner {
+            std::time::Duration::ZERO
+        } else {
+            SECOND / 2
+        };
         let first = SECOND * 3 + opening;
         for (call, took) in failing.into_iter().zip([first, first, SECOND * 13]) {
             assert_eq!(call.await, took);

@@ -18,7 +18,7 @@ pub(super) enum Operation {
     /// Gives back a lease that was taken before.
     GiveBack,
     /// Runs an operation on a value, which may be cut off.
-    RunOperation,
+    RunInLease,
     /// Ends a lease whose value is broken.
     Discard,
     /// Takes a value out for good.
@@ -49,7 +49,7 @@ impl Operation {
         Self::AcquireOwnedTimeout,
         Self::TryAcquire,
         Self::GiveBack,
-        Self::RunOperation,
+        Self::RunInLease,
         Self::Discard,
         Self::Detach,
         Self::Invalidate,
@@ -100,7 +100,7 @@ impl Operation {
                 sim.yield_now().await;
                 drop(lease);
             }
-            Self::RunOperation => {
+            Self::RunInLease => {
                 let lease = pool.acquire().await;
                 if let Ok(mut lease) = lease {
                     let is_good = lease.run(async |value| {
