@@ -83,7 +83,7 @@ async fn s05_a_failed_reopening_does_not_hide_what_the_operation_said<W: Managed
 
 async fn s05_an_opening_that_failed_is_not_retried_by_the_call<W: ManagedWorld>(world: W) {
     let policy = every(world.tick() * 2).max_retries(2);
-    let rig = Rig::new(&world, |builder| builder.retry(policy));
+    let rig = Rig::new(&world, |builder| builder.retry(policy).open_retry(policy));
     rig.probe.always(Hook::Open, Step::fail(ErrorClass::Retry));
     let error = rig.soon(rig.ask(Ok)).await.expect_err("it does not open");
     assert_eq!(error.attempts(), 1);

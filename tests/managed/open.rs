@@ -85,7 +85,7 @@ async fn s03_failing_open_is_one_attempt_for_all<W: ManagedWorld>(world: W) {
         assert_eq!(cause, Some(&Refused(ErrorClass::GiveUp)));
     }
     assert_eq!(rig.probe.begun(Hook::Open), 1, "one attempt, not five");
-    assert_eq!(rig.managed.state(), State::Error);
+    rig.until_state(State::Error).await;
     // Whoever comes later gets an attempt of its own.
     assert!(rig.soon(rig.managed.open()).await.is_ok());
     assert_eq!(rig.probe.begun(Hook::Open), 2);
@@ -193,7 +193,10 @@ async fn s03_a_caller_without_time_gets_what_is_open<W: ManagedWorld>(world: W) 
     rig.probe.next(Hook::Open, [Step::ok().at(&gate)]);
     assert!(rig.managed.try_get().is_none());
     let nothing = rig.soon(rig.managed.get_timeout(Duration::ZERO)).await;
-    assert!(matches!(nothing, Err(OpenError::TimedOut { .. })));
+    assert!(matches!(
+        nothing,
+        Err(OpenError::TimedOut { .. } | OpenError::Pending { .. })
+    ));
     gate.open();
     rig.open().await;
     let value = rig.soon(rig.managed.get_timeout(Duration::ZERO)).await;

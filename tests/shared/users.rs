@@ -149,7 +149,7 @@ async fn b11_a_user_waits_no_longer_than_it_wants_to<W: SharedWorld>(world: W) {
         .await
         .expect_err("it takes longer");
     assert!(
-        matches!(error, OpenError::Pending { waited, .. } if waited == limit),
+        matches!(error, OpenError::TimedOut { waited, .. } if waited == limit),
         "{error}"
     );
     assert!(world.runtime().now() >= began_at + limit);

@@ -82,7 +82,7 @@ fn a_managed_value_that_is_checked_without_a_pause_lets_time_pass() {
             };
             let (managed, runner) = Managed::builder(quick.clone())
                 .check_every(TINY)
-                .open_pace(Backoff::constant(Duration::ZERO))
+                .open_pace(Backoff::constant(Duration::from_millis(1)))
                 .initial_delay(Duration::ZERO)
                 .build_with_runner(sim.clone())
                 .expect("the settings make sense");

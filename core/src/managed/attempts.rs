@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use super::openings::{Next, UnderWay, unanswered_after};
 use super::ready::open_ready;
-use super::shared::Shared;
+use super::shared::{Cell, Effects, Shared};
 use crate::Instant;
 use crate::alarm::Alarm;
 use crate::backoff::Backoff;
@@ -20,6 +20,7 @@ use crate::cause::Cause;
 use crate::event::EventKind;
 use crate::opening::Refusal;
 use crate::resource::LocalResource;
+use crate::retry::nested::Nesting;
 use crate::retry::{Decision, ErrorClass, StopReason};
 use crate::runtime::Clock;
 use crate::state::Event;
@@ -30,10 +31,40 @@ use crate::work::{LEAST_PAUSE, Rounds};
 const CUT_OFF: &str = "cut off by the deadline of its retries";
 
 /// A round of attempts that gave no value.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Exhausted {
     /// `false` if another attempt is not worth making before a caller asks for it.
     pub(super) recovers: bool,
+    /// The failure that ended it, not yet noted.
+    pub(super) last: Option<FailedAttempt>,
+}
+
+/// An attempt that has failed.
+#[derive(Debug)]
+pub(super) struct FailedAttempt {
+    number: u32,
+    class: ErrorClass,
+    /// Why no other is to be made.
+    refused: Option<StopReason>,
+    cause: Cause,
+    at: Option<Instant>,
+}
+
+impl FailedAttempt {
+    /// Notes it in the state, which callers are told of.
+    pub(super) fn note<V>(self, cell: &mut Cell<V>, generation: u64, effects: &mut Effects) {
+        cell.step(Event::AttemptFailed { generation }, self.at, effects);
+        let attempt = cell.openings.ended(self.number);
+        let what = (self.class, self.refused);
+        for forgotten in [
+            cell.openings
+                .failed(attempt, what, self.cause.clone(), self.at),
+            cell.last_error.replace(self.cause),
+        ] {
+            effects.wakes.drop_cause(forgotten);
+        }
+        effects.wakes.signal();
+    }
 }
 
 /// Opens a value, at the pace of the resource's openings.
@@ -45,12 +76,14 @@ pub(super) async fn open_at_pace<R: LocalResource, C: Clock>(
     let mut round = Attempts {
         shared,
         generation,
+        nesting: Nesting::new(&shared.config.open_retry),
         began_at,
         ends_at: began_at
             .zip(shared.config.open_retry.deadline)
             .map(|(began_at, limit)| began_at + limit),
         begun: 0,
         failed: 0,
+        last: None,
         is_over: None,
     };
     let attempt = || open_ready(shared);
@@ -59,7 +92,7 @@ pub(super) async fn open_at_pace<R: LocalResource, C: Clock>(
     poll_fn(|cx| {
         let mut rounds = Rounds::new();
         while rounds.go_on(cx) {
-            while let Some((number, result)) = under_way.poll(cx) {
+            while let Some((number, result)) = round.nesting.poll(|| under_way.poll(cx)) {
                 match result {
                     Ok(value) => {
                         under_way.0.clear();
@@ -125,11 +158,13 @@ impl<F: Future> UnderWaySet<F> {
 struct Attempts<'a, R: LocalResource, C: Clock> {
     shared: &'a Shared<R, C>,
     generation: u64,
+    nesting: Nesting,
     began_at: Option<Instant>,
     /// Where the policy has a deadline.
     ends_at: Option<Instant>,
     begun: u32,
     failed: u32,
+    last: Option<FailedAttempt>,
     /// Set once no further attempt begins in this round. Those under way may still succeed.
     is_over: Option<Over>,
 }
@@ -145,7 +180,9 @@ enum Over {
 impl<R: LocalResource, C: Clock> Attempts<'_, R, C> {
     fn next(&self) -> Next {
         let shared = self.shared;
-        if self.is_over.is_some() {
+        // A policy that limits the attempts of an opening also limits those beside each other.
+        let most = shared.config.open_retry.max_attempts();
+        if self.is_over.is_some() || (most < u32::MAX && self.begun >= most) {
             return Next::Later;
         }
         let now = shared.now();
@@ -165,6 +202,7 @@ impl<R: LocalResource, C: Clock> Attempts<'_, R, C> {
     fn begin(&mut self) -> u32 {
         let shared = self.shared;
         self.begun = self.begun.saturating_add(1);
+        self.nesting.attempt_begins();
         let (number, generation) = (self.begun, self.generation);
         let pace = shared.config.open_retry.backoff;
         let delays = shared
@@ -216,35 +254,34 @@ impl<R: LocalResource, C: Clock> Attempts<'_, R, C> {
             .send(&self.shared.clock, EventKind::OpenCalledOff);
     }
 
-    /// Takes note of an attempt that failed, in the state and in an event.
+    /// Takes note of an attempt that failed: first in an event, then in the state, which callers are told of.
     fn attempt_failed(&mut self, number: u32, refusal: Refusal, is_last: bool) {
         let shared = self.shared;
         let Refusal { class, cause } = refusal;
         self.failed = self.failed.saturating_add(1);
         let (now, generation) = (shared.now(), self.generation);
-        let (pause, failing_for) = shared.with(|cell, effects| {
-            cell.step(Event::AttemptFailed { generation }, now, effects);
-            let attempt = cell.openings.ended(number);
-            for forgotten in [
-                cell.openings.failed(attempt, class, cause.clone(), now),
-                cell.last_error.replace(cause.clone()),
-            ] {
-                effects.wakes.drop_cause(forgotten);
-            }
-            effects.wakes.signal();
-            let next_at = cell.openings.next_at().zip(now);
-            let pause = next_at.map_or(Duration::ZERO, |(at, now)| at - now);
-            (pause, cell.openings.failing_for(now))
+        let (pause, failing_for) = shared.cell.with(|cell| {
+            let openings = &cell.openings;
+            let pause = openings.pause_after(class, now);
+            (pause, openings.failing_for(number, now))
         });
-        let policy = shared.config.open_retry;
         let elapsed = now.zip(self.began_at).map(|(now, began_at)| now - began_at);
-        let decision = policy.decide(self.failed, elapsed, class, pause, None);
+        let is_spent = self.nesting.is_spent();
+        let policy = shared.config.open_retry;
+        let decision = policy.decide_nested(self.failed, elapsed, class, pause, None, is_spent);
         let is_told = failing_for
             .zip(shared.config.refuse_after)
             .is_some_and(|(failing_for, limit)| failing_for >= limit);
+        let mut refused = None;
         self.is_over = match decision {
-            Decision::Stop(StopReason::GivenUp) => Some(Over::Refused),
-            Decision::Stop(_) => Some(Over::Told),
+            Decision::Stop(StopReason::GivenUp) => {
+                refused = Some(StopReason::GivenUp);
+                Some(Over::Refused)
+            }
+            Decision::Stop(reason) => {
+                refused = Some(reason).filter(|reason| *reason == StopReason::Nested);
+                Some(Over::Told)
+            }
             // While another is under way, it is not over: others may begin beside it.
             Decision::RetryIn(_) if is_told && is_last => Some(Over::Told),
             Decision::RetryIn(_) => self.is_over,
@@ -255,6 +292,24 @@ impl<R: LocalResource, C: Clock> Attempts<'_, R, C> {
             retry_in: decision.retry_in(),
         };
         shared.reporter.send(&shared.clock, failed);
+        let failed = FailedAttempt {
+            number,
+            class,
+            refused,
+            cause,
+            at: now,
+        };
+        // What ends the round is noted together with its end, so that who is told finds the state to match.
+        let ends_it = match self.is_over {
+            Some(Over::Refused) => true,
+            Some(Over::Told) => is_last,
+            None => false,
+        };
+        if ends_it {
+            self.last = Some(failed);
+        } else {
+            shared.with(|cell, effects| failed.note(cell, generation, effects));
+        }
     }
 
     /// How the round has ended, if it has.
@@ -262,7 +317,7 @@ impl<R: LocalResource, C: Clock> Attempts<'_, R, C> {
         let now = self.shared.now();
         if self.ends_at.zip(now).is_some_and(|(at, now)| now >= at) {
             if self.is_over.is_some() {
-                return Some(Exhausted { recovers: true });
+                return Some(self.exhausted(true));
             }
             let cut_off = Refusal {
                 class: ErrorClass::Retry,
@@ -270,12 +325,19 @@ impl<R: LocalResource, C: Clock> Attempts<'_, R, C> {
             };
             self.attempt_failed(self.begun, cut_off, true);
             self.is_over = Some(Over::Told);
-            return Some(Exhausted { recovers: true });
+            return Some(self.exhausted(true));
         }
         match self.is_over? {
-            Over::Refused => Some(Exhausted { recovers: false }),
-            Over::Told if under_way == 0 => Some(Exhausted { recovers: true }),
+            Over::Refused => Some(self.exhausted(false)),
+            Over::Told if under_way == 0 => Some(self.exhausted(true)),
             Over::Told => None,
+        }
+    }
+
+    const fn exhausted(&mut self, recovers: bool) -> Exhausted {
+        Exhausted {
+            recovers,
+            last: self.last.take(),
         }
     }
 }

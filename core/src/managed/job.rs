@@ -122,18 +122,17 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let (now, generation) = (shared.now(), self.generation);
         let called_off = shared.with(|cell, effects| {
             cell.flight = Flight::None;
+            if let Some(last) = exhausted.last {
+                last.note(cell, generation, effects);
+            }
             let called_off = cell.openings.round_ended();
             cell.ledger.tally.open_failed += 1;
             cell.step(Event::OpenFailed { generation }, now, effects);
             // What is not worth a retry is not worth an attempt that nobody asked for either.
-            let recovers_at = now
-                .filter(|_| exhausted.recovers)
-                .map(|now| now + LEAST_PAUSE);
-            cell.recover_at = recovers_at.map(|at| {
-                cell.openings
-                    .next_at()
-                    .map_or(at, |next_at| at.max(next_at))
-            });
+            // A policy without delays must not make a busy loop.
+            let next_at = cell.openings.next_at().filter(|at| now < Some(*at));
+            let recover_at = next_at.or_else(|| now.map(|now| now + LEAST_PAUSE));
+            cell.recover_at = recover_at.filter(|_| exhausted.recovers);
             cell.finish_if_drained(now, effects);
             effects.wakes.push(cell.runner.take_waker());
             effects.wakes.signal();
@@ -256,7 +255,8 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
             }
         };
         shared.with(|cell, effects| {
-            if verdict.is_ok() {
+            // A value that is out of use, and was checked for the sake of its calls, proves nothing of the next.
+            if verdict.is_ok() && self.purpose != Purpose::Suspicion {
                 cell.openings.proven(generation);
             }
             let current = cell.current.as_ref().map(|held| held.generation);

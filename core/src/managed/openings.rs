@@ -21,6 +21,7 @@ use crate::cause::Cause;
 use crate::failure::OpenFailure;
 use crate::random::Random;
 use crate::retry::{Decision, ErrorClass, Retry, StopReason};
+use crate::work::LEAST_PAUSE;
 
 /// After so long without an answer, or up to a quarter less, an attempt no longer holds up the next.
 const UNANSWERED_AFTER: Duration = Duration::from_secs(1);
@@ -70,8 +71,8 @@ struct Failing {
     began_at: Option<Instant>,
     /// When the latest of them failed.
     failed_at: Option<Instant>,
-    /// The count of failed attempts at the latest permanent refusal.
-    refused: Option<u64>,
+    /// The count of failed attempts at the latest after which no other was to be made, and why.
+    refused: Option<(u64, StopReason)>,
     /// How long the server asked to wait, in the latest of them.
     asked: Duration,
     cause: Cause,
@@ -189,20 +190,16 @@ impl Openings {
     pub(crate) fn failed(
         &mut self,
         attempt: Option<UnderWay>,
-        class: ErrorClass,
+        (class, refused): (ErrorClass, Option<StopReason>),
         cause: Cause,
         now: Option<Instant>,
     ) -> Option<Cause> {
         self.failed += 1;
         let began_at = attempt.map_or(now, |attempt| attempt.began_at);
-        let is_permanent = matches!(class, ErrorClass::GiveUp | ErrorClass::ReconnectOnly);
-        // A server that asks to come back later is waited for in full.
         let asked = class.least_delay();
-        if let (true, Some(now)) = (asked > Duration::ZERO, now) {
-            self.next_at = self.next_at.max(Some(now + asked));
-        }
+        self.next_at = self.next_after(class, now);
         let earlier = self.failing.take();
-        let (attempts, since, refused, forgotten) = match earlier {
+        let (attempts, since, earlier_refused, forgotten) = match earlier {
             Some(failing) => (
                 failing.attempts,
                 failing.began_at,
@@ -215,7 +212,9 @@ impl Openings {
             attempts: attempts.saturating_add(1),
             began_at: since,
             failed_at: now,
-            refused: is_permanent.then_some(self.failed).or(refused),
+            refused: refused
+                .map(|reason| (self.failed, reason))
+                .or(earlier_refused),
             asked,
             cause,
         });
@@ -267,10 +266,28 @@ impl Openings {
         self.next_at
     }
 
-    /// For how long attempts have been failing, if they are, and if there is a clock.
-    pub(crate) fn failing_for(&self, now: Option<Instant>) -> Option<Duration> {
-        let began_at = self.failing.as_ref()?.began_at?;
-        now.map(|now| now - began_at)
+    /// When the next attempt may begin after a failure. A server that asks to come back later is waited for in full.
+    fn next_after(&self, class: ErrorClass, now: Option<Instant>) -> Option<Instant> {
+        let asked = class.least_delay();
+        let asked_at = now.filter(|_| !asked.is_zero()).map(|now| now + asked);
+        self.next_at.max(asked_at)
+    }
+
+    /// How long until the next attempt after a failure.
+    pub(crate) fn pause_after(&self, class: ErrorClass, now: Option<Instant>) -> Duration {
+        let next_at = self.next_after(class, now).zip(now);
+        next_at.map_or(Duration::ZERO, |(at, now)| at - now)
+    }
+
+    /// For how long attempts have been failing once this one has failed, if there is a clock.
+    pub(crate) fn failing_for(&self, number: u32, now: Option<Instant>) -> Option<Duration> {
+        let mut under_way = self.under_way.iter();
+        let attempt = under_way.find(|attempt| attempt.number == number);
+        let began_at = match &self.failing {
+            Some(failing) => failing.began_at,
+            None => attempt?.began_at,
+        };
+        now.zip(began_at).map(|(now, began_at)| now - began_at)
     }
 
     /// For how long the oldest attempt under way has not answered.
@@ -308,8 +325,11 @@ impl Openings {
         }
         let attempts = u32::try_from(own).unwrap_or(u32::MAX).min(failing.attempts);
         let elapsed = now.zip(since.at).map(|(now, at)| now - at);
-        let stopped = if failing.refused.is_some_and(|count| count > since.failed) {
-            StopReason::GivenUp
+        let refused = failing.refused.filter(|(count, _)| *count > since.failed);
+        let is_final =
+            |reason| reason == StopReason::GivenUp || !matches!(patience, Patience::Endless);
+        let stopped = if let Some((_, reason)) = refused.filter(|(_, reason)| is_final(*reason)) {
+            reason
         } else {
             // Told at once as well if the pace leaves no attempt within its patience.
             let pause = self
@@ -330,7 +350,9 @@ impl Openings {
                 (_, Patience::AsBuilt) if failing.asked > longest => {
                     StopReason::RetryAfter(failing.asked)
                 }
-                (_, Patience::AsBuilt) if is_late || pause > longest => StopReason::Deadline,
+                (_, Patience::AsBuilt) if is_late || pause > longest.max(LEAST_PAUSE) => {
+                    StopReason::Deadline
+                }
                 (_, Patience::OneAttempt) => StopReason::Deadline,
                 _ => return None,
             }
@@ -353,7 +375,7 @@ impl Openings {
                 .failed_at
                 .zip(failing.began_at)
                 .map(|(failed, began)| failed - began),
-            stopped: failing.refused.map(|_| StopReason::GivenUp),
+            stopped: failing.refused.map(|(_, reason)| reason),
             age: now.zip(failing.failed_at).map(|(now, at)| now - at),
             cause: failing.cause.clone(),
         })

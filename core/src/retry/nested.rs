@@ -98,7 +98,7 @@ impl Drop for Shown {
 }
 
 /// A retry among others: by itself, unless it is polled within an attempt of another.
-pub(super) struct Nesting {
+pub(crate) struct Nesting {
     /// What it counts while it is by itself.
     own: Ledger,
     /// As [`Enclosing`] has it, of the attempt under way.
@@ -109,7 +109,7 @@ pub(super) struct Nesting {
 }
 
 impl Nesting {
-    pub(super) const fn new(policy: &Retry) -> Self {
+    pub(crate) const fn new(policy: &Retry) -> Self {
         Self {
             own: Ledger::new(policy.max_attempts()),
             is_counted: false,
@@ -118,18 +118,18 @@ impl Nesting {
         }
     }
 
-    pub(super) fn attempt_begins(&mut self) {
+    pub(crate) fn attempt_begins(&mut self) {
         self.among_others(|attempt| attempt.count(1));
         self.is_counted = true;
     }
 
     /// Whether the attempts of all are used up, so that none of them makes another.
-    pub(super) fn is_spent(&mut self) -> bool {
+    pub(crate) fn is_spent(&mut self) -> bool {
         self.among_others(|attempt| attempt.ledger.is_spent())
     }
 
     /// Polls the attempt under way, shown to what is within it.
-    pub(super) fn poll<U>(&mut self, attempt: impl FnOnce() -> U) -> U {
+    pub(crate) fn poll<U>(&mut self, attempt: impl FnOnce() -> U) -> U {
         let around = self.around(|around| around.ledger);
         let mut shown = show(Some(Enclosing {
             ledger: around.unwrap_or(self.own),

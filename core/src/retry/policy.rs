@@ -216,7 +216,7 @@ impl Retry {
 
     /// As [`decide`](Retry::decide), where retries within each other may have used up the attempts that
     /// they share.
-    pub(super) fn decide_nested(
+    pub(crate) fn decide_nested(
         &self,
         attempt: u32,
         elapsed: Option<Duration>,

@@ -31,10 +31,11 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
         self.book.with(|book| {
             if book.standby == Some(standby) {
                 book.standby = None;
-                // Unless somebody else has put another value there meanwhile.
-                if opened.is_ok() && !book.is_shut && book.current == standby.replaces {
-                    book.install(standby.number);
-                }
+            }
+            // Another of those who joined may have been told of a failure before, and ended the swap for itself. Unless
+            // another value was put there meanwhile.
+            if opened.is_ok() && !book.is_shut && book.current == standby.replaces {
+                book.install(standby.number);
             }
         });
         // Its place keeps the value open until it is current.
