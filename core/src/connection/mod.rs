@@ -47,7 +47,7 @@ use link::Link;
 /// Cloning it is cheap and gives another handle.
 ///
 /// ```
-/// use tenure_core::{Connection, ErrorClass, Resource};
+/// use tenure_core::{Connection, ErrorClass, Failure, Resource};
 /// # use tenure_core::{BoxError, NoTimer};
 /// use std::io;
 ///
@@ -71,9 +71,9 @@ use link::Link;
 ///     async fn check(&self, client: &mut Client) -> io::Result<()> {
 ///         client.ping().await
 ///     }
-///     fn classify(&self, error: &io::Error) -> ErrorClass {
-///         match error.kind() {
-///             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => ErrorClass::Reconnect,
+///     fn classify(&self, failure: Failure<'_, io::Error>) -> ErrorClass {
+///         match failure.error().map(io::Error::kind) {
+///             Some(io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => ErrorClass::Reconnect,
 ///             _ => ErrorClass::Retry,
 ///         }
 ///     }
