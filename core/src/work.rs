@@ -8,6 +8,8 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
+use pin_project_lite::pin_project;
+
 use crate::Instant;
 use crate::alarm::Alarm;
 use crate::cause::Cause;
@@ -168,9 +170,18 @@ impl<F: Future<Output = ()>> JobSet<F> {
 }
 
 /// At most one future, boxed while it runs: a task that may have to do a piece of work pays for it only
-/// then.
+/// then. Another may be begun beside one that takes too long.
 pub(crate) struct OneJob<F> {
-    job: Option<Pin<Box<F>>>,
+    job: Option<Pin<Box<Running<F>>>>,
+}
+
+pin_project! {
+    struct Running<F> {
+        #[pin]
+        future: F,
+        // One that runs on beside it.
+        older: Option<Pin<Box<Running<F>>>>,
+    }
 }
 
 impl<F> OneJob<F> {
@@ -178,8 +189,19 @@ impl<F> OneJob<F> {
         Self { job: None }
     }
 
-    pub(crate) fn begin(&mut self, job: F) {
-        self.job = Some(Box::pin(job));
+    pub(crate) fn begin(&mut self, future: F) {
+        self.job = Some(Box::pin(Running {
+            future,
+            older: None,
+        }));
+    }
+
+    /// Begins a job beside the one that runs, if one does. Of two that run, the later is dropped.
+    pub(crate) fn begin_beside(&mut self, future: F) {
+        let mut before = self.job.take();
+        let oldest = { before.as_mut() }.and_then(|job| job.as_mut().project().older.take());
+        let older = oldest.or_else(|| before.take());
+        self.job = Some(Box::pin(Running { future, older }));
     }
 
     pub(crate) const fn is_none(&self) -> bool {
@@ -193,18 +215,34 @@ impl<F> OneJob<F> {
 }
 
 impl<F: Future> OneJob<F> {
-    /// Polls the job, if there is one, and gives what came of it once it has ended.
+    /// Polls the job that was begun last, if there is one, and gives what came of it once it has ended.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Option<F::Output> {
-        let job = self.job.as_mut()?.as_mut();
+        let running = self.job.as_mut()?.as_mut().project();
         // What is opened here is opened for all who wait, and not within the retries of this task.
         let for_others = show(None);
-        let polled = job.poll(cx);
+        let polled = running.future.poll(cx);
         drop(for_others);
         match polled {
             Poll::Pending => None,
             Poll::Ready(output) => {
-                self.job = None;
+                self.job = running.older.take();
                 Some(output)
+            }
+        }
+    }
+
+    /// Polls the job that runs beside that one, and forgets it once it has ended.
+    pub(crate) fn poll_older(&mut self, cx: &mut Context<'_>) {
+        let Some(running) = &mut self.job else {
+            return;
+        };
+        let older = running.as_mut().project().older;
+        if let Some(job) = older {
+            let for_others = show(None);
+            let polled = job.as_mut().project().future.poll(cx);
+            drop(for_others);
+            if polled.is_ready() {
+                *older = None;
             }
         }
     }

@@ -178,6 +178,12 @@ impl Openings {
         self.failing.is_none() && self.overdue == 0
     }
 
+    /// Returns `true` if nothing is under way, failing or paced: the common case.
+    #[inline]
+    fn are_at_rest(&self) -> bool {
+        self.failing.is_none() && self.under_way.is_empty() && self.rest_until.is_none()
+    }
+
     /// Returns `true` if the server is to be probed by one opening at a time.
     pub(crate) fn are_in_trouble(&self) -> bool {
         self.failing.is_some()
@@ -231,7 +237,7 @@ impl Openings {
     /// Marks what is overdue by now, and forgets failures that are too old. Returns `true` if anything is newly
     /// overdue, and the error that is forgotten, to be dropped outside the lock.
     pub(crate) fn note_time(&mut self, now: Option<Instant>) -> (bool, Option<Cause>) {
-        let Some(time) = now else {
+        let Some(time) = now.filter(|_| !self.are_at_rest()) else {
             return (false, None);
         };
         let mut newly = false;
@@ -253,6 +259,9 @@ impl Openings {
 
     /// When the next opening becomes overdue.
     pub(crate) fn next_overdue_at(&self) -> Option<Instant> {
+        if self.under_way.is_empty() {
+            return None;
+        }
         let fresh = { self.under_way.iter() }
             .filter(|opening| !opening.is_overdue && !opening.is_called_off);
         fresh.filter_map(|opening| opening.overdue_at).min()
@@ -268,12 +277,18 @@ impl Openings {
         {
             return false;
         }
+        if self.are_at_rest() {
+            return true;
+        }
         let resumes_at = self.resumes_at(spares);
         resumes_at.zip(now).is_none_or(|(at, now)| now >= at)
     }
 
     /// When the pace lets the next opening begin, if time decides.
     pub(crate) fn resumes_at(&self, spares: bool) -> Option<Instant> {
+        if self.are_at_rest() {
+            return None;
+        }
         let last = self.last_began_at;
         let paced = match &self.failing {
             Some(Failing {

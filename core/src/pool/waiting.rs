@@ -38,8 +38,6 @@ pin_project! {
         // What is made of what was handed over.
         lend: L,
         work: OneJob<J>,
-        // An opening that is overdue, beside the next one.
-        overdue: OneJob<J>,
         working: Working,
         #[pin]
         alarm: Alarm<C::Sleep>,
@@ -73,9 +71,11 @@ pub(super) struct Waiter<'p, R: LocalResource, C: Clock> {
     /// `true` until it has tried to spawn a lost Runner: once, for the executor may be gone.
     may_respawn: bool,
     pub(super) self_deadlock: bool,
+    /// Whether it has joined the queue before.
+    has_joined: bool,
     pub(super) began_at: Instant,
-    /// How many attempts had failed when it joined the queue, if it has.
-    failed_before: Option<u32>,
+    /// How many attempts had failed when it joined the queue.
+    failed_before: u32,
     /// Until it has begun, this is how long it may take, counted from the epoch.
     deadline: Instant,
     asked_at: &'static Location<'static>,
@@ -124,7 +124,8 @@ where
                 may_respawn: true,
                 self_deadlock: false,
                 began_at: Instant::EPOCH,
-                failed_before: None,
+                failed_before: 0,
+                has_joined: false,
                 deadline: within,
                 asked_at: wish.asked_at,
                 rejected: wish.rejected,
@@ -132,7 +133,6 @@ where
             perform,
             lend,
             work: OneJob::none(),
-            overdue: OneJob::none(),
             working: Working::Interruptible,
             alarm: Alarm::unset(),
         }
@@ -172,14 +172,12 @@ where
         }
         let jobs = Jobs {
             work: &mut *this.work,
-            overdue: &mut *this.overdue,
             working: this.working,
         };
         let answer = waiter.poll_slowly(this.perform, jobs, this.alarm, cx);
         answer.map(|answer| {
             // An opening that lost against the answer is called off now, whenever this is dropped.
             this.work.clear();
-            this.overdue.clear();
             match answer {
                 Ok(handed) => Ok((this.lend)(shared, handed, waiter.asked_at)),
                 Err(error) => Err(shared.told_within_retries(*error)),
@@ -215,11 +213,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         J: Future<Output = Done<R, C>>,
     {
         let shared = self.shared;
-        let Jobs {
-            work,
-            overdue,
-            working,
-        } = jobs;
+        let Jobs { work, working } = jobs;
         assert!(
             self.stage != Stage::Over,
             "an acquire was polled after it had completed"
@@ -232,11 +226,22 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         let mut rounds = Rounds::new();
         let mut unfit = None;
         while rounds.go_on(cx) {
-            // What it says is in the queue.
-            let _ = overdue.poll(cx);
-            if let Some(done) = work.poll(cx) {
-                let worked_on = core::mem::replace(working, Working::Interruptible);
-                self.set_busy(false);
+            let done = if work.is_none() {
+                None
+            } else {
+                // What comes of an older one is in the queue.
+                work.poll_older(cx);
+                work.poll(cx)
+            };
+            if let Some(done) = done {
+                // An older opening may still run.
+                let goes_on = if work.is_none() {
+                    Working::Interruptible
+                } else {
+                    Working::Opening
+                };
+                let worked_on = core::mem::replace(working, goes_on);
+                self.set_busy(!work.is_none());
                 match done {
                     Done::Nothing => {}
                     Done::Ready(slot) => return self.ends(Ok(Handed::One(slot))),
@@ -315,16 +320,13 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             now = None;
             let resumes_at = match claim {
                 Claim::Job(job) => {
-                    if !work.is_none() && overdue.is_none() {
-                        core::mem::swap(work, overdue);
-                    }
                     *working = match job {
                         Job::Open(_) => Working::Opening,
                         Job::Close(_) => Working::Closing,
                         Job::Care(_) => Working::Interruptible,
                     };
-                    // What is overdue beside one that is overdue gives way.
-                    work.begin(perform(job));
+                    // An opening under way is overdue. It runs on beside this one, unless another does already.
+                    work.begin_beside(perform(job));
                     continue;
                 }
                 Claim::Runner => {
@@ -390,15 +392,13 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     /// Since when it waits for openings, if it has joined the queue.
     pub(super) fn since(&self) -> Option<Since> {
         let at = self.began_at;
-        self.failed_before.map(|failed| Since { at, failed })
+        let failed = self.failed_before;
+        self.has_joined.then_some(Since { at, failed })
     }
 
     fn join(&mut self, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
         // Read already where the time counts.
-        if self.failed_before.is_none()
-            && self.deadline == Instant::MAX
-            && self.shared.timings.is_none()
-        {
+        if !self.has_joined && self.deadline == Instant::MAX && self.shared.timings.is_none() {
             self.began_at = self.shared.now().unwrap_or_default();
         }
         let shared = self.shared;
@@ -407,7 +407,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 wanted: self.wanted,
                 end: self.end,
                 at: self.began_at,
-                failed: self.failed_before,
+                failed: self.has_joined.then_some(self.failed_before),
             };
             shared.enter(cx.waker().clone(), request, may_respawn)
         };
@@ -427,7 +427,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             }) => {
                 self.place = Some(place);
                 self.is_driven = driven;
-                self.failed_before = Some(failed);
+                self.failed_before = failed;
+                self.has_joined = true;
                 self.notice_self_deadlock();
                 Poll::Pending
             }
@@ -544,7 +545,6 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
 /// What a waiter drives.
 struct Jobs<'a, J> {
     work: &'a mut OneJob<J>,
-    overdue: &'a mut OneJob<J>,
     working: &'a mut Working,
 }
 
