@@ -126,7 +126,7 @@ macro_rules! operations {
             /// ```
             #[doc = include_str!("../doc_setting.txt")]
             /// # block_on(async {
-            /// # async fn ask(text: &mut &'static str) -> usize { text.len() }
+            /// # async fn ask(text: &mut String) -> usize { text.len() }
             /// let mut lease = pool.acquire().await?;
             /// let mut operation = lease.begin();
             /// let letters = ask(&mut operation).await; // Dropped here, it leaves the value suspect.
