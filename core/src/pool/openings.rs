@@ -110,7 +110,7 @@ struct UnderWay {
 }
 
 /// An opening under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
     number: u64,
     burst: Option<u64>,
@@ -377,6 +377,12 @@ impl Openings {
         if let Some(opening) = self.find(ticket).and_then(|at| self.under_way.get_mut(at)) {
             opening.has_value = true;
         }
+    }
+
+    /// Returns `true` if the opening is under way, and not overdue.
+    pub(crate) fn is_fresh(&self, ticket: Ticket) -> bool {
+        let opening = self.find(ticket).and_then(|at| self.under_way.get(at));
+        opening.is_some_and(|opening| !opening.is_overdue)
     }
 
     fn find(&self, ticket: Ticket) -> Option<usize> {

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use super::error::AcquireError;
 use super::job::{CareDuty, CloseDuty, Done, Job, OpenDuty};
 use super::lend::found_broken;
-use super::openings::Since;
+use super::openings::{Since, Ticket};
 use super::queue::{End, Look, Place};
 use super::refusal::Rejected;
 use super::shared::{Answer, Entry, Handed, Request, Shared};
@@ -95,7 +95,7 @@ pub(super) enum Working {
     /// On nothing, or on a value that came back.
     Interruptible,
     /// On an opening, which loses against an answer.
-    Opening,
+    Opening { newest: Ticket },
     /// On a close, which is finished first.
     Closing,
     /// On the value that is to be lent.
@@ -234,13 +234,11 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 work.poll(cx)
             };
             if let Some(done) = done {
-                // An older opening may still run.
-                let goes_on = if work.is_none() {
-                    Working::Interruptible
-                } else {
-                    Working::Opening
-                };
-                let worked_on = core::mem::replace(working, goes_on);
+                let worked_on = *working;
+                // Else an older opening still runs.
+                if work.is_none() {
+                    *working = Working::Interruptible;
+                }
                 self.set_busy(!work.is_none());
                 match done {
                     Done::Nothing => {}
@@ -256,7 +254,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                     // Its limits are the waiter's own, so that it ends before the deadline does.
                     return Poll::Pending;
                 }
-                Working::Interruptible | Working::Opening => {
+                Working::Interruptible | Working::Opening { .. } => {
                     let answer = self.poll_answer(cx);
                     // It has asked again by now.
                     drop(unfit.take());
@@ -310,18 +308,20 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             }
             // Whoever has just joined the queue was seen by the Runner, if there is one.
             let is_driven = core::mem::take(&mut self.is_driven);
-            let claim = if is_driven || (!work.is_none() && *working != Working::Opening) {
-                Claim::NOTHING
-            } else {
-                now = now.or_else(|| shared.now());
-                self.claim(now, !work.is_none())
+            let claim = match *working {
+                _ if is_driven => Claim::NOTHING,
+                Working::Opening { newest } => self.claim(&mut now, Some(newest)),
+                _ if work.is_none() => self.claim(&mut now, None),
+                _ => Claim::NOTHING,
             };
             // What comes next may come later.
             now = None;
             let resumes_at = match claim {
                 Claim::Job(job) => {
-                    *working = match job {
-                        Job::Open(_) => Working::Opening,
+                    *working = match &job {
+                        Job::Open(duty) => Working::Opening {
+                            newest: duty.ticket(),
+                        },
                         Job::Close(_) => Working::Closing,
                         Job::Care(_) => Working::Interruptible,
                     };
@@ -477,9 +477,12 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         Poll::Ready(answer)
     }
 
-    /// Claims work that this waiter needs done and that no Runner does: while it drives an opening, only another.
-    fn claim(&self, now: Option<Instant>, opens: bool) -> Claim<R, C> {
+    /// Claims work that this waiter needs done and that no Runner does: while it drives an opening, only another,
+    /// once that one is overdue.
+    fn claim(&self, now: &mut Option<Instant>, newest: Option<Ticket>) -> Claim<R, C> {
         let shared = self.shared;
+        *now = now.or_else(|| shared.now());
+        let (now, opens) = (*now, newest.is_some());
         let mut wakes = Wakes::default();
         let claim = shared.queue.with(|queue| {
             let Some(place) = self.place else {
@@ -493,15 +496,17 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             }
             shared.settle_family_in_turn(queue, now, &mut wakes);
             shared.note_time(queue, now, &mut wakes);
+            // Had it two that are not overdue, it would drop one for the other on and on.
+            let is_fresh = newest.is_some_and(|newest| queue.openings.is_fresh(newest));
             if !opens {
                 if let Some(duty) = shared.claim_returned(queue) {
                     queue.waiters.set_busy(place, true);
                     return Claim::Job(Job::Care(duty));
                 }
             }
-            let wanted = queue.openings_wanted(&shared.config) > 0;
+            let wanted = !is_fresh && queue.openings_wanted(&shared.config) > 0;
             let due = queue.openings_due(&shared.config) > 0;
-            let wants_place = queue.wants_place(&shared.config);
+            let wants_place = !is_fresh && queue.wants_place(&shared.config);
             if wanted || wants_place {
                 if !queue.may_open(now) {
                     let resumes_at = queue.opens_at(true);

@@ -6,8 +6,8 @@ use loom::thread;
 
 use crate::explore::{beside, block_on, cancel_after, in_every_order, join, with_interruptions};
 use crate::source::{
-    Source, assert_ended, assert_serves, borrow, borrow_unless_closed, give_up, pool_of,
-    pool_with_runner,
+    Source, assert_ended, assert_serves, assert_serves_beside, borrow, borrow_unless_closed,
+    give_up, pool_closing_beside, pool_of, pool_with_runner,
 };
 
 #[test]
@@ -34,6 +34,19 @@ fn s09_a_discarded_value_makes_room_past_the_cancelled() {
         join([discarder, cancelled]);
         assert_eq!(pool.audit().closed, 1);
         assert_serves(&pool);
+    });
+}
+
+#[test]
+fn s09_one_of_two_discarded_values_is_closed_beside_its_successor() {
+    with_interruptions(3, || {
+        let pool = Arc::new(pool_closing_beside(1, 2, Source::default()).0);
+        let lease = || block_on(pool.acquire_owned()).unwrap();
+        let leases = [lease(), lease()];
+        let discarders = leases.map(|lease| thread::spawn(move || lease.discard()));
+        borrow(&pool);
+        join(discarders);
+        assert_serves_beside(&pool, 1);
     });
 }
 

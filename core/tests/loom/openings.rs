@@ -30,7 +30,7 @@ fn p02_an_opening_called_off_wakes_one_of_those_who_wait() {
 
 #[test]
 fn p02_a_start_called_off_leaves_its_opening_to_who_waits() {
-    in_every_order(|| {
+    with_interruptions(4, || {
         let pool = pool_of(1, Source::slow());
         let cancelled = beside(&pool, |pool| cancel_after(1, pool.start()));
         borrow(&pool);

@@ -33,7 +33,7 @@ fn s11_a_shutdown_meets_one_who_takes_an_idle_value() {
 
 #[test]
 fn s11_a_shutdown_meets_one_who_opens_a_value() {
-    in_every_order(|| {
+    with_interruptions(5, || {
         let pool = pool_of(1, Source::default());
         let user = beside(&pool, borrow_unless_closed);
         assert!(block_on(pool.close()).is_clean());

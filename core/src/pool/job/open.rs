@@ -58,6 +58,10 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         })
     }
 
+    pub(crate) const fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
     pub(crate) async fn perform(mut self) {
         let shared = self.shared.clone();
         let attempt = self.ticket.attempt;
