@@ -147,6 +147,7 @@ async fn checked_pool(size: usize) -> Pool<Checked, Tokio> {
     let pool = Pool::builder(Checked)
         .min_size(size)
         .max_size(size)
+        .acquire_timeout(None)
         .build(Tokio::current())
         .expect("the settings are valid");
     pool.start().await.expect("opening cannot fail");

@@ -209,8 +209,11 @@ impl<F> OneJob<F> {
     }
 
     /// Drops the job: what it held gives itself back.
+    #[inline(always)]
     pub(crate) fn clear(&mut self) {
-        self.job = None;
+        if self.job.is_some() {
+            self.job = None;
+        }
     }
 }
 
@@ -353,6 +356,13 @@ impl Wakes {
     /// Other pools of this family have something to do.
     pub(crate) fn tell_family(&mut self, quota: &Arc<Quota>) {
         self.more.push(Leftover::Tells(quota.clone()));
+    }
+
+    /// Returns `true` if nothing was collected.
+    #[inline(always)]
+    pub(crate) const fn is_empty(&self) -> bool {
+        let none = self.first.is_none() && self.unneeded.is_none() && !self.signals;
+        none && self.more.capacity() == 0
     }
 
     /// Wakes and drops what was collected. Each waker and each `drop` is user code: a panic of one keeps nobody

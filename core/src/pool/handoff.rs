@@ -235,6 +235,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// The gates of an open pool are up exactly while somebody waits, while nobody is served, while
     /// there are too many values, while the next use is to spawn the Runner, or where other pools may want
     /// the places of these.
+    #[inline]
     pub(crate) fn settle_gates(&self, queue: &mut Queue<R::Value>) {
         let up = queue.waiters.waiting() > 0
             || queue.suspended

@@ -121,6 +121,7 @@ pub(crate) struct Ticket {
 /// When a caller began to wait, and how many attempts had failed then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Since {
+    /// The epoch, if openings were at rest: no attempt that fails can have begun before.
     pub(crate) at: Instant,
     pub(crate) failed: u32,
 }
@@ -180,7 +181,7 @@ impl Openings {
 
     /// Returns `true` if nothing is under way, failing or paced: the common case.
     #[inline]
-    fn are_at_rest(&self) -> bool {
+    pub(crate) fn are_at_rest(&self) -> bool {
         self.failing.is_none() && self.under_way.is_empty() && self.rest_until.is_none()
     }
 

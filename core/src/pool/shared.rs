@@ -154,14 +154,16 @@ pub(crate) enum Entry<V> {
     },
     /// The Runner is to be spawned anew, by this caller, who then asks again.
     RunnerLost,
+    /// The same for the time, which counts since openings are under way or fail.
+    TimeWanted,
 }
 
 /// What a caller asks of the queue.
 pub(crate) struct Request {
     pub(crate) wanted: u32,
     pub(crate) end: End,
-    /// When it came.
-    pub(crate) at: Instant,
+    /// When it came, unless it has not looked.
+    pub(crate) at: Option<Instant>,
     /// How many attempts had failed then, if it has waited before.
     pub(crate) failed: Option<u32>,
 }
@@ -356,6 +358,10 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             if may_respawn && queue.runner.claim_respawn() {
                 return Ok(Entry::RunnerLost);
             }
+            // Else none that began before it came can fail while it waits.
+            if at.is_none() && !queue.openings.are_at_rest() {
+                return Ok(Entry::TimeWanted);
+            }
             if !queue.warm {
                 queue.warm = true;
             }
@@ -381,7 +387,10 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 }));
             }
             let failed = failed.unwrap_or(queue.openings.failed_attempts());
-            let since = Since { at, failed };
+            let since = Since {
+                at: at.unwrap_or_default(),
+                failed,
+            };
             let place = self.join(queue, waker.take(), missing, end, since, &mut wakes);
             queue.openings.retry_without_clock();
             self.poke(queue, &mut wakes);
@@ -523,7 +532,18 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     /// Wakes all who were found under the lock. Outside it.
+    #[inline(always)]
     pub(crate) fn wake(&self, wakes: Wakes) {
+        if wakes.is_empty() {
+            // It holds nothing, and to find that out again would cost a call.
+            core::mem::forget(wakes);
+        } else {
+            self.wake_some(wakes);
+        }
+    }
+
+    #[inline(never)]
+    fn wake_some(&self, wakes: Wakes) {
         if let Err(message) = wakes.wake(&self.changed) {
             self.tell_of_waker(message);
         }

@@ -397,44 +397,41 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     }
 
     fn join(&mut self, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
-        // Read already where the time counts.
-        if !self.has_joined && self.deadline == Instant::MAX && self.shared.timings.is_none() {
-            self.began_at = self.shared.now().unwrap_or_default();
-        }
         let shared = self.shared;
-        let enter = |may_respawn| {
+        // Read already where the time counts, or where somebody asked for it.
+        let mut is_known =
+            self.has_joined || self.deadline != Instant::MAX || shared.timings.is_some();
+        loop {
             let request = Request {
                 wanted: self.wanted,
                 end: self.end,
-                at: self.began_at,
+                at: is_known.then_some(self.began_at),
                 failed: self.has_joined.then_some(self.failed_before),
             };
-            shared.enter(cx.waker().clone(), request, may_respawn)
-        };
-        let entry = match enter(self.may_respawn) {
-            Ok(Entry::RunnerLost) => {
-                self.may_respawn = false;
-                shared.respawn();
-                enter(false)
+            match shared.enter(cx.waker().clone(), request, self.may_respawn) {
+                Ok(Entry::Taken(handed)) => return Poll::Ready(Ok(handed)),
+                Ok(Entry::Waits {
+                    place,
+                    driven,
+                    failed,
+                }) => {
+                    self.place = Some(place);
+                    self.is_driven = driven;
+                    self.failed_before = failed;
+                    self.has_joined = true;
+                    self.notice_self_deadlock();
+                    return Poll::Pending;
+                }
+                Ok(Entry::RunnerLost) => {
+                    self.may_respawn = false;
+                    shared.respawn();
+                }
+                Ok(Entry::TimeWanted) => {
+                    is_known = true;
+                    self.began_at = shared.now().unwrap_or_default();
+                }
+                Err(error) => return Poll::Ready(Err(error)),
             }
-            entry => entry,
-        };
-        match entry {
-            Ok(Entry::Waits {
-                place,
-                driven,
-                failed,
-            }) => {
-                self.place = Some(place);
-                self.is_driven = driven;
-                self.failed_before = failed;
-                self.has_joined = true;
-                self.notice_self_deadlock();
-                Poll::Pending
-            }
-            Ok(Entry::Taken(handed)) => Poll::Ready(Ok(handed)),
-            Ok(Entry::RunnerLost) => unreachable!("it was asked for once"),
-            Err(error) => Poll::Ready(Err(error)),
         }
     }
 
