@@ -139,10 +139,10 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         }
         loop {
             let mut slot = self.shared.try_take()?;
-            if !self.shared.is_broken(&mut slot) {
-                return Some(Lease::new(&self.shared, slot, Location::caller()));
+            match self.shared.unfit_to_lend(&mut slot, Instant::MAX, None) {
+                None => return Some(Lease::new(&self.shared, slot, Location::caller())),
+                Some(why) => self.shared.bury(slot, why),
             }
-            self.shared.bury(slot, Why::Broken);
         }
     }
 
@@ -233,9 +233,11 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         let shared = &self.shared;
         let (mut rejected, mut unfit) = (None, None);
         if let Some(mut slot) = lease.into_slot() {
-            if shared.is_broken(&mut slot) {
-                rejected = Some(Rejected::another(None, Duration::ZERO, found_broken()));
-                unfit = Some(CareDuty::claim_broken(shared, slot));
+            if let Some(why) = shared.unfit_to_lend(&mut slot, Instant::MAX, None) {
+                if why == Why::Broken {
+                    rejected = Some(Rejected::another(None, Duration::ZERO, found_broken()));
+                }
+                unfit = Some(CareDuty::claim_unfit(shared, slot, why));
             } else {
                 let checks = shared.checks_before_lending(&slot);
                 if !checks && !shared.prepares() {

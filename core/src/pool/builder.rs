@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::Pool;
 use super::config::Config;
 use super::family::Membership;
+use super::job::cleans_up;
 use super::lend::prepares;
 use super::loans::Loans;
 use super::openings::Openings;
@@ -408,7 +409,9 @@ impl<R: LocalResource> PoolBuilder<R> {
             },
             resource: self.resource,
             clock,
-            lends_plainly: !config.timings && !prepares::<R>(&config),
+            lends_plainly: !config.timings && !prepares::<R>(&config) && !config.is_strict(),
+            returns_plainly: !cleans_up::<R>(&config) && !config.is_strict(),
+            is_strict: config.is_strict(),
             config,
         });
         let now = shared.now();

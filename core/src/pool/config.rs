@@ -8,6 +8,9 @@ use super::stack::IdleOrder;
 use crate::Instant;
 use crate::config::{ConfigError, above_zero, at_most};
 
+/// With a limit below this, the clock is read before each loan.
+const LEAST_LENIENT: Duration = Duration::from_secs(60);
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Config {
     pub(crate) min_size: usize,
@@ -18,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) max_uses: Option<u32>,
+    pub(crate) strict_limits: bool,
     pub(crate) check_every: Option<Duration>,
     pub(crate) check_on: CheckOn,
     pub(crate) check_timeout: Option<Duration>,
@@ -52,6 +56,7 @@ impl Config {
             idle_timeout: Some(Duration::from_secs(300)),
             max_lifetime: Some(Duration::from_secs(1800)),
             max_uses: None,
+            strict_limits: false,
             check_every: checked.then_some(Duration::from_secs(60)),
             check_on: CheckOn {
                 open: false,
@@ -79,6 +84,14 @@ impl Config {
     /// How many broken values may be closed beside their successors, above this maximum.
     pub(crate) fn allowance(&self, max_size: usize) -> usize {
         self.max_closing_beside.unwrap_or((max_size / 4).max(1))
+    }
+
+    /// Whether the clock is read before a value is lent: a sweep comes too seldom to keep so short a limit, or may
+    /// come too late.
+    pub(crate) fn is_strict(&self) -> bool {
+        let limits = [self.max_lifetime, self.idle_timeout];
+        let shortest = limits.into_iter().flatten().min();
+        shortest.is_some_and(|shortest| self.strict_limits || shortest < LEAST_LENIENT)
     }
 
     /// The limits of a pool that begins now.

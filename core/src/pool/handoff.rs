@@ -47,9 +47,21 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         self.wake(wakes);
     }
 
+    /// Takes back a lent value that is good, where its return is noted or something is done to it first.
+    #[cold]
+    pub(crate) fn release_with_care(&self, mut slot: Slot<R::Value>) {
+        if self.cleans_up() {
+            self.release_into_care(slot);
+        } else {
+            self.note_idle_since(&mut slot);
+            self.release(slot);
+        }
+    }
+
     /// Takes back a lent value to which something has to be done before it is lent again.
-    pub(crate) fn release_into_care(&self, mut slot: Slot<R::Value>) {
+    fn release_into_care(&self, mut slot: Slot<R::Value>) {
         slot.loan_ended_as_it_stands();
+        self.note_idle_since(&mut slot);
         let is_suspect = slot.standing == Standing::SUSPECT;
         let now = if is_suspect {
             self.now()

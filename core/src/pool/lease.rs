@@ -181,10 +181,10 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<
             pool.bury(slot, Why::Broken);
         } else if slot.standing == Standing::SUSPECT {
             pool.release_suspect(slot);
-        } else if pool.cleans_up() {
-            pool.release_into_care(slot);
-        } else {
+        } else if pool.returns_plainly {
             pool.release(slot);
+        } else {
+            pool.release_with_care(slot);
         }
     }
 }

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::config::Config;
 use super::shared::{Phase, Shared};
-use super::slot::{Slot, Standing};
+use super::slot::{Lifetime, Slot, Standing};
 use crate::Instant;
 use crate::cause::Cause;
 use crate::cleanup::Why;
@@ -61,6 +61,63 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     pub(crate) fn is_broken(&self, slot: &mut Slot<R::Value>) -> bool {
         let broken = sync::contain(|| self.resource.is_broken(&mut slot.value));
         broken.unwrap_or_else(|message| self.report_broken_question(message))
+    }
+
+    /// Why the value is not to be lent, if it is not: it is broken, or past one of its limits, which counts where they
+    /// are strict. One that was opened after the caller had asked is lent in any case, however short its life is.
+    /// Under no lock. The clock is read unless the time is known.
+    #[inline(always)]
+    pub(crate) fn unfit_to_lend(
+        &self,
+        slot: &mut Slot<R::Value>,
+        asked_at: Instant,
+        now: Option<Instant>,
+    ) -> Option<Why> {
+        if self.is_broken(slot) {
+            return Some(Why::Broken);
+        }
+        if self.is_strict {
+            self.past_its_limits(slot, asked_at, now)
+        } else {
+            None
+        }
+    }
+
+    #[cold]
+    fn past_its_limits(
+        &self,
+        slot: &Slot<R::Value>,
+        asked_at: Instant,
+        now: Option<Instant>,
+    ) -> Option<Why> {
+        if slot.opened_at >= asked_at {
+            return None;
+        }
+        let now = now.or_else(|| self.now())?;
+        let longest = self.config.max_lifetime;
+        if longest.is_some_and(|longest| now >= Lifetime { longest, now }.ends_at(slot)) {
+            return Some(Why::TooOld);
+        }
+        let limit = self.config.idle_timeout?;
+        let is_stale = now >= slot.idle_since + limit;
+        let can_be_spared = || {
+            let in_service = self.queue.with(|queue| queue.in_service());
+            in_service > self.config.min_size
+        };
+        (is_stale && can_be_spared()).then_some(Why::IdleTooLong)
+    }
+
+    /// Notes when a loan of the value has ended, where limits are strict.
+    pub(crate) fn note_idle_since(&self, slot: &mut Slot<R::Value>) {
+        if self.notes_returns() {
+            slot.idle_since = self.now().unwrap_or_default();
+        }
+    }
+
+    /// Whether each value knows by itself since when it is idle.
+    #[inline]
+    pub(crate) const fn notes_returns(&self) -> bool {
+        self.is_strict && self.config.idle_timeout.is_some()
     }
 
     #[cold]

@@ -5,6 +5,7 @@ use core::panic::Location;
 use core::time::Duration;
 
 use super::shared::Shared;
+use super::timings::Timings;
 use crate::Instant;
 use crate::event::EventKind;
 use crate::resource::LocalResource;
@@ -143,8 +144,15 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     /// How many values the current task holds, if it holds every value that there may be.
+    #[inline(always)]
     pub(crate) fn held_by_this_task(&self) -> Option<usize> {
-        let loans = self.loans.as_ref()?;
+        self.loans
+            .as_ref()
+            .and_then(|loans| self.held_by_this_task_of(loans))
+    }
+
+    #[inline(never)]
+    fn held_by_this_task_of(&self, loans: &Lock<Loans>) -> Option<usize> {
         let task = self.clock.current_task()?;
         let most = self.queue.with(|queue| queue.max_size);
         loans
@@ -153,11 +161,17 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     /// Takes note of how long an acquire took in all.
+    #[inline(always)]
     pub(crate) fn record_wait(&self, began_at: Instant) {
         if let Some(timings) = &self.timings {
-            if let Some(now) = self.now() {
-                timings.with(|timings| timings.waited.record(now - began_at));
-            }
+            self.record_wait_in(timings, began_at);
+        }
+    }
+
+    #[inline(never)]
+    fn record_wait_in(&self, timings: &Lock<Timings>, began_at: Instant) {
+        if let Some(now) = self.now() {
+            timings.with(|timings| timings.waited.record(now - began_at));
         }
     }
 

@@ -37,7 +37,8 @@ impl<R: LocalResource> PoolBuilder<R> {
     /// minutes, as in HikariCP, sqlx and bb8; `None` for ever.
     ///
     /// Each value ends up to a tenth earlier, so that values that were opened together do not end together,
-    /// and a little later than that: the Runner looks a few times within the time.
+    /// and a little later than that: the Runner looks a few times within the time. See
+    /// [`strict_limits`](Self::strict_limits).
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]
@@ -45,6 +46,27 @@ impl<R: LocalResource> PoolBuilder<R> {
     /// ```
     pub fn max_lifetime(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.config.max_lifetime = after.into();
+        self
+    }
+
+    /// Whether the clock is read before each loan, so that no value is ever lent that is older than its
+    /// [lifetime](Self::max_lifetime) or was idle for [too long](Self::idle_timeout). Default no, but it is done
+    /// anyway where one of the two is below a minute.
+    ///
+    /// Otherwise the Runner looks, a few times within the limit. If the process is frozen for longer than the
+    /// limit, as a virtual machine or a serverless function may be, a value that is past it can be lent until the
+    /// Runner has had a turn. HikariCP and sqlx look at the clock on each acquire. Here
+    /// that costs each acquire a reading of the clock, and each return another where idleness is limited: as much again
+    /// as all the rest.
+    ///
+    /// It needs no Runner, and a timer: without one no time passes.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setting.txt")]
+    /// let builder = Pool::builder(Db).max_lifetime(Duration::from_secs(900)).strict_limits(true);
+    /// ```
+    pub const fn strict_limits(mut self, strict: bool) -> Self {
+        self.config.strict_limits = strict;
         self
     }
 

@@ -36,6 +36,10 @@ pub(crate) struct Shared<R: LocalResource, C: Clock> {
     pub(crate) config: Config,
     /// Whether a value that lies idle is lent as it is, unless it has rested: nothing is done or noted before.
     pub(crate) lends_plainly: bool,
+    /// The same for a value that comes back.
+    pub(crate) returns_plainly: bool,
+    /// Whether the clock is read before a value is lent, and, if it counts for how long it is idle, as it comes back.
+    pub(crate) is_strict: bool,
     pub(crate) reporter: Reporter,
     /// Spawns a Runner, where `build` was told how.
     pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,

@@ -8,13 +8,13 @@ use crate::Instant;
 ///
 /// No clock is read when a value comes back, since a reading costs as much as a whole acquire: the next
 /// sweep of the Runner notes the time. A value thus counts as idle from the first sweep after its last
-/// use, never earlier. Where there is no Runner and values are checked after they have lain idle, the time is
-/// noted as they come back.
+/// use, never earlier. Where limits are strict, and where there is no Runner and values are checked after they have
+/// lain idle, the time is noted as they come back.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) value: V,
     pub(crate) opened_at: Instant,
-    /// When a sweep first saw it idle since its last use, if one did.
+    /// When a sweep first saw it idle since its last use, if one did; where limits are strict, when it came back.
     pub(crate) idle_since: Instant,
     pub(crate) check_at: Instant,
     /// How many loans of it have ended.
@@ -31,7 +31,7 @@ impl<V> Slot<V> {
         Self {
             value,
             opened_at: birth.at,
-            idle_since: Instant::EPOCH,
+            idle_since: birth.at,
             check_at: Instant::MAX,
             uses: 0,
             generation: birth.generation,
@@ -130,9 +130,9 @@ pub(crate) struct Limits {
 /// How long values live, and how late it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lifetime {
-    longest: Duration,
+    pub(crate) longest: Duration,
     /// The time of the last sweep: a release reads no clock.
-    now: Instant,
+    pub(crate) now: Instant,
 }
 
 /// Lives end up to a tenth early, so that values that were opened together do not end together.

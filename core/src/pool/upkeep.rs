@@ -90,6 +90,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         } else {
             now
         };
+        let notes_returns = self.notes_returns();
         let mut next_at = Instant::MAX;
         let mut is_used = false;
         let mut swept = Swept {
@@ -107,7 +108,12 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             let mut spare = queue.in_service().saturating_sub(self.config.min_size);
             let mut checks = most_checks(queue.max_size).saturating_sub(queue.checking);
             let sorted_out = self.stacks.sort_out(|slot| {
-                if slot.seen_idle(unseen_since, standing) {
+                let since = if notes_returns {
+                    slot.idle_since
+                } else {
+                    unseen_since
+                };
+                if slot.seen_idle(since, standing) {
                     slot.check_at = self.next_check(now);
                     is_used = true;
                 }

@@ -167,7 +167,7 @@ where
                         waiter.asked_at,
                     )));
                 }
-                waiter.retire_idle(slot);
+                waiter.retire_idle(slot, Why::Broken);
             }
         }
         let jobs = Jobs {
@@ -193,11 +193,27 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         self.wanted == 1 && self.shared.lends_plainly
     }
 
-    /// Takes an idle value out of service that was found broken. It was this waiter's turn, and still is.
+    /// Takes an idle value out of service that is unfit. It was this waiter's turn, and still is.
     #[cold]
-    fn retire_idle(&mut self, slot: Slot<R::Value>) {
+    fn retire_idle(&mut self, slot: Slot<R::Value>, why: Why) {
         self.end = End::Front;
-        self.shared.bury(slot, Why::Broken);
+        self.shared.bury(slot, why);
+    }
+
+    /// Takes an idle value that is within its limits, where those are strict.
+    #[cold]
+    fn take_within_limits(&mut self, now: Option<Instant>) -> Option<Slot<R::Value>> {
+        let shared = self.shared;
+        if self.wanted > 1 || shared.prepares() {
+            return None;
+        }
+        while let Some(mut slot) = shared.take_idle() {
+            match shared.unfit_to_lend(&mut slot, self.began_at, now) {
+                None => return Some(slot),
+                Some(why) => self.retire_idle(slot, why),
+            }
+        }
+        None
     }
 
     #[inline(never)]
@@ -218,11 +234,15 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             self.stage != Stage::Over,
             "an acquire was polled after it had completed"
         );
-        let mut now = if self.stage == Stage::Unpolled {
-            self.begin()
-        } else {
-            None
-        };
+        let mut now = None;
+        if self.stage == Stage::Unpolled {
+            now = self.begin();
+            if shared.is_strict {
+                if let Some(slot) = self.take_within_limits(now) {
+                    return self.ends(Ok(Handed::One(slot)));
+                }
+            }
+        }
         let mut rounds = Rounds::new();
         let mut unfit = None;
         while rounds.go_on(cx) {
@@ -262,9 +282,14 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                         match answer {
                             Ok(Handed::One(mut slot)) if self.wanted == 1 => {
                                 // Outside all locks, and however it came here: it may have broken since.
-                                if shared.is_broken(&mut slot) {
-                                    self.note_rejected(found_broken(), Working::Interruptible);
-                                    unfit = Some(CareDuty::claim_broken(shared, slot));
+                                if let Some(why) =
+                                    shared.unfit_to_lend(&mut slot, self.began_at, None)
+                                {
+                                    self.end = End::Front;
+                                    if why == Why::Broken {
+                                        self.note_rejected(found_broken(), Working::Interruptible);
+                                    }
+                                    unfit = Some(CareDuty::claim_unfit(shared, slot, why));
                                     continue;
                                 }
                                 let checks = shared.checks_before_lending(&slot);
@@ -349,7 +374,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     fn begin(&mut self) -> Option<Instant> {
         self.stage = Stage::Begun;
         let within = core::mem::replace(&mut self.deadline, Instant::MAX);
-        if within == Instant::MAX && self.shared.timings.is_none() {
+        if within == Instant::MAX && self.shared.timings.is_none() && !self.shared.is_strict {
             return None;
         }
         let now = self.shared.now()?;
@@ -399,8 +424,10 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     fn join(&mut self, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
         let shared = self.shared;
         // Read already where the time counts, or where somebody asked for it.
-        let mut is_known =
-            self.has_joined || self.deadline != Instant::MAX || shared.timings.is_some();
+        let mut is_known = self.has_joined
+            || self.deadline != Instant::MAX
+            || shared.timings.is_some()
+            || shared.is_strict;
         loop {
             let request = Request {
                 wanted: self.wanted,

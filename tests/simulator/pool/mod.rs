@@ -5,6 +5,7 @@ mod exhaustive;
 mod fairness;
 mod keyed;
 mod lending;
+mod limits;
 mod operation;
 mod operations;
 mod random;

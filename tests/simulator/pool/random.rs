@@ -79,6 +79,7 @@ impl<const HOOKED: bool> World<HOOKED> {
                 IdleOrder::OldestFirst
             })
             .max_lifetime(some_limit(sim, 60))
+            .strict_limits(coin(sim))
             .max_uses((sim.below(4) == 0).then(|| 1 + sim.below(4) as u32))
             .check_on_open(sim.below(4) == 0)
             .check_on_acquire(on_acquire)

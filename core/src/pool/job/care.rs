@@ -9,6 +9,7 @@ use crate::cleanup::Why;
 use crate::contain::hook;
 use crate::event::EventKind;
 use crate::hooks::Hooks;
+use crate::pool::config::Config;
 use crate::pool::shared::{Phase, Queue, Shared};
 use crate::pool::slot::{Slot, Standing};
 use crate::resource::LocalResource;
@@ -79,10 +80,10 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         duty
     }
 
-    /// Takes over a value that was about to be lent and is broken: it goes to its end as this is dropped.
-    pub(crate) fn claim_broken(shared: &Arc<Shared<R, C>>, slot: Slot<R::Value>) -> Self {
+    /// Takes over a value that was about to be lent and is unfit: it goes to its end as this is dropped.
+    pub(crate) fn claim_unfit(shared: &Arc<Shared<R, C>>, slot: Slot<R::Value>, why: Why) -> Self {
         let mut duty = Self::claim_lent(shared, slot, Instant::MAX, false);
-        duty.cut_off = Why::Broken;
+        duty.cut_off = why;
         duty
     }
 
@@ -313,6 +314,11 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Whether something is done to a value after it was given back.
     #[inline]
     pub(crate) fn cleans_up(&self) -> bool {
-        R::HOOKS.has(Hooks::AFTER_RELEASE) || self.config.check_on.release
+        cleans_up::<R>(&self.config)
     }
+}
+
+/// Returns `true` if a pool does something to every value after it was given back.
+pub(crate) fn cleans_up<R: LocalResource>(config: &Config) -> bool {
+    R::HOOKS.has(Hooks::AFTER_RELEASE) || config.check_on.release
 }

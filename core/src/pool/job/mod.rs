@@ -7,7 +7,7 @@ mod care;
 mod close;
 mod open;
 
-pub(crate) use care::{CareDuty, Occasion};
+pub(crate) use care::{CareDuty, Occasion, cleans_up};
 pub(crate) use close::CloseDuty;
 pub(crate) use open::OpenDuty;
 
