@@ -55,8 +55,8 @@ impl<R: LocalResource> PoolBuilder<R> {
     ///
     /// Otherwise the Runner looks, a few times within the limit. If the process is frozen for longer than the
     /// limit, as a virtual machine or a serverless function may be, a value that is past it can be lent until the
-    /// Runner has had a turn. HikariCP and sqlx look at the clock on each acquire. Here
-    /// that costs each acquire a reading of the clock, and each return another where idleness is limited: as much again
+    /// Runner has had a turn. sqlx looks at the clock on each acquire, for the lifetime;
+    /// HikariCP, pgx and bb8 do not. It costs each acquire a reading of the clock, and each return another where idleness is limited: as much again
     /// as all the rest.
     ///
     /// It needs no Runner, and a timer: without one no time passes.
