@@ -360,7 +360,7 @@ impl Wakes {
 
     /// Returns `true` if nothing was collected.
     #[inline(always)]
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let none = self.first.is_none() && self.unneeded.is_none() && !self.signals;
         none && self.more.capacity() == 0
     }
