@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::error::AcquireError;
+use super::lend::CheckOnAcquire;
 use super::queue::{Left, Place};
 use super::shared::{Handed, Phase, Queue, Shared, Watch};
 use super::slot::{Slot, Standing};
@@ -41,6 +42,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             queue.tell_time(family_time);
             queue.lent -= 1;
             self.note_return(queue, &mut slot, now);
+            if slot.idle_since < queue.doubted_before {
+                slot.standing = slot.standing.max(Standing::STALE);
+            }
             self.give(queue, slot, &mut wakes);
             self.poke(queue, &mut wakes);
         });
@@ -228,6 +232,33 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         }
     }
 
+    /// A value was found broken, and others may be that do not know it yet, as after a restart of their server: each is
+    /// checked before its next loan. Once in a while, so that values that break often do not have the others checked
+    /// all the time.
+    #[cold]
+    pub(crate) fn doubt_others(&self) {
+        if !R::CHECKED || self.config.check_on.acquire == CheckOnAcquire::Never {
+            return;
+        }
+        let Some(now) = self.now() else {
+            return;
+        };
+        self.queue.with(|queue| {
+            if now < queue.doubts_from {
+                return;
+            }
+            queue.doubts_from = now + SUSPICION;
+            queue.doubted_before = now;
+            self.stacks.for_each(|slot| {
+                if slot.seen_idle(now, Standing::STALE) {
+                    slot.check_at = self.next_check(now);
+                } else {
+                    slot.standing = slot.standing.max(Standing::STALE);
+                }
+            });
+        });
+    }
+
     pub(crate) fn bury_slot(&self, queue: &mut Queue<R::Value>, slot: Slot<R::Value>, why: Why) {
         queue.retire(slot.value, why);
         // It may have been the last of a surplus.
@@ -316,6 +347,13 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         );
         self.settle_gates(queue);
         self.give_each(queue, gathered, wakes);
+    }
+
+    /// Takes a lent value out of service that was found broken.
+    #[cold]
+    pub(crate) fn bury_broken(&self, slot: Slot<R::Value>) {
+        self.doubt_others();
+        self.bury(slot, Why::Broken);
     }
 
     /// Takes a lent value out of service, to be closed.

@@ -177,7 +177,9 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<
             return;
         };
         let pool = &self.pool;
-        if pool.is_broken(&mut slot) || sync::is_panicking() {
+        if pool.is_broken(&mut slot) {
+            pool.bury_broken(slot);
+        } else if sync::is_panicking() {
             pool.bury(slot, Why::Broken);
         } else if slot.standing == Standing::SUSPECT {
             pool.release_suspect(slot);

@@ -74,6 +74,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         now: Option<Instant>,
     ) -> Option<Why> {
         if self.is_broken(slot) {
+            self.doubt_others();
             return Some(Why::Broken);
         }
         if self.is_strict {

@@ -92,6 +92,10 @@ pub(crate) struct Queue<V> {
     pub(crate) suspicion_ends: Instant,
     /// When all idle values may come under suspicion again.
     pub(crate) suspects_from: Instant,
+    /// Values that have passed no check since then are checked before they are handed on: one was found broken.
+    pub(crate) doubted_before: Instant,
+    /// When all values may come under doubt again.
+    pub(crate) doubts_from: Instant,
     /// While the Runner rests: when one of the idle values has to be looked at.
     pub(crate) next_due: Instant,
     pub(crate) runner: Attachment,
@@ -190,6 +194,8 @@ impl<V> Queue<V> {
             watch: Watch::Nothing,
             suspicion_ends: Instant::EPOCH,
             suspects_from: Instant::EPOCH,
+            doubted_before: Instant::EPOCH,
+            doubts_from: Instant::EPOCH,
             next_due: Instant::MAX,
             runner: Attachment::Absent,
             had_runner: false,

@@ -15,6 +15,7 @@ pub(crate) struct Slot<V> {
     pub(crate) value: V,
     pub(crate) opened_at: Instant,
     /// When a sweep first saw it idle since its last use, if one did; where limits are strict, when it came back.
+    /// While it is in use: when it was opened or last checked before a loan, if that was later.
     pub(crate) idle_since: Instant,
     pub(crate) check_at: Instant,
     /// How many loans of it have ended.

@@ -68,6 +68,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         while let Some(slot) = asked.next() {
             let broken = self.is_broken(slot);
             asked.settle(!broken);
+            if broken {
+                self.doubt_others();
+            }
         }
     }
 

@@ -167,6 +167,7 @@ where
                         waiter.asked_at,
                     )));
                 }
+                shared.doubt_others();
                 waiter.retire_idle(slot, Why::Broken);
             }
         }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use tenure_core::pool::CheckOnAcquire;
 use tenure_core::{AcquireError, OwnedLease, Pool, Start};
 use tenure_sim::{Backend, FaultyResource, Sim, Task, run};
 
@@ -195,6 +196,7 @@ impl Real {
             .max_size(max_size)
             .idle_timeout(IDLE_TIMEOUT)
             .check_every(None)
+            .check_on_acquire(CheckOnAcquire::Never)
             .acquire_timeout(None)
             .start(Start::Lazily)
             .build(sim.clone())

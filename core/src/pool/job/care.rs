@@ -126,8 +126,9 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
 
     /// It has answered its check.
     fn clear(&mut self) {
-        self.checked_since = None;
+        let checked_since = self.checked_since.take();
         if let Some(slot) = self.slot.as_mut() {
+            slot.idle_since = checked_since.unwrap_or(slot.idle_since);
             if slot.standing == Standing::SUSPECT {
                 slot.standing = Standing::USED;
             }
