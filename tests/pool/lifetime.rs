@@ -59,8 +59,8 @@ async fn b07_no_value_lives_for_longer_than_it_may<W: PoolWorld>(world: W) {
         assert_eq!(pool.acquire().await.expect("another").id, 2);
     } else {
         world.pause(12).await;
-        assert_eq!(pool.acquire().await.expect("nobody looks").id, 1);
-        assert_eq!(recorder.endings(), 0);
+        // So short a life is looked at by whoever asks.
+        assert_eq!(pool.acquire().await.expect("another").id, 2);
     }
     world.ends_clean(&pool, &control).await;
 }
@@ -119,7 +119,7 @@ async fn b07_a_value_in_use_is_closed_when_it_comes_back<W: PoolWorld>(world: W)
             .await;
         assert_eq!(pool.acquire().await.expect("another").id, 2);
     } else {
-        assert_eq!(pool.acquire().await.expect("nobody looks").id, 1);
+        assert_eq!(pool.acquire().await.expect("another").id, 2);
     }
     world.ends_clean(&pool, &control).await;
 }
@@ -143,12 +143,9 @@ async fn b07_a_value_that_is_always_busy_ends_too<W: PoolWorld>(world: W) {
         let at_most = longest + longest / 4 + world.tick();
         assert!(world.now() - began_at <= at_most, "after {turns} turns");
     }
-    if W::BACKGROUND {
-        world
-            .until("it was closed", || control.closed().contains(&1))
-            .await;
-    }
-    assert!(W::BACKGROUND || control.closed().is_empty());
+    world
+        .until("it was closed", || control.closed().contains(&1))
+        .await;
     world.ends_clean(&pool, &control).await;
 }
 
