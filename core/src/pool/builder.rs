@@ -390,7 +390,7 @@ impl<R: LocalResource> PoolBuilder<R> {
         let shared = Arc::new(Shared {
             spawn_runner,
             stacks: Stacks::new(config.max_size, config.idle_order, limits),
-            is_in_family: quota.is_some(),
+            quota: quota.clone(),
             queue: CachePadded(Lock::new(Queue::new(
                 openings,
                 warm,

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::Pool;
 use super::config::Config;
-use super::quota::{Donor, ErrandKind, Quota, QuotaLink, QuotaStanding};
+use super::quota::{Donor, ErrandKind, Quota, QuotaLink, QuotaStanding, restart_lost_runners};
 use super::shared::{Phase, Queue, Shared};
 use super::slot::Slot;
 use crate::Instant;
@@ -38,6 +38,9 @@ pub(crate) struct Membership {
 pub(crate) trait FamilyPool {
     /// Does what has come to be this pool's to do. No lock is held.
     fn run_errand(&self, kind: ErrandKind);
+
+    /// Spawns a Runner, if the last one was lost. No lock is held.
+    fn restart_if_lost(self: Arc<Self>);
 }
 
 impl fmt::Debug for dyn FamilyPool + Send + Sync {
@@ -136,6 +139,16 @@ impl<V> Queue<V> {
         family.quota.next_look(family.id, family.now)
     }
 
+    /// Returns `true` if another Runner is to take the place of one that ends now. A draining pool can do without,
+    /// unless others of its family may wait for the places of its values.
+    pub(crate) fn wants_next_runner(&self) -> bool {
+        match self.phase {
+            Phase::Open => true,
+            Phase::Draining => self.family.is_some(),
+            Phase::Closed => false,
+        }
+    }
+
     fn standing(&self, config: &Config) -> QuotaStanding {
         let leaving = self.graveyard.len() + self.closing;
         let Some(family) = self.family.as_ref().filter(|_| self.phase == Phase::Open) else {
@@ -183,7 +196,19 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Reads the time for a pool of a family. Outside the lock, since a clock may be user code.
     #[inline]
     pub(crate) fn family_time(&self) -> Option<Instant> {
-        if self.is_in_family { self.now() } else { None }
+        if self.quota.is_some() {
+            self.now()
+        } else {
+            None
+        }
+    }
+
+    /// Restarts the Runners that other pools of the family have lost with their runtimes, so that these close values
+    /// whose places are wanted. To be called where a runtime is likely to live.
+    pub(super) fn restart_lost_family(&self) {
+        if let Some(quota) = &self.quota {
+            restart_lost_runners(quota);
+        }
     }
 
     /// Tells the family how this pool stands, if that has changed.
@@ -288,8 +313,16 @@ impl<R: LocalResource, C: Clock> FamilyPool for Shared<R, C> {
     fn run_errand(&self, kind: ErrandKind) {
         let mut wakes = Wakes::default();
         self.queue.with(|queue| {
-            if kind == ErrandKind::MakeRoom {
-                self.make_room(queue);
+            match kind {
+                ErrandKind::Open => {}
+                ErrandKind::MakeRoom => self.make_room(queue),
+                // The Runner looks for what was lost; a waiter spawns one first.
+                ErrandKind::RestartLost if queue.runner.is_attached() => {
+                    wakes.push(queue.runner.take_waker());
+                }
+                ErrandKind::RestartLost => {
+                    queue.waiters.wake_idlers(1, |waker| wakes.push(waker));
+                }
             }
             self.poke(queue, &mut wakes);
         });
@@ -297,6 +330,10 @@ impl<R: LocalResource, C: Clock> FamilyPool for Shared<R, C> {
         if let Err(message) = wakes.wake_without_errands(&self.changed) {
             self.tell_of_waker(message);
         }
+    }
+
+    fn restart_if_lost(self: Arc<Self>) {
+        self.respawn_if_lost();
     }
 }
 

@@ -15,6 +15,9 @@
 //!   at all for five times as long is helped nevertheless: its values may be on loan for hours.
 //! - A pool whose openings fail demands only in the latter way, and nothing while it pauses.
 //!
+//! - A pool whose Runner ended with its runtime can close nothing. Those that wait for places are told, and the first
+//!   whose own Runner still runs spawns Runners for all that lost theirs, in its runtime.
+//!
 //! The lock comes after any pool's own, and nothing is locked while it is held. What follows from a change for other
 //! pools is an errand, which is run once no lock is held.
 //!
@@ -24,6 +27,8 @@
 //! is woken, takes the place and opens a value.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Bound;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
@@ -41,8 +46,8 @@ pub(crate) struct Quota {
     /// For how long a waiter is passed over by busy pools of other keys, if not for ever.
     patience: Option<Duration>,
     state: Lock<QuotaState>,
-    /// `true` if background work of the family has ended with its runtime, and no use has seen to it since.
-    lost_work: AtomicBool,
+    /// `true` if a Runner of the family has ended with its runtime, and nothing has seen to it since.
+    lost_runners: AtomicBool,
 }
 
 /// How a pool stands in its family, as it reports it.
@@ -81,6 +86,8 @@ pub(super) enum ErrandKind {
     Open,
     /// Close a value that it can do without.
     MakeRoom,
+    /// Wake what restarts the Runners that the family has lost.
+    RestartLost,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +101,10 @@ struct QuotaState {
     /// The latest time that a pool has told.
     now: Instant,
     next: u64,
+    /// `true` if pools that wait are to be told of lost Runners.
+    lost: bool,
+    /// The demand whose pool was told so last. All before it were told, too.
+    lost_told: Option<(Rank, u64)>,
     members: BTreeMap<u64, QuotaMember>,
     demands: BTreeMap<(Rank, u64), u64>,
     donors: BTreeMap<(Donor, u64), u64>,
@@ -139,19 +150,40 @@ impl Quota {
             most,
             patience,
             state: Lock::new(state),
-            lost_work: AtomicBool::new(false),
+            lost_runners: AtomicBool::new(false),
         })
     }
 
-    /// Background work of the family has ended with its runtime: the next use of any key restarts it.
-    pub(super) fn note_lost_work(&self) {
-        self.lost_work.store(true, Ordering::Release);
+    /// Takes note that a Runner has ended with its runtime. Returns `true` if there are errands.
+    ///
+    /// No pool is told of one that its executor has dropped at once, or a pool on an executor that has gone would try
+    /// again and again; the next use of any key tries once.
+    pub(super) fn note_lost_runner(&self, was_spawned: bool) -> bool {
+        self.state.with(|state| {
+            state.lost |= was_spawned;
+            self.lost_runners.store(true, Ordering::Release);
+            state.has_errands()
+        })
     }
 
-    /// Returns `true` to the one caller that is to restart background work of the family.
-    pub(super) fn claim_lost_work(&self) -> bool {
+    /// Returns all pools to the one caller that is to restart the Runners that were lost, and none to others.
+    fn claim_lost_runners(&self) -> Vec<QuotaLink> {
         // Read first, for all threads share it and it is seldom set.
-        self.lost_work.load(Ordering::Acquire) && self.lost_work.swap(false, Ordering::AcqRel)
+        if !self.lost_runners.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        self.state.with(|state| {
+            if !self.lost_runners.swap(false, Ordering::AcqRel) {
+                return Vec::new();
+            }
+            state.lost = false;
+            state.lost_told = None;
+            let links = state
+                .members
+                .values()
+                .filter_map(|member| member.link.clone());
+            links.collect()
+        })
     }
 
     pub(crate) const fn most(&self) -> usize {
@@ -313,6 +345,16 @@ pub(crate) fn run_errands(quota: &Quota) {
     }
 }
 
+/// Restarts the Runners of the family that have ended with their runtimes. To be called where a runtime is likely to
+/// live, and under no lock.
+pub(super) fn restart_lost_runners(quota: &Quota) {
+    for link in quota.claim_lost_runners() {
+        if let Some(pool) = link.upgrade() {
+            pool.restart_if_lost();
+        }
+    }
+}
+
 impl QuotaState {
     fn ticket(&mut self) -> u64 {
         self.next += 1;
@@ -320,7 +362,9 @@ impl QuotaState {
     }
 
     fn has_errands(&self) -> bool {
-        (self.blocked > 0 && self.free > 0) || (self.needs_room() && !self.donors.is_empty())
+        (self.blocked > 0 && self.free > 0)
+            || (self.needs_room() && !self.donors.is_empty())
+            || self.find_restarter().is_some()
     }
 
     fn needs_room(&self) -> bool {
@@ -476,6 +520,12 @@ impl QuotaState {
                 return Some((link.clone(), ErrandKind::Open));
             }
         }
+        while let Some((demand, id)) = self.find_restarter() {
+            self.lost_told = Some(demand);
+            if let Some(link) = &self.members[&id].link {
+                return Some((link.clone(), ErrandKind::RestartLost));
+            }
+        }
         while self.needs_room() {
             let donor = self.find_donor(patience)?;
             let id = self.donors.remove(&donor)?;
@@ -487,6 +537,19 @@ impl QuotaState {
             }
         }
         None
+    }
+
+    /// Returns the demand and the pool that is to be told next of lost Runners.
+    ///
+    /// All that wait are told, for the Runner of one may be about to end as well. A pool that begins to wait later
+    /// wakes its Runner by itself.
+    fn find_restarter(&self) -> Option<((Rank, u64), u64)> {
+        if !self.lost || self.wanted_by_waiters <= self.free {
+            return None;
+        }
+        let from = self.lost_told.map_or(Bound::Unbounded, Bound::Excluded);
+        let (demand, id) = self.demands.range((from, Bound::Unbounded)).next()?;
+        self.members[id].standing.waits.then_some((*demand, *id))
     }
 
     /// Returns the first blocked demand for which there is a place.

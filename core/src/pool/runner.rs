@@ -99,7 +99,9 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
             shared.watch_by_sweeps(queue);
             // They were up for the next use to come by and spawn it.
             shared.settle_gates(queue);
-            core::mem::replace(&mut queue.had_runner, true)
+            let restarted = core::mem::replace(&mut queue.had_runner, true);
+            queue.runner_spawned = !restarted;
+            restarted
         });
         Self {
             shared,
@@ -138,6 +140,7 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
             let mut rounds = Rounds::new();
             while rounds.go_on(cx) {
                 shared.leave_runner_waker(cx.waker());
+                shared.restart_lost_family();
                 if !shared.has_handles() {
                     shared.begin_closing(Why::HandlesDropped);
                 }
@@ -220,7 +223,7 @@ impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
         let mut wakes = Wakes::default();
         let lost = shared.queue.with(|queue| {
             wakes.drop_waker(queue.runner.take_waker());
-            let lost = shared.spawn_runner.is_some() && queue.phase == Phase::Open;
+            let lost = shared.spawn_runner.is_some() && queue.wants_next_runner();
             queue.runner = if lost {
                 Attachment::Lost
             } else {
@@ -253,24 +256,33 @@ struct Claimed<R: LocalResource, C: Clock> {
 impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// The Runner ended before its time, most likely with its runtime. Under the queue's lock.
     fn runner_lost(&self, queue: &mut Queue<R::Value>, had_begun: bool, wakes: &mut Wakes) {
+        // If not, the caller that was to restart it was refused by its executor.
+        let was_spawned = had_begun || queue.runner_spawned;
         if had_begun && !R::OUTLIVES_RUNTIME {
             let next = |limits: &mut Limits| limits.generation = limits.generation.next();
             self.retire_forbidden(queue, Why::RuntimeEnded, next, wakes);
         }
         self.settle_gates(queue);
         if let Some(family) = &queue.family {
-            family.quota.note_lost_work();
+            if family.quota.note_lost_runner(was_spawned) {
+                wakes.tell_family(&family.quota);
+            }
         }
-        // One that lives in another runtime, if it is not the first, is woken as soon as there is work.
-        queue.waiters.wake_idlers(1, |waker| wakes.push(waker));
+        // Any of them may live in the runtime that ends, and never run again, and what keeps the others may be work of
+        // another pool of the family. Each tries once to spawn a Runner. Of a try that fails no more hear than the one
+        // that made it and another, or all would be woken as often as there are waiters.
+        let told = if was_spawned { usize::MAX } else { 2 };
+        queue.waiters.wake_idlers(told, |waker| wakes.push(waker));
     }
 
     /// Spawns another Runner, if there is none any more and this is the first use to see it. Returns `true` if so.
     ///
     /// To be called where a runtime is likely to live: never in a `drop`.
     pub(crate) fn respawn_if_lost(self: &Arc<Self>) -> bool {
-        let respawns =
-            self.spawn_runner.is_some() && self.queue.with(|queue| queue.runner.claim_respawn());
+        let claim = |queue: &mut Queue<R::Value>| {
+            queue.phase != Phase::Closed && queue.runner.claim_respawn()
+        };
+        let respawns = self.spawn_runner.is_some() && self.queue.with(claim);
         if respawns {
             self.respawn();
         }
@@ -283,8 +295,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let Some(spawn) = self.spawn_runner else {
             return;
         };
-        if let Err(message) = sync::contain(|| spawn(self)) {
-            self.reporter.swallowed(&self.clock, "spawn", message);
+        match sync::contain(|| spawn(self)) {
+            Ok(()) => self.queue.with(|queue| queue.runner_spawned = true),
+            Err(message) => self.reporter.swallowed(&self.clock, "spawn", message),
         }
     }
 

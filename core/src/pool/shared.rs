@@ -12,6 +12,7 @@ use super::family::Membership;
 use super::loans::Loans;
 use super::openings::{Openings, Since};
 use super::queue::{End, Place, WaitQueue};
+use super::quota::Quota;
 use super::slot::{Limits, Slot};
 use super::stack::Stacks;
 use super::status::Status;
@@ -44,8 +45,8 @@ pub(crate) struct Shared<R: LocalResource, C: Clock> {
     /// Spawns a Runner, where `build` was told how.
     pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,
     pub(crate) stacks: Stacks<R::Value>,
-    /// `true` if it shares a bound with other pools.
-    pub(crate) is_in_family: bool,
+    /// The bound that it shares with other pools, if it is one of a family.
+    pub(crate) quota: Option<Arc<Quota>>,
     pub(crate) queue: CachePadded<Lock<Queue<R::Value>>>,
     pub(crate) random: Lock<Random>,
     /// Who holds what, where somebody wants to know.
@@ -101,6 +102,8 @@ pub(crate) struct Queue<V> {
     pub(crate) runner: Attachment,
     /// `true` once a Runner was attached.
     pub(crate) had_runner: bool,
+    /// `true` if the executor took the Runner, as far as is known: it did not drop it at once.
+    pub(crate) runner_spawned: bool,
     pub(crate) max_size: usize,
     pub(crate) limits: Limits,
     /// What it shares with other pools, if it is one of a family.
@@ -199,6 +202,7 @@ impl<V> Queue<V> {
             next_due: Instant::MAX,
             runner: Attachment::Absent,
             had_runner: false,
+            runner_spawned: false,
             max_size,
             limits,
             family,

@@ -6,6 +6,8 @@
 mod keyed;
 mod managed;
 mod pool;
+mod runtimes;
+mod several;
 
 use std::io;
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use core::time::Duration;
 
 use super::super::Pool;
 use super::super::keys::{KeyMap, Keyed};
-use super::super::quota::Quota;
+use super::super::quota::{Quota, restart_lost_runners};
 use crate::config::ConfigError;
 use crate::random::Random;
 use crate::resource::Resource;
@@ -27,8 +27,8 @@ pub(super) struct Family<K, R: Resource, T: Timer> {
     quota: Arc<Quota>,
     /// Spawns the task that forgets unused keys, if any are to be forgotten.
     spawn_forgetter: Option<SpawnForgetter<K, R, T>>,
-    /// `true` while that task is there.
-    has_forgetter: AtomicBool,
+    /// `true` if that task has ended with its runtime, and no use has seen to it since.
+    lost_forgetter: AtomicBool,
     state: Lock<FamilyState<K, R, T>>,
     /// How many handles there are.
     pub(super) handles: AtomicUsize,
@@ -132,7 +132,7 @@ impl<K, R: Resource, T: Timer> Family<K, R, T> {
             make,
             quota,
             spawn_forgetter,
-            has_forgetter: AtomicBool::new(false),
+            lost_forgetter: AtomicBool::new(false),
             state: Lock::new(FamilyState {
                 pools: KeyMap::new(),
                 version: 0,
@@ -191,15 +191,10 @@ impl<K, R: Resource, T: Timer> Family<K, R, T> {
     /// Restarts what background work of the family has ended with its runtime. Every pool takes part in making
     /// room for the others, so one that nobody uses is not left without a Runner.
     pub(super) fn restart_lost_work(self: &Arc<Self>) {
-        if !self.quota.claim_lost_work() {
-            return;
-        }
-        for member in self.pools().iter() {
-            if let Some(pool) = member.handle() {
-                pool.shared.respawn_if_lost();
-            }
-        }
-        if !self.has_forgetter.load(Ordering::Acquire) {
+        restart_lost_runners(&self.quota);
+        // Read first, for all threads share it and it is seldom set.
+        let lost = &self.lost_forgetter;
+        if lost.load(Ordering::Acquire) && lost.swap(false, Ordering::AcqRel) {
             // The user's spawner: what it panics with is told by the pools, which it spawns as well.
             let _ = sync::contain(|| self.spawn_forgetter());
         }
@@ -311,7 +306,6 @@ pub(super) struct Forgetter<K, R: Resource, T: Timer> {
 
 impl<K, R: Resource, T: Timer> Forgetter<K, R, T> {
     fn new(family: &Arc<Family<K, R, T>>) -> Self {
-        family.has_forgetter.store(true, Ordering::Release);
         Self {
             family: family.clone(),
         }
@@ -332,7 +326,6 @@ impl<K: Ord + Clone, R: Resource, T: Timer> Forgetter<K, R, T> {
 impl<K, R: Resource, T: Timer> Drop for Forgetter<K, R, T> {
     /// Spawns nothing: where a runtime drops its tasks, there is none to spawn on.
     fn drop(&mut self) {
-        self.family.has_forgetter.store(false, Ordering::Release);
-        self.family.quota.note_lost_work();
+        self.family.lost_forgetter.store(true, Ordering::Release);
     }
 }
