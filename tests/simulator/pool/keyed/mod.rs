@@ -1,5 +1,9 @@
 //! A family of pools under one bound.
 
+mod cancel;
+mod operations;
+mod scene;
+
 use std::time::Duration;
 
 use tenure_core::Pool;
