@@ -467,19 +467,21 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let (at, key) = (self.at, self.key);
-        let (key, replaced) = self.world.with(|state| match key {
+        // A waker that is not needed is dropped outside the lock, as user code is.
+        let (key, unneeded) = self.world.with(|state| match key {
             _ if state.now >= at && at != Instant::MAX => {
-                (None, key.and_then(|key| state.clear_timer(key)))
+                let replaced = key.and_then(|key| state.clear_timer(key));
+                (None, [Some(waker), replaced])
             }
             // Later than everything: no timer at all, so that a deadlock shows as one.
-            _ if at == Instant::MAX => (None, None),
+            _ if at == Instant::MAX => (None, [Some(waker), None]),
             Some(key) => {
                 let replaced = state.renew_timer(key, waker);
-                (Some(key), replaced)
+                (Some(key), [None, replaced])
             }
-            None => (Some(state.set_timer(at, waker)), None),
+            None => (Some(state.set_timer(at, waker)), [None, None]),
         });
-        drop(replaced);
+        drop(unneeded);
         self.key = key;
         if key.is_none() && at != Instant::MAX {
             Poll::Ready(())
