@@ -172,14 +172,17 @@ impl Link {
     }
 
     fn open_failed(&self, at: Option<Instant>, error: &Cause) {
+        // The search asks errors for their sources, which is user code: outside the lock.
+        let timed_out = error.downcast_ref::<Elapsed>().is_some();
+        let panicked = !timed_out && error.downcast_ref::<Panicked>().is_some();
         let forgotten = self.facts.with(|facts| {
             // One that was cut off before it began is no attempt.
             if facts.attempting > 0 {
                 facts.attempting -= 1;
                 let counts = &mut facts.connects;
-                if error.downcast_ref::<Elapsed>().is_some() {
+                if timed_out {
                     counts.timed_out += 1;
-                } else if error.downcast_ref::<Panicked>().is_some() {
+                } else if panicked {
                     counts.panicked += 1;
                 } else {
                     counts.refused += 1;
