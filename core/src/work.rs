@@ -259,8 +259,8 @@ pub(crate) enum Attachment {
     Absent,
     /// A Runner does. It has no waker between being woken and its next poll.
     Attached(Option<Waker>),
-    /// The Runner that `build` spawned has ended before its time, as with its runtime. The next use of
-    /// the holder spawns another.
+    /// The next use of the holder spawns a Runner: the one that `build` spawned has ended before its time, as with its
+    /// runtime, or none was needed so far, as of a key that was only looked up.
     Lost,
 }
 

@@ -12,7 +12,7 @@ use crate::cleanup::Why;
 use crate::resource::{LocalResource, Resource};
 use crate::runtime::{Clock, Timer};
 use crate::sync::Arc;
-use crate::work::Wakes;
+use crate::work::{Attachment, Wakes};
 
 /// A pool's membership in a family. Under the queue's lock.
 ///
@@ -342,7 +342,8 @@ where
     R: Resource,
     T: Timer<Sleep: Send + 'static> + Send + Sync + 'static,
 {
-    /// Lets the others of its family reach it.
+    /// Lets the others of its family reach it. Its first use spawns its Runner, so that a key which was only looked up
+    /// costs no task.
     pub(super) fn join_family(&self) {
         let shared: Arc<dyn FamilyPool + Send + Sync> = self.shared.clone();
         let link = Arc::downgrade(&shared);
@@ -350,6 +351,8 @@ where
             if let Some(family) = &queue.family {
                 family.link(link);
             }
+            queue.runner = Attachment::Lost;
+            self.shared.settle_gates(queue);
         });
     }
 }

@@ -178,7 +178,7 @@ impl<F> KeyedPoolBuilder<F> {
         }
         let quota = Quota::new(self.max_size, self.give_way_after);
         let (pool_for, clock, bound) = (self.pool_for, runtime.clone(), quota.clone());
-        // The Runner is spawned once the pool is known to the family: two callers may make one at once.
+        // No Runner is spawned before the pool is known to the family: two callers may make one at once.
         let make = move |key: &K| {
             let builder = pool_for(key);
             let (pool, _runner) =

@@ -289,6 +289,12 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         respawns
     }
 
+    /// Returns `true` if a Runner of this pool opens values before anything is asked of the pool.
+    pub(crate) fn opens_by_itself(&self) -> bool {
+        self.queue
+            .with(|queue| queue.warm && queue.least(&self.config) > 0)
+    }
+
     /// Spawns another Runner, for a caller that has claimed it.
     #[cold]
     pub(crate) fn respawn(self: &Arc<Self>) {

@@ -482,28 +482,53 @@ impl Spawn for Counted {
     }
 }
 
+/// A family whose tasks are counted, and the count of their polls. The last of its keys keeps a minimum.
+fn counted_family(sim: &Sim, keys: u64) -> (KeyedPool<u64, Tenant, Counted>, Arc<AtomicU64>) {
+    let (ledger, polls) = (Ledger::default(), Arc::new(AtomicU64::new(0)));
+    let runtime = Counted {
+        sim: sim.clone(),
+        polls: polls.clone(),
+    };
+    let sim = sim.clone();
+    let family = Pool::keyed(move |key: &u64| {
+        let (key, sim, ledger) = (*key, sim.clone(), ledger.clone());
+        let pool = Pool::builder(Tenant { key, sim, ledger });
+        let pool = pool.min_size(usize::from(key == keys));
+        pool.idle_timeout(None).max_lifetime(None)
+    });
+    let family = family.forget_after(None).max_size(2_000);
+    (family.build(runtime).expect("it makes sense"), polls)
+}
+
+/// Beside thousands of keys that nobody uses, the tasks of all of them would be polled before the first value of one.
+#[test]
+fn a_key_that_is_only_looked_up_has_no_task() {
+    run(0, |sim| async move {
+        let (family, polls) = counted_family(&sim, 5);
+        let polls = || polls.swap(0, Ordering::Relaxed);
+        for key in 0..5 {
+            family.pool(&key).expect("the family is open");
+        }
+        sim.sleep(SECOND).await;
+        assert_eq!(polls(), 0);
+        drop(family.acquire(&0).await.expect("a value"));
+        assert!(polls() > 0);
+        let minimum = family.pool(&5).expect("the family is open");
+        sim.sleep(SECOND).await;
+        assert_eq!(minimum.status().idle, 1);
+        drop(minimum);
+        assert_eq!(family.close().await.len(), 6);
+    });
+}
+
 #[test]
 fn a_value_of_one_key_wakes_the_runners_of_no_other() {
     run(0, |sim| async move {
         let mut polls = Vec::new();
         for keys in [1, 10, 1_000] {
-            let (ledger, counted) = (Ledger::default(), Arc::new(AtomicU64::new(0)));
-            let runtime = Counted {
-                sim: sim.clone(),
-                polls: counted.clone(),
-            };
-            let pool_for = {
-                let (sim, ledger) = (sim.clone(), ledger.clone());
-                move |key: &u64| {
-                    let (key, sim, ledger) = (*key, sim.clone(), ledger.clone());
-                    let pool = Pool::builder(Tenant { key, sim, ledger });
-                    pool.idle_timeout(None).max_lifetime(None)
-                }
-            };
-            let family = Pool::keyed(pool_for).forget_after(None);
-            let family = family.build(runtime).expect("it makes sense");
+            let (family, counted) = counted_family(&sim, keys);
             for key in 0..keys {
-                drop(family.pool(&key).expect("the family is open"));
+                drop(family.acquire(&key).await.expect("a value"));
             }
             sim.sleep(MS).await;
             let before = counted.load(Ordering::Relaxed);

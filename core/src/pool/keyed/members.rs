@@ -268,7 +268,9 @@ impl<K: Ord + Clone, R: Resource, T: Timer> Family<K, R, T> {
                 }
             }
         }
-        new.shared.respawn();
+        if new.shared.opens_by_itself() {
+            new.shared.respawn_if_lost();
+        }
         Ok(new)
     }
 
