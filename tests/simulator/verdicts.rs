@@ -212,7 +212,7 @@ fn a_late_failure_says_nothing_after_a_success() {
         server.next(Ask::Open, [Step::Hangs]);
         let (took, session) = timed(&sim, pool.acquire()).await;
         let _session = session.expect("the second opening");
-        assert!(took <= SECOND + MS, "{took:?}");
+        assert!(took <= SECOND + MS * 50, "{took:?}");
         sim.sleep(SECOND * 10).await;
         assert_eq!(pool.audit().open_failed, 1);
         assert_eq!(LocalLifecycle::state(&pool), State::Ready);

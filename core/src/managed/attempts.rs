@@ -10,7 +10,7 @@ use core::pin::{Pin, pin};
 use core::task::Poll;
 use core::time::Duration;
 
-use super::openings::{Next, UnderWay, unanswered_after};
+use super::openings::{Next, UnansweredAfter, UnderWay};
 use super::ready::open_ready;
 use super::shared::{Cell, Effects, Shared};
 use crate::Instant;
@@ -222,7 +222,7 @@ impl<R: LocalResource, C: Clock> Attempts<'_, R, C> {
             _ => Duration::ZERO,
         };
         let now = shared.now();
-        let unanswered_after = shared.random.with(unanswered_after);
+        let unanswered_after = shared.random.with(UnansweredAfter::draw);
         let drawn = (delay.max(least), delays);
         shared
             .cell

@@ -23,13 +23,27 @@ use crate::random::Random;
 use crate::retry::{Decision, ErrorClass, Retry, StopReason};
 use crate::work::LEAST_PAUSE;
 
-/// After so long without an answer, or up to a quarter less, an attempt no longer holds up the next.
+/// After so long without an answer an attempt no longer holds up the next. Up to a twentieth later as long as nothing is
+/// known to be wrong, since a handshake may take a second; up to a quarter earlier after that, so that a server that is back
+/// is found within a second.
 const UNANSWERED_AFTER: Duration = Duration::from_secs(1);
 
-/// Draws how long an attempt may go without an answer. Clients whose attempts hang together drift apart by it.
-pub(crate) fn unanswered_after(random: &mut Random) -> Duration {
-    let most = crate::time::nanos(UNANSWERED_AFTER) / 4;
-    UNANSWERED_AFTER.saturating_sub(Duration::from_nanos(random.below_or_equal(most)))
+/// How long an attempt may go without an answer. Clients whose attempts hang together drift apart by it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnansweredAfter {
+    while_well: Duration,
+    in_trouble: Duration,
+}
+
+impl UnansweredAfter {
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        let second = crate::time::nanos(UNANSWERED_AFTER);
+        let mut up_to = |most| Duration::from_nanos(random.below_or_equal(most));
+        Self {
+            while_well: UNANSWERED_AFTER + up_to(second / 20),
+            in_trouble: UNANSWERED_AFTER.saturating_sub(up_to(second / 4)),
+        }
+    }
 }
 
 /// How many attempts are under way at most.
@@ -159,9 +173,15 @@ impl Openings {
         &mut self,
         number: u32,
         now: Option<Instant>,
-        unanswered_after: Duration,
+        unanswered_after: UnansweredAfter,
         (delay, delays): (Duration, Delays),
     ) {
+        let is_well = self.failing.is_none() && self.under_way.is_empty();
+        let unanswered_after = if is_well {
+            unanswered_after.while_well
+        } else {
+            unanswered_after.in_trouble
+        };
         self.delays = Some(delays);
         self.next_at = now.map(|now| now + delay);
         self.pausing_until = None;

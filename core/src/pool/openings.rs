@@ -35,6 +35,9 @@ pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(1);
 /// By up to so much earlier, at random, so that pools whose server hangs do not stay in step.
 const OVERDUE_JITTER: Duration = Duration::from_millis(150);
 
+/// By up to so much later as long as all is well, since a handshake may take a second.
+const OVERDUE_LATER: Duration = Duration::from_millis(50);
+
 /// While openings are overdue and none has failed, and after a request to try soon, openings begin this far apart.
 const LEAST_APART: Duration = Duration::from_millis(500);
 
@@ -312,13 +315,18 @@ impl Openings {
         let burst = (!self.are_in_trouble()).then_some(self.burst);
         self.next += 1;
         self.last_began_at = now;
-        let early = self.random.below_or_equal(nanos(OVERDUE_JITTER));
+        let mut up_to = |most| Duration::from_nanos(self.random.below_or_equal(nanos(most)));
+        let overdue_after = if self.failing.is_none() && self.overdue == 0 {
+            OVERDUE_AFTER + up_to(OVERDUE_LATER)
+        } else {
+            OVERDUE_AFTER - up_to(OVERDUE_JITTER)
+        };
         self.under_way.push_back(UnderWay {
             number,
             began_at: now,
             overdue_at: now
                 .filter(|_| !self.holds_up)
-                .map(|now| now + (OVERDUE_AFTER - Duration::from_nanos(early))),
+                .map(|now| now + overdue_after),
             is_overdue: false,
             is_called_off: false,
             has_value: false,
