@@ -28,24 +28,25 @@ use crate::sync::{self, Arc, StaticLock, Weak};
 /// ```
 ///
 /// # `anyhow` and `eyre`
-/// Errors that are boxed already keep their types: where the error of a resource is a [`BoxError`], every type is found
-/// again. `anyhow::Error` and `eyre::Report` wrap what they hold when they become one. What has a context is still found, by its
-/// type, as a source of the wrapper; the outermost error is not, and nothing can find it: the wrapper's
-/// type is private, and its source is the next error. Where that type matters, classify by it, since a classifier still has the
-/// `anyhow::Error`, or convert without the wrapper:
+/// Where the error of a resource is an `anyhow::Error`, what it holds is found by its type, with the feature `anyhow`, which is
+/// on by default. The backtrace that it may have is lost:
 ///
 /// ```
-/// use tenure_core::{BoxError, Cause};
+/// use tenure_core::Cause;
 ///
-/// fn refuse() -> anyhow::Result<u8> {
+/// fn open() -> anyhow::Result<u8> {
 ///     Err(std::io::Error::other("refused"))?
 /// }
-///
-/// fn open() -> Result<u8, BoxError> {
-///     refuse().map_err(anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace)
-/// }
-/// assert!(Cause::new(open().unwrap_err()).downcast_ref::<std::io::Error>().is_some());
+#[cfg_attr(
+    feature = "anyhow",
+    doc = "assert!(Cause::new(open().unwrap_err()).downcast_ref::<std::io::Error>().is_some());"
+)]
 /// ```
+///
+/// Without that feature, and for an `eyre::Report`, a wrapper takes the place of the outermost error, whose type nothing
+/// can find then; what has a context is still found as a source of the wrapper. The same goes for an `anyhow::Error` that became a
+/// [`BoxError`] before, as by a `?`: convert it by `anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace`. A
+/// classifier has the error itself.
 #[derive(Clone)]
 pub struct Cause(Arc<SharedError>);
 
@@ -70,8 +71,8 @@ impl Cause {
     /// ```
     ///
     /// A panic of the conversion is the error then: see [`Panicked`].
-    pub fn new(error: impl Into<BoxError>) -> Self {
-        let converted = sync::contain(|| error.into());
+    pub fn new(error: impl Into<BoxError> + 'static) -> Self {
+        let converted = sync::contain(|| sync::boxed(error));
         let error = converted.unwrap_or_else(|message| Panicked::new(message).into());
         Self(Arc::new(SharedError {
             error: Some(error),

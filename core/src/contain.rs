@@ -36,7 +36,7 @@ impl<E> HookError<E> {
     }
 }
 
-impl<E: Into<BoxError>> HookError<E> {
+impl<E: Into<BoxError> + 'static> HookError<E> {
     pub(crate) fn into_cause(self) -> Cause {
         match self {
             Self::Failed(error) => Cause::new(error),

@@ -317,7 +317,7 @@ pub trait LocalResource {
     type Value;
 
     /// See [`Resource::Error`].
-    type Error: Into<BoxError>;
+    type Error: Into<BoxError> + 'static;
 
     /// See [`Resource::CHECKED`].
     const CHECKED: bool = false;

@@ -17,6 +17,42 @@ pub(crate) use without_std::*;
 #[cfg(all(feature = "std", not(tenure_loom)))]
 pub(crate) use threads::*;
 
+#[cfg(feature = "anyhow")]
+pub(crate) use with_anyhow::boxed;
+#[cfg(all(feature = "alloc", not(feature = "anyhow")))]
+pub(crate) use without_anyhow::boxed;
+
+#[cfg(feature = "anyhow")]
+mod with_anyhow {
+    use core::any::Any;
+
+    use crate::resource::BoxError;
+
+    /// Boxes an error with its type kept. The conversion of an `anyhow::Error` would hide the type of what it holds, and
+    /// no generic code can tell it from other errors but by its `Any`.
+    pub(crate) fn boxed(error: impl Into<BoxError> + 'static) -> BoxError {
+        let mut error = Some(error);
+        let of_anyhow = (&mut error as &mut dyn Any).downcast_mut::<Option<anyhow::Error>>();
+        match of_anyhow.and_then(Option::take) {
+            Some(error) => error.reallocate_into_boxed_dyn_error_without_backtrace(),
+            None => match error {
+                Some(error) => error.into(),
+                None => unreachable!("only an error of anyhow is taken out"),
+            },
+        }
+    }
+}
+
+#[cfg(all(feature = "alloc", not(feature = "anyhow")))]
+mod without_anyhow {
+    use crate::resource::BoxError;
+
+    /// Boxes an error.
+    pub(crate) fn boxed(error: impl Into<BoxError> + 'static) -> BoxError {
+        error.into()
+    }
+}
+
 // By name, because these take the place of what the globs bring. The checker's build has `std`.
 #[cfg(tenure_loom)]
 pub(crate) use modelled::{AtomicUsize, Lock, parallelism, thread_number, with_enclosing};

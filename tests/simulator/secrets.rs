@@ -362,11 +362,73 @@ fn the_error_of_an_opening_is_found_by_its_type_through_its_wrappers() {
                 panic!("{error}");
             };
             assert!(failure.cause.downcast_ref::<std::io::Error>().is_some());
-            let found = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
-                error.source()
-            })
-            .any(|error| error.is::<std::io::Error>());
-            assert!(found, "{error}: {}", failure.cause);
+            assert!(has_io_error(&error), "{error}: {}", failure.cause);
         });
     }
+}
+
+fn has_io_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| error.is::<std::io::Error>())
+}
+
+/// A resource whose error is `anyhow`'s own.
+struct OfAnyhow;
+
+impl Resource for OfAnyhow {
+    type Value = u8;
+    type Error = anyhow::Error;
+
+    async fn open(&self) -> anyhow::Result<u8> {
+        anyhow_error()
+    }
+}
+
+#[test]
+fn what_an_error_of_anyhow_holds_is_found_by_its_type_in_every_holder() {
+    run(0, |sim| async move {
+        let pool = Pool::builder(OfAnyhow).retry(Retry::NEVER);
+        let pool = pool.build(sim.clone()).expect("the settings make sense");
+        let managed = Managed::builder(OfAnyhow).retry(Retry::NEVER);
+        let managed = managed.build(sim.clone()).expect("the settings make sense");
+        let connection = Connection::builder("peer", OfAnyhow).retry(Retry::NEVER);
+        let connection = connection
+            .build(sim.clone())
+            .expect("the settings make sense");
+        let shared = Shared::builder(OfAnyhow).retry(Retry::NEVER);
+        let shared = shared.build(sim.clone()).expect("the settings make sense");
+        let errors: [BoxError; 4] = [
+            pool.acquire().await.unwrap_err().into(),
+            managed.open().await.unwrap_err().into(),
+            { connection.call("ping", |_| async { Ok(()) }).await }
+                .unwrap_err()
+                .into(),
+            shared.acquire().await.map(drop).unwrap_err().into(),
+        ];
+        for error in errors {
+            assert!(has_io_error(&*error), "{error:?}");
+        }
+    });
+}
+
+/// The error of a call, not of an opening.
+#[test]
+fn what_a_call_returns_of_anyhow_is_found_by_its_type() {
+    struct Opens;
+    impl Resource for Opens {
+        type Value = u8;
+        type Error = anyhow::Error;
+        async fn open(&self) -> anyhow::Result<u8> {
+            Ok(1)
+        }
+    }
+    run(0, |sim| async move {
+        let connection = Connection::builder("peer", Opens).retry(Retry::NEVER);
+        let connection = connection
+            .build(sim.clone())
+            .expect("the settings make sense");
+        let call = connection.call("ping", |_| async { anyhow_error() });
+        let error = call.await.unwrap_err();
+        assert!(error.downcast_ref::<std::io::Error>().is_some(), "{error}");
+    });
 }

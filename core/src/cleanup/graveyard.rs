@@ -51,7 +51,7 @@ pub(crate) async fn close_value<R: LocalResource>(
 }
 
 /// How whatever was closed has ended, and what it said.
-pub(crate) fn ending_of<E: Into<BoxError>>(
+pub(crate) fn ending_of<E: Into<BoxError> + 'static>(
     closed: Result<(), HookError<E>>,
 ) -> (Ending, Option<Cause>) {
     match closed {

@@ -301,7 +301,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Connection<R, C> {
     /// connection.tell("handshake", "the server is older than this program");
     /// # Ok::<(), BoxError>(())
     /// ```
-    pub fn tell(&self, phase: &'static str, error: impl Into<BoxError>) {
+    pub fn tell(&self, phase: &'static str, error: impl Into<BoxError> + 'static) {
         self.managed.swallow(phase, &Cause::new(error));
     }
 
