@@ -1,9 +1,10 @@
 //! How values that were found broken are closed: beside their successors, which do not wait for a dead peer.
 
+use std::future::pending;
 use std::time::Duration;
 
-use tenure_core::{Pool, Why};
-use tenure_sim::run;
+use tenure_core::{Managed, Pool, Why, with_timeout};
+use tenure_sim::{Backend, Fault, Faults, Hook, SharedFaultyResource, run};
 
 use crate::scripted::{Ask, Server, Step, timed};
 
@@ -41,6 +42,57 @@ fn the_place_of_a_broken_value_is_free_though_its_close_hangs() {
             assert!(pool.audit().is_balanced() && pool.audit().live() == 0);
         });
     }
+}
+
+/// The caller gave up after a second without an answer. Nothing can check what that left behind, and its peer may be dead.
+#[test]
+fn the_place_of_a_value_whose_operation_was_cut_off_is_free_though_its_close_hangs() {
+    run(0, |sim| async move {
+        let server = Server::<false>::new(&sim);
+        let pool = Pool::builder(server.clone()).max_size(2);
+        let pool = pool.build(sim.clone()).expect("it makes sense");
+        let mut leases = pool.acquire_many(2).await.expect("all there may be");
+        server.always(Ask::Close, Step::Hangs);
+        for lease in &mut leases {
+            let never = lease.run(async |_| pending::<()>().await);
+            let cut_off = with_timeout(&sim, SECOND, "query", never).await;
+            cut_off.expect_err("it takes longer");
+        }
+        drop(leases);
+        let (took, lease) = timed(&sim, pool.acquire()).await;
+        lease.map(drop).expect("a fresh one");
+        assert!(took < MS, "{took:?}: {}", pool.status());
+        sim.sleep(SECOND * 2).await;
+        assert_eq!(pool.audit().close_timed_out, 2);
+        let closed = server.closed();
+        assert!(closed.iter().all(|(_, why)| *why == Why::OperationCutOff));
+    });
+}
+
+/// The sockets of a runtime that has ended answer nothing any more.
+#[test]
+fn values_of_an_ended_runtime_hold_up_no_others_though_their_closes_hang() {
+    run(0, |sim| async move {
+        let server = Server::<false>::new(&sim);
+        let pool = Pool::builder(server.clone()).max_size(2);
+        let pool = pool.build(sim.clone()).expect("it makes sense");
+        drop(pool.acquire_many(2).await.expect("all there may be"));
+        let backend = Backend::new(&sim);
+        backend.set_faults(Faults::none().nth(Hook::Close, 1, Fault::Hang));
+        let managed = Managed::builder(SharedFaultyResource::new(&backend)).build(sim.clone());
+        let managed = managed.expect("the defaults are valid");
+        managed.open().await.expect("it opens");
+        sim.sleep(SECOND * 100).await;
+        server.always(Ask::Close, Step::Hangs);
+        sim.end_runtime();
+        sim.yield_now().await;
+        let (took, lease) = timed(&sim, pool.acquire()).await;
+        lease.map(drop).expect("one of this runtime");
+        assert!(took < MS, "{took:?}: {}", pool.status());
+        let (took, value) = timed(&sim, managed.get()).await;
+        value.map(drop).expect("one of this runtime");
+        assert!(took < MS, "{took:?}");
+    });
 }
 
 /// The most there may be at once: the maximum, and the allowance above it.

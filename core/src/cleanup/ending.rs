@@ -88,7 +88,8 @@ pub enum Why {
 }
 
 impl Why {
-    /// Returns `true` if the value was found broken, or may be: its peer may never answer a farewell.
+    /// Returns `true` if the value was found broken, or may be: its peer may never answer a farewell. So may a value whose
+    /// operation was cut off, perhaps because no answer came, and one whose runtime has ended.
     ///
     /// ```
     /// use tenure_core::Why;
@@ -102,8 +103,10 @@ impl Why {
             Self::Broken
                 | Self::CheckFailed
                 | Self::CheckCutOff
+                | Self::OperationCutOff
                 | Self::HookFailed
                 | Self::HookCutOff
+                | Self::RuntimeEnded
         )
     }
 }
