@@ -69,6 +69,49 @@ fn the_place_of_a_value_whose_operation_was_cut_off_is_free_though_its_close_han
     });
 }
 
+/// The allowance is the family's: a quarter of its maximum, and at least one.
+#[test]
+fn no_key_of_a_family_waits_for_the_close_of_a_broken_value() {
+    for (allowance, other_key, waits) in [
+        (None, false, Duration::ZERO),
+        (None, true, Duration::ZERO),
+        (Some(0), false, SECOND),
+        (Some(0), true, SECOND),
+    ] {
+        run(0, |sim| async move {
+            let server = Server::<false>::new(&sim);
+            let of_key = {
+                let server = server.clone();
+                move |_: &bool| Pool::builder(server.clone())
+            };
+            let mut builder = Pool::keyed(of_key).max_size(2);
+            if let Some(allowance) = allowance {
+                builder = builder.max_closing_beside(allowance);
+            }
+            let family = builder.build(sim.clone()).expect("it makes sense");
+            let leases = [family.acquire(&false).await, family.acquire(&false).await];
+            server.always(Ask::Close, Step::Hangs);
+            server.break_all();
+            drop(leases);
+            let (took, lease) = timed(&sim, family.acquire(&other_key)).await;
+            lease.map(drop).expect("a fresh one");
+            assert!((waits..waits + MS).contains(&took), "{took:?}");
+            // All are lent again once the closes have timed out, and no more than there may be.
+            sim.sleep(SECOND * 2).await;
+            let again = [family.acquire(&true).await, family.acquire(&false).await];
+            assert!(again.iter().all(Result::is_ok));
+            let third = family.pool(&true).expect("the family is open");
+            assert!(third.acquire_timeout(SECOND).await.is_err());
+            assert!(server.most_live() <= 3, "{}", server.most_live());
+            server.always(Ask::Close, Step::Answers);
+            drop(again);
+            for (_, report) in family.close().await {
+                assert_eq!(report.still_in_use, 0, "{report}");
+            }
+        });
+    }
+}
+
 /// The sockets of a runtime that has ended answer nothing any more.
 #[test]
 fn values_of_an_ended_runtime_hold_up_no_others_though_their_closes_hang() {

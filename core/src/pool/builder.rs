@@ -247,7 +247,8 @@ impl<R: LocalResource> PoolBuilder<R> {
     ///
     /// A dead peer answers no farewell, and callers should not wait for that. A server counts such a value until it
     /// has noticed, so its own limit has to leave room for them. A resource that declares itself
-    /// [`EXCLUSIVE`](crate::Resource::EXCLUSIVE) has none, and pools that share a bound keep that bound.
+    /// [`EXCLUSIVE`](crate::Resource::EXCLUSIVE) has none, and pools of a family
+    /// share [an allowance](crate::pool::KeyedPoolBuilder::max_closing_beside) besides.
     ///
     /// ```
     #[doc = include_str!("../doc_setting.txt")]

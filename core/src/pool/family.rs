@@ -23,7 +23,7 @@ pub(crate) struct Membership {
     id: u64,
     /// What the quota was told last, unless it has changed that by itself.
     told: Option<QuotaStanding>,
-    /// `true` while it wants a place.
+    /// `true` while waiters of its own want a place. A minimum that wants one never has to look again.
     waits: bool,
     /// The latest time that was read for this pool.
     now: Instant,
@@ -32,6 +32,8 @@ pub(crate) struct Membership {
     /// `true` if a value has come back and lies idle, and the Runner has not had a turn since. A task that
     /// acquires again at once shall find it, or each of its loans would cost an opening while others wait.
     rests: bool,
+    /// How many broken values of this pool may be closed beside their successors, if the family allows it.
+    pub(super) most_beside: usize,
 }
 
 /// A pool, as others of its family reach it.
@@ -59,6 +61,7 @@ impl Membership {
             now: Instant::EPOCH,
             served_at: Instant::EPOCH,
             rests: false,
+            most_beside: 0,
         }
     }
 
@@ -71,8 +74,9 @@ impl Membership {
         self.quota.others_want(self.id)
     }
 
-    /// Takes the pool out of its family, with all that it still held.
-    pub(super) fn end(&mut self, places: usize, wakes: &mut Wakes) {
+    /// Takes the pool out of its family, with all that it still held and borrowed.
+    pub(super) fn end(&mut self, places: usize, beside: usize, wakes: &mut Wakes) {
+        self.quota.beside_ended(beside);
         if self.quota.leave(self.id, places) {
             wakes.tell_family(&self.quota);
         }
@@ -106,6 +110,27 @@ impl<V> Queue<V> {
         };
         self.size += usize::from(taken);
         taken
+    }
+
+    /// Borrows from the family's allowance for one more broken value, beside those for which that was done. Its place is
+    /// free then, and others hear of that when this pool tells how it stands.
+    pub(super) fn family_lends_allowance(&mut self, lent: usize) -> bool {
+        let Some(family) = &mut self.family else {
+            return false;
+        };
+        let lends = lent < family.most_beside && family.quota.lend_beside();
+        if lends {
+            family.told = None;
+        }
+        lends
+    }
+
+    /// So many broken values were closed beside their successors.
+    pub(super) fn give_family_allowance_back(&mut self, values: usize) {
+        if let Some(family) = &self.family {
+            self.allowance -= values;
+            family.quota.beside_ended(values);
+        }
     }
 
     pub(crate) fn free_slots(&mut self, slots: usize, wakes: &mut Wakes) {
@@ -150,7 +175,7 @@ impl<V> Queue<V> {
     }
 
     fn standing(&self, config: &Config) -> QuotaStanding {
-        let leaving = self.graveyard.len() + self.closing;
+        let leaving = self.graveyard.len() + self.closing - self.beside();
         let Some(family) = self.family.as_ref().filter(|_| self.phase == Phase::Open) else {
             return QuotaStanding {
                 leaving,
@@ -223,7 +248,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         if family.told.replace(standing) == Some(standing) {
             return;
         }
-        let waited = core::mem::replace(&mut family.waits, standing.wanted > 0);
+        let waits = standing.wanted > 0 && standing.waits;
+        let waited = core::mem::replace(&mut family.waits, waits);
         if family.waits && !waited {
             // The Runner has to find out when to look again.
             wakes.push(queue.runner.take_waker());

@@ -83,6 +83,7 @@ pub struct KeyedPool<K, R: Resource, T: Timer> {
 pub struct KeyedPoolBuilder<F> {
     pool_for: F,
     max_size: usize,
+    max_closing_beside: Option<usize>,
     give_way_after: Option<Duration>,
     forget_after: Option<Duration>,
 }
@@ -104,6 +105,7 @@ impl<R: Resource> Pool<R, NoTimer> {
         KeyedPoolBuilder {
             pool_for,
             max_size: 100,
+            max_closing_beside: None,
             give_way_after: Some(Duration::from_millis(100)),
             forget_after: Some(Duration::from_secs(300)),
         }
@@ -114,6 +116,23 @@ impl<F> KeyedPoolBuilder<F> {
     /// How many values may be open at once over all keys. Default 100.
     pub const fn max_size(mut self, values: usize) -> Self {
         self.max_size = values;
+        self
+    }
+
+    /// How many values that were [found broken](crate::Why::is_of_broken_value) may be closed beside their successors, above
+    /// the maximum of the family, so that no key waits for a dead peer. By default a quarter of that maximum, and at least 1; 0
+    /// keeps it strictly. No key has more than its own
+    /// [allowance](PoolBuilder::max_closing_beside).
+    ///
+    /// ```
+    /// # use tenure_core::{Pool, Resource};
+    /// # fn f<R: Resource>(host: fn(&str) -> R) {
+    /// let builder = Pool::keyed(move |key: &String| Pool::builder(host(key)));
+    /// let strict = builder.max_size(20).max_closing_beside(0);
+    /// # }
+    /// ```
+    pub const fn max_closing_beside(mut self, values: usize) -> Self {
+        self.max_closing_beside = Some(values);
         self
     }
 
@@ -176,7 +195,9 @@ impl<F> KeyedPoolBuilder<F> {
                 above_zero(field, time)?;
             }
         }
-        let quota = Quota::new(self.max_size, self.give_way_after);
+        let by_default = (self.max_size / 4).max(1);
+        let most_beside = self.max_closing_beside.unwrap_or(by_default);
+        let quota = Quota::new(self.max_size, most_beside, self.give_way_after);
         let (pool_for, clock, bound) = (self.pool_for, runtime.clone(), quota.clone());
         // No Runner is spawned before the pool is known to the family: two callers may make one at once.
         let make = move |key: &K| {
@@ -363,6 +384,7 @@ impl<F> core::fmt::Debug for KeyedPoolBuilder<F> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("KeyedPoolBuilder")
             .field("max_size", &self.max_size)
+            .field("max_closing_beside", &self.max_closing_beside)
             .field("give_way_after", &self.give_way_after)
             .field("forget_after", &self.forget_after)
             .finish_non_exhaustive()

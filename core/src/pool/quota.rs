@@ -45,6 +45,8 @@ pub(crate) struct Quota {
     most: usize,
     /// For how long a waiter is passed over by busy pools of other keys, if not for ever.
     patience: Option<Duration>,
+    /// How many broken values are closed without a place at most.
+    most_beside: usize,
     state: Lock<QuotaState>,
     /// `true` if a Runner of the family has ended with its runtime, and nothing has seen to it since.
     lost_runners: AtomicBool,
@@ -93,6 +95,8 @@ pub(super) enum ErrandKind {
 #[derive(Debug, Default)]
 struct QuotaState {
     free: usize,
+    /// Broken values that are being closed without a place.
+    beside: usize,
     /// The sums over all members.
     leaving: usize,
     wanted: usize,
@@ -141,7 +145,7 @@ const STARVED: u32 = 5;
 const SEARCHED: usize = 16;
 
 impl Quota {
-    pub(crate) fn new(most: usize, patience: Option<Duration>) -> Arc<Self> {
+    pub(crate) fn new(most: usize, most_beside: usize, patience: Option<Duration>) -> Arc<Self> {
         let state = QuotaState {
             free: most,
             ..QuotaState::default()
@@ -149,6 +153,7 @@ impl Quota {
         Arc::new(Self {
             most,
             patience,
+            most_beside,
             state: Lock::new(state),
             lost_runners: AtomicBool::new(false),
         })
@@ -257,6 +262,23 @@ impl Quota {
             state.free += places;
             state.has_errands()
         })
+    }
+
+    /// Frees the place of a broken value that is to be closed beside its successor, if so many are not being closed yet.
+    pub(super) fn lend_beside(&self) -> bool {
+        self.state.with(|state| {
+            let lends = state.beside < self.most_beside;
+            state.beside += usize::from(lends);
+            state.free += usize::from(lends);
+            lends
+        })
+    }
+
+    /// So many broken values without a place have ended.
+    pub(super) fn beside_ended(&self, values: usize) {
+        if values > 0 {
+            self.state.with(|state| state.beside -= values);
+        }
     }
 
     /// Returns how many of its openings a pool may begin now.

@@ -586,7 +586,7 @@ impl<R: LocalResource, C: Clock> Drop for Shared<R, C> {
             left.extend(queue.returned.drain(..));
             let places = core::mem::take(&mut queue.size);
             if let Some(family) = &mut queue.family {
-                family.end(places, &mut wakes);
+                family.end(places, queue.allowance, &mut wakes);
             }
             core::mem::take(&mut queue.graveyard)
         });

@@ -24,7 +24,7 @@ fn busy(places: usize, wanted: usize, served_at: Instant) -> QuotaStanding {
 
 #[test]
 fn a_pool_with_a_share_that_serves_nobody_is_helped_in_the_end() {
-    let quota = Quota::new(2, Some(PATIENCE));
+    let quota = Quota::new(2, 0, Some(PATIENCE));
     let (one, other) = (quota.join(), quota.join());
     for id in [one, other] {
         quota.update(id, busy(0, 1, at(0)), at(0));
@@ -109,7 +109,7 @@ fn whatever_pools_do_the_places_balance_and_none_stays_free_beside_a_demand() {
         let mut random = Random::seeded(seed);
         let mut below = |n: usize| random.next_u64() as usize % n;
         let most = 1 + below(6);
-        let quota = Quota::new(most, Some(PATIENCE));
+        let quota = Quota::new(most, 0, Some(PATIENCE));
         let mut pools = Vec::new();
         let mut now = 0;
         for _ in 0..300 {

@@ -86,6 +86,29 @@ fn b09_a_value_that_comes_back_makes_room_for_who_waits_elsewhere() {
     });
 }
 
+/// Its minimum wanted a place already, without a time at which to look for one again.
+#[test]
+fn a_waiter_of_a_key_whose_minimum_finds_no_place_is_served_in_time() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let of_pools = backend.clone();
+        let pool_for = move |_: &u64| {
+            let pool = Pool::builder(FaultyResource::new(&of_pools)).min_size(1);
+            pool.check_every(None).idle_timeout(None).max_lifetime(None)
+        };
+        let family = Pool::keyed(pool_for).max_size(1).forget_after(None);
+        let family = family.build(sim.clone()).expect("it makes sense");
+        drop(family.acquire(&1).await.expect("a value"));
+        let other = family.pool(&2).expect("the family is open");
+        sim.sleep(SECOND).await;
+        assert_eq!(other.status().size, 0);
+        drop(other.acquire_timeout(SECOND).await.expect("the place"));
+        drop(other);
+        family.close().await;
+        backend.assert_accounted();
+    });
+}
+
 #[test]
 fn b09_an_unused_key_is_forgotten() {
     run(0, |sim| async move {
@@ -228,7 +251,8 @@ fn b09_random_families_lose_nothing_and_keep_their_bound() {
     explore(0..3_000, |sim| async move {
         let backend = backend(&sim);
         let most = 1 + sim.below(4) as usize;
-        let family = drawn(&sim, &backend, most);
+        let beside = sim.below(3) as usize;
+        let family = drawn(&sim, &backend, most, beside);
         let users: Vec<_> = (0..2 + sim.below(6))
             .map(|number| {
                 let user = user(sim.clone(), backend.clone(), family.clone());
@@ -247,7 +271,8 @@ fn b09_random_families_lose_nothing_and_keep_their_bound() {
                 assert!(refused <= most + 1, "{error}");
             }
         }
-        assert!(backend.most_live() <= most, "{} live", backend.most_live());
+        let live = backend.most_live();
+        assert!(live <= most + beside, "{live} live");
         if coin(&sim) {
             for (_, report) in family.close().await {
                 assert_eq!(report.still_in_use, 0, "{report}");
@@ -261,7 +286,7 @@ fn b09_random_families_lose_nothing_and_keep_their_bound() {
     });
 }
 
-fn drawn(sim: &Sim, backend: &Backend, most: usize) -> Family {
+fn drawn(sim: &Sim, backend: &Backend, most: usize, beside: usize) -> Family {
     let (retry, idle) = (retry(sim), some_limit(sim, 20));
     let (open, close) = (a_limit(sim, 5), a_limit(sim, 5));
     let backend = backend.clone();
@@ -279,6 +304,7 @@ fn drawn(sim: &Sim, backend: &Backend, most: usize) -> Family {
     };
     Pool::keyed(pool_for)
         .max_size(most)
+        .max_closing_beside(beside)
         .give_way_after(some_limit(sim, 2))
         .forget_after(some_limit(sim, 60))
         .build(sim.clone())
