@@ -47,8 +47,7 @@ fn none_is_handed_on_unchecked_once_one_was_found_broken() {
                 let (pool, server) = (pool.clone(), server.clone());
                 sim.task(format!("waiter {number}"), async move {
                     let session = pool.acquire().await.expect("another");
-                    let is_new = server.is_new(&session);
-                    is_new
+                    server.is_new(&session)
                 })
             })
             .collect();

@@ -61,6 +61,9 @@ impl Setting {
     }
 }
 
+/// How many broken values are closed beside their successors.
+const BESIDE: usize = 1;
+
 /// One keyed pool, and what goes on beside the operation that is looked at.
 pub(super) struct Scene {
     pub(super) sim: Sim,
@@ -208,9 +211,10 @@ impl Scene {
             assert!(status.audit.is_balanced(), "key {key}: {status}");
             size += status.size;
         }
-        assert!(size <= self.most, "{size} values of {}", self.most);
+        let most = self.most + BESIDE;
+        assert!(size <= most, "{size} values of {most}");
         // Where a shutdown ran out of time, values whose close it cut off live until their Runner hears of it.
-        let most = self.most * 2;
+        let most = most * 2;
         assert!(self.backend.most_live() <= most, "{most}");
     }
 }
@@ -227,6 +231,7 @@ fn family(sim: &Sim, backend: &Backend, most: usize) -> Family {
     };
     Pool::keyed(pool_for)
         .max_size(most)
+        .max_closing_beside(BESIDE)
         .give_way_after(HOOK_TIME)
         .forget_after(HOOK_TIME * 4)
         .build(sim.clone())
