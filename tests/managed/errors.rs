@@ -26,7 +26,7 @@ on_every_backend! {
 /// A resource that never opens, with an error of whatever kind.
 struct Refusing<E, F>(F, PhantomData<fn() -> E>);
 
-impl<E: Into<BoxError>, F: Fn() -> E> LocalResource for Refusing<E, F> {
+impl<E: Into<BoxError> + 'static, F: Fn() -> E> LocalResource for Refusing<E, F> {
     type Value = ();
     type Error = E;
 
