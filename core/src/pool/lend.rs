@@ -19,7 +19,9 @@ use crate::sync::{self, Arc};
 /// Whether a pool checks a value before it lends it.
 ///
 /// A check costs the user a round trip; none costs the user of a value that has died an error. Most die while they
-/// lie idle, so the default of a checked resource is [`AfterIdle`](CheckOnAcquire::AfterIdle) half a second.
+/// lie idle, so the default of a checked resource is [`AfterIdle`](CheckOnAcquire::AfterIdle) half a second. And where one
+/// has died, as when its server restarts, others have: once a value was found broken each other is checked before its next
+/// loan, at most once a second, but by [`Never`](CheckOnAcquire::Never).
 ///
 /// ```
 /// use core::time::Duration;
