@@ -163,7 +163,8 @@ async fn s16_a_server_that_does_not_serve_yet_is_waited_for() {
 async fn calls_wait_or_fail_while_the_server_says_that_it_does_not_serve() {
     let server = Server::builder().health().start().await;
     let watched = endpoint(&server.address()).health(Health::Watch);
-    let channel = build(channel_to(watched).check_every(Duration::from_millis(20)));
+    // So that what it hears of first is the push.
+    let channel = build(channel_to(watched).check_every(Duration::from_secs(3_600)));
     let greeter: Greeter = GrpcService::new(&channel, GreeterClient::new);
     channel.open().await.expect("it opens");
     let begin = |mut client: Client| async move { client.say_hellos(named("all")).await };
@@ -199,10 +200,9 @@ async fn calls_wait_or_fail_while_the_server_says_that_it_does_not_serve() {
         }
     });
     // So many checks would have a dead connection replaced.
-    let failures = || channel.stats().last_failure_at;
     for _ in 0..5 {
-        let before = failures();
-        until("it is checked", || failures() > before).await;
+        let checked = within(channel.connection().check()).await;
+        checked.expect_err("it does not serve");
     }
     assert_eq!(server.seen().len(), 1, "only the stream was sent");
     assert!(!channel.is_healthy());
