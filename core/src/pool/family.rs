@@ -23,7 +23,7 @@ pub(crate) struct Membership {
     id: u64,
     /// What the quota was told last, unless it has changed that by itself.
     told: Option<QuotaStanding>,
-    /// `true` while waiters of its own want a place. A minimum that wants one never has to look again.
+    /// `true` while waiters of its own want a place, or will once a pause after a failure ends. A minimum that wants one never has to look again.
     waits: bool,
     /// The latest time that was read for this pool.
     now: Instant,
@@ -242,17 +242,18 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             return;
         }
         let standing = queue.standing(&self.config);
+        let waits = standing.waits && queue.openings_wanted(&self.config) > 0;
         let Some(family) = &mut queue.family else {
             return;
         };
+        let waited = core::mem::replace(&mut family.waits, waits);
+        if waits && !waited {
+            // The Runner has to find out when to look again, or when a pause after a failure ends. Until then such a
+            // pool demands nothing, so that no place that becomes free wakes it.
+            wakes.push(queue.runner.take_waker());
+        }
         if family.told.replace(standing) == Some(standing) {
             return;
-        }
-        let waits = standing.wanted > 0 && standing.waits;
-        let waited = core::mem::replace(&mut family.waits, waits);
-        if family.waits && !waited {
-            // The Runner has to find out when to look again.
-            wakes.push(queue.runner.take_waker());
         }
         if family.quota.update(family.id, standing, family.now) {
             wakes.tell_family(&family.quota);

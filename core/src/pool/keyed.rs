@@ -13,7 +13,7 @@ use core::time::Duration;
 use super::builder::spawn_runner;
 use super::error::AcquireError;
 use super::lease::OwnedLease;
-use super::quota::Quota;
+use super::quota::{DEFAULT_PATIENCE, Quota};
 use super::{Pool, PoolBuilder};
 use crate::cleanup::Report;
 use crate::config::{ConfigError, above_zero};
@@ -106,7 +106,7 @@ impl<R: Resource> Pool<R, NoTimer> {
             pool_for,
             max_size: 100,
             max_closing_beside: None,
-            give_way_after: Some(Duration::from_millis(100)),
+            give_way_after: Some(DEFAULT_PATIENCE),
             forget_after: Some(Duration::from_secs(300)),
         }
     }
@@ -137,7 +137,7 @@ impl<F> KeyedPoolBuilder<F> {
     }
 
     /// For how long the waiters of one key are passed over by busy keys once the family's maximum is reached.
-    /// Default 100 ms; `None` passes them over for ever.
+    /// Default 100 ms; with `None`, no value that is in use ever gives way.
     ///
     /// A busy key hands each value that comes back to its own next waiter, so that it is not closed in vain. A key
     /// that has fewer values, and has waited for longer than this, gets the place of the next value that comes
@@ -148,7 +148,8 @@ impl<F> KeyedPoolBuilder<F> {
     /// lasts where more keys are busy than values may be open.
     ///
     /// A [minimum](PoolBuilder::min_size) is no reservation: it is kept while other keys' waiters find places
-    /// otherwise, and gives way like busy values.
+    /// otherwise, and gives way like busy values. With `None`, its idle values still do, after 100 ms, and so do values
+    /// that a caller of [`acquire_many`](Pool::acquire_many) has gathered while it waits for the rest.
     ///
     /// HikariCP, pgx, bb8, deadpool and sqlx have no keys: a pool for each tenant has a bound of its own, and all
     /// together have none. Apache Commons Pool and http4s's blaze client have both bounds, and make room for a key

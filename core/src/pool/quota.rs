@@ -13,6 +13,8 @@
 //!   to a pool with more places. That value must itself have been open for as long as the patience, or its
 //!   opening would serve too few loans. Where no pool has more places, a pool whose waiters have not been served
 //!   at all for five times as long is helped nevertheless: its values may be on loan for hours.
+//! - A family without a patience never closes what is in use for another pool. Values that are only held, as idle ones
+//!   of a minimum are, give way there after [`DEFAULT_PATIENCE`]: no later return would free a place for the waiter.
 //! - A pool whose openings fail demands only in the latter way, and nothing while it pauses.
 //!
 //! - A pool whose Runner ended with its runtime can close nothing. Those that wait for places are told, and the first
@@ -43,8 +45,10 @@ pub(super) type QuotaLink = Weak<dyn FamilyPool + Send + Sync>;
 #[derive(Debug)]
 pub(crate) struct Quota {
     most: usize,
-    /// For how long a waiter is passed over by busy pools of other keys, if not for ever.
-    patience: Option<Duration>,
+    /// For how long a waiter is passed over by pools of other keys.
+    patience: Duration,
+    /// `true` if values that are in use give way after that, and not only those that are held unused.
+    busy_give_way: bool,
     /// How many broken values are closed without a place at most.
     most_beside: usize,
     state: Lock<QuotaState>,
@@ -138,6 +142,9 @@ enum Rank {
     Minimum,
 }
 
+/// For how long a waiter is passed over, unless the family says otherwise.
+pub(super) const DEFAULT_PATIENCE: Duration = Duration::from_millis(100);
+
 /// After how many times the patience a pool counts as one that serves nobody.
 const STARVED: u32 = 5;
 
@@ -145,6 +152,7 @@ const STARVED: u32 = 5;
 const SEARCHED: usize = 16;
 
 impl Quota {
+    /// Without a patience, values in use never give way.
     pub(crate) fn new(most: usize, most_beside: usize, patience: Option<Duration>) -> Arc<Self> {
         let state = QuotaState {
             free: most,
@@ -152,7 +160,8 @@ impl Quota {
         };
         Arc::new(Self {
             most,
-            patience,
+            patience: patience.unwrap_or(DEFAULT_PATIENCE),
+            busy_give_way: patience.is_some(),
             most_beside,
             state: Lock::new(state),
             lost_runners: AtomicBool::new(false),
@@ -307,9 +316,10 @@ impl Quota {
     ///
     /// `opened_at` is given for a value that is in use; one that is only held has done its service.
     pub(super) fn gives_way(&self, id: u64, opened_at: Option<Instant>, now: Instant) -> bool {
-        let Some(patience) = self.patience else {
+        if opened_at.is_some() && !self.busy_give_way {
             return false;
-        };
+        }
+        let patience = self.patience;
         self.state.with(|state| {
             state.now = state.now.max(now);
             let served_long_enough = opened_at.is_none_or(|at| state.now >= at + patience);
@@ -332,7 +342,7 @@ impl Quota {
 
     /// Returns when a pool that waits for a place is to look again, since more can be had for it then.
     pub(super) fn next_look(&self, id: u64, now: Instant) -> Option<Instant> {
-        let patience = self.patience?;
+        let patience = self.patience;
         self.state.with(|state| {
             let member = state.members.get(&id)?;
             if member.standing.wanted == 0 || !member.standing.waits {
@@ -393,7 +403,7 @@ impl QuotaState {
         self.wanted_by_waiters > self.free + self.leaving
     }
 
-    fn update(&mut self, id: u64, standing: QuotaStanding, patience: Option<Duration>) {
+    fn update(&mut self, id: u64, standing: QuotaStanding, patience: Duration) {
         let Some(member) = self.members.get(&id) else {
             return;
         };
@@ -535,7 +545,7 @@ impl QuotaState {
         None
     }
 
-    fn next_errand(&mut self, patience: Option<Duration>) -> Option<(QuotaLink, ErrandKind)> {
+    fn next_errand(&mut self, patience: Duration) -> Option<(QuotaLink, ErrandKind)> {
         while let Some(id) = self.find_unblocked() {
             self.set_blocked(id, false);
             if let Some(link) = &self.members[&id].link {
@@ -593,12 +603,11 @@ impl QuotaState {
         None
     }
 
-    fn find_donor(&self, patience: Option<Duration>) -> Option<(Donor, u64)> {
+    fn find_donor(&self, patience: Duration) -> Option<(Donor, u64)> {
         let (first, _) = self.donors.first_key_value()?;
         if first.0 == Donor::Willing {
             return Some(*first);
         }
-        let patience = patience?;
         let mut donors = self.donors.iter().take(SEARCHED);
         let found = donors.find(|(_, id)| self.passed_over_by(**id, patience).is_some());
         found.map(|(donor, _)| *donor)
@@ -606,8 +615,8 @@ impl QuotaState {
 }
 
 impl QuotaMember {
-    fn rank(&self, now: Instant, patience: Option<Duration>) -> Rank {
-        let starves = patience.is_some_and(|patience| now >= self.starves_at(patience));
+    fn rank(&self, now: Instant, patience: Duration) -> Rank {
+        let starves = now >= self.starves_at(patience);
         if !self.standing.waits {
             Rank::Minimum
         } else if starves || (self.standing.places == 0 && !self.standing.fails) {

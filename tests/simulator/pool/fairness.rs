@@ -108,13 +108,33 @@ fn family(
     most: usize,
     each: impl Fn(u64, PoolBuilder<Tenant>) -> PoolBuilder<Tenant> + Send + Sync + 'static,
 ) -> Family {
-    let (sim_of_keys, ledger) = (sim.clone(), ledger.clone());
-    let pool_for = move |key: &u64| {
-        let (key, sim, ledger) = (*key, sim_of_keys.clone(), ledger.clone());
-        each(key, Pool::builder(Tenant { key, sim, ledger }))
-    };
-    let family = Pool::keyed(pool_for).max_size(most).build(sim.clone());
+    let family = Pool::keyed(tenants(sim, ledger, each)).max_size(most);
+    let family = family.build(sim.clone());
     family.expect("a configuration that makes sense")
+}
+
+/// A family in which no value in use gives way to another key.
+fn family_of_busy_keys(
+    sim: &Sim,
+    ledger: &Ledger,
+    most: usize,
+    each: impl Fn(u64, PoolBuilder<Tenant>) -> PoolBuilder<Tenant> + Send + Sync + 'static,
+) -> Family {
+    let family = Pool::keyed(tenants(sim, ledger, each)).max_size(most);
+    let family = family.give_way_after(None).build(sim.clone());
+    family.expect("a configuration that makes sense")
+}
+
+fn tenants(
+    sim: &Sim,
+    ledger: &Ledger,
+    each: impl Fn(u64, PoolBuilder<Tenant>) -> PoolBuilder<Tenant> + Send + Sync + 'static,
+) -> impl Fn(&u64) -> PoolBuilder<Tenant> + Send + Sync + 'static {
+    let (sim, ledger) = (sim.clone(), ledger.clone());
+    move |key| {
+        let (key, sim, ledger) = (*key, sim.clone(), ledger.clone());
+        each(key, Pool::builder(Tenant { key, sim, ledger }))
+    }
 }
 
 /// Asks for a value of this key, and notes how long that took.
@@ -293,6 +313,59 @@ fn minimums_that_fill_the_family_give_way_to_a_waiter() {
     });
 }
 
+/// The value is in nobody's use, so no return frees its place.
+#[test]
+fn an_idle_minimum_gives_way_to_a_waiter_even_where_busy_values_do_not() {
+    for fails in [false, true] {
+        run(0, move |sim| async move {
+            let ledger = Ledger::default();
+            let family = family_of_busy_keys(&sim, &ledger, 1, |key, pool| {
+                let retry = Retry::new(Backoff::constant(MS * 500)).max_retries(0);
+                let pool = pool.min_size(usize::from(key == 1)).retry(retry);
+                pool.max_lifetime(None).acquire_timeout(SECOND * 5)
+            });
+            if fails {
+                ledger.with(2, |account| account.server = Server::Refuses);
+                assert!(family.acquire(&2).await.is_err());
+                ledger.with(2, |account| account.server = Server::Well);
+            }
+            drop(family.acquire(&1).await.expect("a value"));
+            let waited = borrow(&sim, &ledger, &family, 2, MS).await;
+            let waited = waited.expect("the place of the minimum");
+            // A key that failed waits for its pace, and then for five times as long.
+            let limit = if fails { 500 + 500 + 20 } else { 100 + 20 };
+            assert!(waited >= MS * 100 && waited <= MS * limit, "{waited:?}");
+            ends_whole(&sim, &ledger, &family, 1).await;
+        });
+    }
+}
+
+/// Until its pause ends it demands no place, and nothing but the time ends that.
+#[test]
+fn a_caller_that_comes_in_the_pause_of_its_key_is_served_once_a_full_family_has_a_place() {
+    run(0, |sim| async move {
+        let ledger = Ledger::default();
+        let family = family(&sim, &ledger, 1, |_, pool| {
+            let retry = Retry::new(Backoff::constant(MS * 500)).max_retries(0);
+            pool.retry(retry).acquire_timeout(SECOND * 5)
+        });
+        ledger.with(2, |account| account.server = Server::Refuses);
+        assert!(family.acquire(&2).await.is_err());
+        ledger.with(2, |account| account.server = Server::Well);
+        let held = family.acquire(&1).await.expect("the only place");
+        let waits = sim.task("waits", {
+            let (sim, ledger, family) = (sim.clone(), ledger.clone(), family.clone());
+            async move { borrow(&sim, &ledger, &family, 2, MS).await }
+        });
+        sim.sleep(SECOND).await;
+        assert!(!waits.is_over());
+        drop(held);
+        let waited = waits.await.expect("the place that became free");
+        assert!(waited <= SECOND + MS * 20, "{waited:?}");
+        ends_whole(&sim, &ledger, &family, 1).await;
+    });
+}
+
 /// The only value of a key may be on loan for an hour.
 #[test]
 fn a_key_whose_values_are_on_long_loans_is_served_beside_a_busy_one() {
@@ -319,7 +392,11 @@ fn a_key_whose_values_are_on_long_loans_is_served_beside_a_busy_one() {
 fn callers_of_two_keys_who_gather_values_do_not_wait_for_each_other() {
     explore(0..20, |sim| async move {
         let ledger = Ledger::default();
-        let family = family(&sim, &ledger, 2, |_, pool| pool);
+        let family = if sim.below(2) == 0 {
+            family(&sim, &ledger, 2, |_, pool| pool)
+        } else {
+            family_of_busy_keys(&sim, &ledger, 2, |_, pool| pool)
+        };
         let first = [1, 2].map(|key| family.pool(&key).expect("the family is open"));
         for pool in &first {
             drop(pool.acquire().await.expect("a value"));
