@@ -37,10 +37,8 @@ use crate::sync::{self, Arc, StaticLock, Weak};
 /// fn open() -> anyhow::Result<u8> {
 ///     Err(std::io::Error::other("refused"))?
 /// }
-#[cfg_attr(
-    feature = "anyhow",
-    doc = "assert!(Cause::new(open().unwrap_err()).downcast_ref::<std::io::Error>().is_some());"
-)]
+/// # #[cfg(feature = "anyhow")]
+/// assert!(Cause::new(open().unwrap_err()).downcast_ref::<std::io::Error>().is_some());
 /// ```
 ///
 /// Without that feature, and for an `eyre::Report`, a wrapper takes the place of the outermost error, whose type nothing

@@ -23,7 +23,8 @@ pub(crate) struct Membership {
     id: u64,
     /// What the quota was told last, unless it has changed that by itself.
     told: Option<QuotaStanding>,
-    /// `true` while waiters of its own want a place, or will once a pause after a failure ends. A minimum that wants one never has to look again.
+    /// `true` while waiters of its own want a place, or will once a pause after a failure ends. A minimum that wants one
+    /// never has to look again.
     waits: bool,
     /// The latest time that was read for this pool.
     now: Instant,
