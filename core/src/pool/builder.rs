@@ -411,7 +411,7 @@ impl<R: LocalResource> PoolBuilder<R> {
             resource: self.resource,
             clock,
             lends_plainly: !config.timings && !prepares::<R>(&config) && !config.is_strict(),
-            returns_plainly: !cleans_up::<R>(&config) && !config.is_strict(),
+            returns_plainly: !cleans_up::<R>(&config) && !config.notes_returns(),
             is_strict: config.is_strict(),
             config,
         });

@@ -83,7 +83,8 @@ impl Config {
 
     /// How many broken values may be closed beside their successors, above this maximum.
     pub(crate) fn allowance(&self, max_size: usize) -> usize {
-        self.max_closing_beside.unwrap_or((max_size / 4).max(1))
+        self.max_closing_beside
+            .unwrap_or_else(|| default_allowance(max_size))
     }
 
     /// Whether the clock is read before a value is lent: a sweep comes too seldom to keep so short a limit, or may
@@ -92,6 +93,11 @@ impl Config {
         let limits = [self.max_lifetime, self.idle_timeout];
         let shortest = limits.into_iter().flatten().min();
         shortest.is_some_and(|shortest| self.strict_limits || shortest < LEAST_LENIENT)
+    }
+
+    /// Whether a value notes when it comes back, so that it knows by itself since when it is idle.
+    pub(crate) fn notes_returns(&self) -> bool {
+        self.is_strict() && self.idle_timeout.is_some()
     }
 
     /// The limits of a pool that begins now.
@@ -131,4 +137,10 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// How many broken values may be closed beside their successors, above this maximum, unless somebody says otherwise.
+pub(super) const fn default_allowance(max_size: usize) -> usize {
+    let quarter = max_size / 4;
+    if quarter > 1 { quarter } else { 1 }
 }

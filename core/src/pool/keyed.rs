@@ -11,6 +11,7 @@ use core::task::Poll;
 use core::time::Duration;
 
 use super::builder::spawn_runner;
+use super::config::default_allowance;
 use super::error::AcquireError;
 use super::lease::OwnedLease;
 use super::quota::{DEFAULT_PATIENCE, Quota};
@@ -196,8 +197,9 @@ impl<F> KeyedPoolBuilder<F> {
                 above_zero(field, time)?;
             }
         }
-        let by_default = (self.max_size / 4).max(1);
-        let most_beside = self.max_closing_beside.unwrap_or(by_default);
+        let most_beside = self
+            .max_closing_beside
+            .unwrap_or_else(|| default_allowance(self.max_size));
         let quota = Quota::new(self.max_size, most_beside, self.give_way_after);
         let (pool_for, clock, bound) = (self.pool_for, runtime.clone(), quota.clone());
         // No Runner is spawned before the pool is known to the family: two callers may make one at once.

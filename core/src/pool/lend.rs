@@ -112,15 +112,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Notes when a loan of the value has ended, where limits are strict.
     pub(crate) fn note_idle_since(&self, slot: &mut Slot<R::Value>) {
-        if self.notes_returns() {
+        if self.config.notes_returns() {
             slot.idle_since = self.now().unwrap_or_default();
         }
-    }
-
-    /// Whether each value knows by itself since when it is idle.
-    #[inline]
-    pub(crate) const fn notes_returns(&self) -> bool {
-        self.is_strict && self.config.idle_timeout.is_some()
     }
 
     #[cold]

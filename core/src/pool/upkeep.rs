@@ -93,7 +93,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         } else {
             now
         };
-        let notes_returns = self.notes_returns();
+        let notes_returns = self.config.notes_returns();
         let mut next_at = Instant::MAX;
         let mut is_used = false;
         let mut swept = Swept {
