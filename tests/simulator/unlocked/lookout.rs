@@ -22,6 +22,19 @@ std::thread_local! {
     static DELAYS: RefCell<Option<Lookout>> = const { RefCell::new(None) };
 }
 
+/// What every holder of a resource that fails runs, when a waker of the user's waits for it.
+pub(super) const TOLD_AND_WOKEN: [&str; 9] = [
+    "conversion of an error",
+    "display of an error",
+    "debug of an error",
+    "source of an error",
+    "drop of an error",
+    "sink",
+    "wake",
+    "clone of a waker",
+    "drop of a waker",
+];
+
 /// Looks whether the holder can be asked, and takes note of where it could not.
 #[derive(Clone, Default)]
 pub(super) struct Lookout(Arc<Notes>);

@@ -162,3 +162,14 @@ impl<const HOOKED: bool> Resource for Nosy<HOOKED> {
         drop(value);
     }
 }
+
+/// An operation of a call.
+pub(super) async fn ask(lookout: Lookout, value: NosyValue, broken: bool) -> Result<(), Refused> {
+    lookout.look("call");
+    drop(value);
+    if broken {
+        Err(Refused::reconnect(lookout))
+    } else {
+        Ok(())
+    }
+}
