@@ -6,11 +6,12 @@ use core::error::Error;
 use core::fmt;
 use core::ops::Deref;
 
-use crate::event::{EventSink, Reporter};
+use crate::event::Reporter;
 use crate::name::{Name, Redacted, redact};
 use crate::resource::BoxError;
 use crate::runtime::NoTimer;
-use crate::sync::{self, Arc, StaticLock, Weak};
+use crate::sink::{Sink, WeakSink};
+use crate::sync::{self, Arc, StaticLock};
 
 /// The error of the user's own code: of an `open`, `close`, `check` or call.
 ///
@@ -56,7 +57,7 @@ struct SharedError {
     /// Absent only while it is dropped.
     error: Option<BoxError>,
     /// Whom an event has told of this error. `Weak`, for a sink may keep the errors that it is told of.
-    told: StaticLock<Option<(Name, Weak<dyn EventSink>)>>,
+    told: StaticLock<Option<(Name, WeakSink)>>,
 }
 
 impl Cause {
@@ -113,10 +114,10 @@ impl Cause {
     }
 
     /// Notes that this sink was told of the error, and so is to hear of a panic in its `drop`.
-    pub(crate) fn told_to(&self, name: &Name, sink: &Arc<dyn EventSink>) {
+    pub(crate) fn told_to(&self, name: &Name, sink: &Sink) {
         self.0.told.with(|told| {
             if told.is_none() {
-                *told = Some((name.clone(), Arc::downgrade(sink)));
+                *told = Some((name.clone(), sink.downgrade()));
             }
         });
     }

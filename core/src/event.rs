@@ -10,8 +10,9 @@ use crate::cause::{Cause, Panicked, Told};
 use crate::cleanup::{Ending, Why};
 use crate::name::Name;
 use crate::runtime::Clock;
+use crate::sink::Sink;
 use crate::state::State;
-use crate::sync::{self, Arc};
+use crate::sync;
 
 /// Receives every event of a resource or a pool: for logs, metrics and tests.
 ///
@@ -298,7 +299,7 @@ impl fmt::Display for Again {
 #[derive(Clone)]
 pub(crate) struct Reporter {
     pub(crate) name: Name,
-    pub(crate) sink: Option<Arc<dyn EventSink>>,
+    pub(crate) sink: Option<Sink>,
 }
 
 impl Reporter {

@@ -67,6 +67,7 @@ mod holding {
         with_resource, with_resource_inline, with_resource_local,
     };
     pub use crate::shared::Shared;
+    pub use crate::sink::{SharedBudget, Sink};
     pub use crate::start::Start;
 }
 #[cfg(feature = "alloc")]
@@ -108,6 +109,8 @@ pub mod scope;
 pub mod shared;
 #[cfg(feature = "alloc")]
 mod signal;
+#[cfg(feature = "alloc")]
+mod sink;
 #[cfg(feature = "alloc")]
 mod start;
 #[cfg(feature = "alloc")]

@@ -8,7 +8,6 @@ use super::link::Link;
 use super::when_down::WhenDown;
 use crate::backoff::Backoff;
 use crate::config::{ConfigError, above_zero};
-use crate::event::EventSink;
 use crate::managed::{
     Managed, ManagedBuilder, Runner, SpawnRunner, spawn_runner, spawn_runner_locally,
 };
@@ -16,6 +15,7 @@ use crate::name::Name;
 use crate::resource::{LocalResource, Resource};
 use crate::retry::Retry;
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
+use crate::sink::Sink;
 use crate::sync::Arc;
 
 /// Configures a [`Connection`]. Made by [`Connection::builder`].
@@ -34,7 +34,7 @@ pub struct ConnectionBuilder<R> {
     managed: ManagedBuilder<R>,
     address: Name,
     name: Name,
-    sink: Option<Arc<dyn EventSink>>,
+    sink: Option<Sink>,
     retry: Retry,
     doubt_after: Option<u32>,
     reconnect_after_timeouts: Option<u32>,
@@ -78,8 +78,8 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
     /// # let _ = builder.build_with_runner(Virtual::default())?;
     /// # Ok::<(), BoxError>(())
     /// ```
-    pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
-        self.sink = Some(sink);
+    pub fn events(mut self, sink: impl Into<Sink>) -> Self {
+        self.sink = Some(sink.into());
         self
     }
 

@@ -7,8 +7,9 @@ use super::when_down::WhenDown;
 use crate::Instant;
 use crate::cause::{Cause, Panicked};
 use crate::event::{Event, EventKind, EventSink};
+use crate::sink::Sink;
 use crate::state::State;
-use crate::sync::{Arc, Lock};
+use crate::sync::Lock;
 use crate::timeout::Elapsed;
 
 pub(crate) struct Link {
@@ -20,7 +21,7 @@ pub(crate) struct Link {
     reconnect_after_timeouts: Option<u32>,
     facts: Lock<Facts>,
     /// The user's sink, which is told everything after this one.
-    sink: Option<Arc<dyn EventSink>>,
+    sink: Option<Sink>,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +52,7 @@ impl Link {
         when_down: WhenDown,
         doubt_after: Option<u32>,
         reconnect_after_timeouts: Option<u32>,
-        sink: Option<Arc<dyn EventSink>>,
+        sink: Option<Sink>,
     ) -> Self {
         Self {
             address,

@@ -10,10 +10,10 @@ use super::graph::{Graph, GraphError, Wanted};
 use super::members::Members;
 use super::plan::Plan;
 use super::shared::{Book, Limits, Shared};
-use crate::event::EventSink;
 use crate::name::{Name, redacted};
 use crate::runtime::{Clock, Spawn, Timer};
 use crate::signal::Signal;
+use crate::sink::Sink;
 use crate::sync::{Arc, AtomicUsize, Lock, Text};
 
 /// Gathers the members of a [`Group`].
@@ -37,7 +37,7 @@ pub struct GroupBuilder<B = Member> {
     wanted: Vec<Wanted>,
     limits: Vec<Limits>,
     most_at_once: Option<usize>,
-    sink: Option<Arc<dyn EventSink>>,
+    sink: Option<Sink>,
 }
 
 impl<B> GroupBuilder<B> {
@@ -171,8 +171,8 @@ impl<B> GroupBuilder<B> {
     /// let sink = std::sync::Arc::new(|event: &Event<'_>| println!("{event}"));
     /// let builder = Group::builder("service").add("db", managed).events(sink);
     /// ```
-    pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
-        self.sink = Some(sink);
+    pub fn events(mut self, sink: impl Into<Sink>) -> Self {
+        self.sink = Some(sink.into());
         self
     }
 

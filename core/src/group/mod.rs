@@ -214,7 +214,11 @@ impl<C: Clock, M: Members> Group<C, M> {
     /// # Ok::<(), BoxError>(())
     /// ```
     #[must_use]
-    pub fn graph(&self) -> Arc<Graph> {
+    pub fn graph(&self) -> Graph {
+        Graph::clone(&self.shared_graph())
+    }
+
+    pub(crate) fn shared_graph(&self) -> Arc<Graph> {
         self.shared.book.with(|book| book.graph.clone())
     }
 
@@ -322,7 +326,7 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
 
     /// Its members restart, each after what it needs.
     async fn restart(&self) -> Result<(), BoxError> {
-        let graph = self.graph();
+        let graph = self.shared_graph();
         for member in graph.in_order() {
             if let Some(duty) = self.shared.claim_restart(graph.nodes[member].id) {
                 duty.perform().await;

@@ -14,10 +14,11 @@ use super::plan::{Goal, Phase, Plan, Role, Step};
 use super::report::{GroupReport, MemberReport};
 use crate::Instant;
 use crate::cause::Cause;
-use crate::event::{EventSink, Reporter};
+use crate::event::Reporter;
 use crate::name::Name;
 use crate::runtime::Clock;
 use crate::signal::Signal;
+use crate::sink::Sink;
 use crate::state::State;
 use crate::sync::{self, Arc, AtomicUsize, Lock, Text};
 
@@ -25,7 +26,7 @@ pub(crate) struct Shared<C: Clock, M: Members> {
     pub(crate) members: M,
     pub(crate) clock: C,
     pub(crate) name: Name,
-    pub(crate) sink: Option<Arc<dyn EventSink>>,
+    pub(crate) sink: Option<Sink>,
     pub(crate) book: Lock<Book>,
     /// Tells whoever drives that there may be more to do, or nothing.
     pub(crate) changed: Signal,

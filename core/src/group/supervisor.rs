@@ -333,7 +333,7 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
     /// come up is left as it is until that is back.
     async fn restart(&self, watch: &mut Watch, id: u64, reach: Reach) {
         let shared = &self.group.shared;
-        let graph = self.group.graph();
+        let graph = self.group.shared_graph();
         let Some(member) = graph.with_id(id) else {
             return;
         };

@@ -7,14 +7,15 @@ use super::runner::Runner;
 use super::shared::{Cell, Shared, SpawnRunner};
 use crate::backoff::Backoff;
 use crate::config::{ConfigError, above_zero, at_least};
-use crate::event::{EventSink, Reporter};
+use crate::event::Reporter;
 use crate::name::Name;
 use crate::opening::attempt_limit;
 use crate::random::Random;
 use crate::resource::{LocalResource, Resource};
-use crate::retry::{Budget, Retry};
+use crate::retry::Retry;
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::signal::Signal;
+use crate::sink::{SharedBudget, Sink};
 use crate::start::Start;
 use crate::state::{Machine, Thresholds};
 use crate::sync::{Arc, AtomicUsize, Lock};
@@ -46,7 +47,7 @@ use crate::work::LEAST_PERIOD;
 pub struct ManagedBuilder<R> {
     resource: R,
     name: Option<Name>,
-    sink: Option<Arc<dyn EventSink>>,
+    sink: Option<Sink>,
     config: Config,
     start: Start,
 }
@@ -59,7 +60,7 @@ pub(crate) struct Config {
     pub(crate) open_retry: Retry,
     /// For how long attempts fail, during a caller's wait, before it is told.
     pub(crate) refuse_after: Option<Duration>,
-    pub(crate) budget: Option<Arc<Budget>>,
+    pub(crate) budget: Option<SharedBudget>,
     pub(crate) thresholds: Thresholds,
     pub(crate) check_every: Option<Duration>,
     pub(crate) initial_delay: Option<Duration>,
@@ -131,8 +132,8 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
     /// let sink = std::sync::Arc::new(|event: &Event<'_>| println!("{event}"));
     /// let builder = Managed::builder(Db).events(sink);
     /// ```
-    pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
-        self.sink = Some(sink);
+    pub fn events(mut self, sink: impl Into<Sink>) -> Self {
+        self.sink = Some(sink.into());
         self
     }
 
@@ -222,8 +223,8 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
     /// let db = Managed::builder(Db).budget(budget.clone());
     /// let cache = Managed::builder(Db).budget(budget);
     /// ```
-    pub fn budget(mut self, budget: Arc<Budget>) -> Self {
-        self.config.budget = Some(budget);
+    pub fn budget(mut self, budget: impl Into<SharedBudget>) -> Self {
+        self.config.budget = Some(budget.into());
         self
     }
 

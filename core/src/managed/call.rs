@@ -14,10 +14,9 @@ use crate::event::EventKind;
 use crate::name::redacted;
 use crate::resource::LocalResource;
 use crate::retry::course::Hooks;
-use crate::retry::{
-    AnyValue, Attempt, Budget, Decision, ErrorClass, Failure, Outcome, Retry, Retrying,
-};
+use crate::retry::{AnyValue, Attempt, Decision, ErrorClass, Failure, Outcome, Retry, Retrying};
 use crate::runtime::Clock;
+use crate::sink::SharedBudget;
 use crate::state::Event;
 use crate::sync::{Arc, Lock, Text};
 
@@ -43,7 +42,7 @@ pub struct CallOptions {
     max_retries: Option<u32>,
     attempt_timeout: Option<Duration>,
     deadline: Option<Duration>,
-    budget: Option<Arc<Budget>>,
+    budget: Option<SharedBudget>,
 }
 
 impl CallOptions {
@@ -116,8 +115,8 @@ impl CallOptions {
     /// let budget = std::sync::Arc::new(Budget::standard());
     /// let options = CallOptions::named("query").budget(budget.clone());
     /// ```
-    pub fn budget(mut self, budget: Arc<Budget>) -> Self {
-        self.budget = Some(budget);
+    pub fn budget(mut self, budget: impl Into<SharedBudget>) -> Self {
+        self.budget = Some(budget.into());
         self
     }
 

@@ -16,7 +16,7 @@ use super::stack::Stacks;
 use super::timings::Timings;
 use crate::backoff::Backoff;
 use crate::config::{ConfigError, above_zero};
-use crate::event::{EventSink, Reporter};
+use crate::event::Reporter;
 use crate::name::Name;
 use crate::opening::attempt_limit;
 use crate::random::Random;
@@ -24,6 +24,7 @@ use crate::resource::{LocalResource, Resource};
 use crate::retry::Retry;
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::signal::Signal;
+use crate::sink::Sink;
 use crate::start::Start;
 use crate::sync::{Arc, AtomicUsize, CachePadded, Lock};
 
@@ -67,7 +68,7 @@ const REFUSE_AFTER: Duration = Duration::from_secs(3);
 pub struct PoolBuilder<R> {
     resource: R,
     name: Option<Name>,
-    sink: Option<Arc<dyn EventSink>>,
+    sink: Option<Sink>,
     pub(super) config: Config,
     retry: Option<Retry>,
     pace: Option<Backoff>,
@@ -110,8 +111,8 @@ impl<R: LocalResource> PoolBuilder<R> {
     /// let sink = std::sync::Arc::new(|event: &Event<'_>| println!("{event}"));
     /// let builder = Pool::builder(Db).events(sink);
     /// ```
-    pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
-        self.sink = Some(sink);
+    pub fn events(mut self, sink: impl Into<Sink>) -> Self {
+        self.sink = Some(sink.into());
         self
     }
 

@@ -12,12 +12,11 @@ use super::run::run;
 use super::runner::Attached;
 use super::shared::{Handle, ScopeLimits, Shared};
 use crate::config::{ConfigError, above_zero};
-use crate::event::EventSink;
 use crate::managed::OpenError;
 use crate::name::Name;
 use crate::resource::{LocalResource, Resource};
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
-use crate::sync::Arc;
+use crate::sink::Sink;
 
 /// How a scope is to be: its name, its times, where its events go. Made by [`Scope::builder`]. For the
 /// defaults, [`scope`](crate::scope()) and [`with_resource`](crate::with_resource) are shorter.
@@ -35,7 +34,7 @@ use crate::sync::Arc;
 #[must_use = "a builder does nothing until it is run"]
 pub struct ScopeBuilder {
     name: Option<Name>,
-    sink: Option<Arc<dyn EventSink>>,
+    sink: Option<Sink>,
     close_timeout: Option<Duration>,
     open_timeout: Option<Duration>,
     hook_timeout: Option<Duration>,
@@ -75,8 +74,8 @@ impl ScopeBuilder {
     /// let sink = std::sync::Arc::new(|event: &Event<'_>| println!("{event}"));
     /// let import = Scope::builder().events(sink);
     /// ```
-    pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
-        self.sink = Some(sink);
+    pub fn events(mut self, sink: impl Into<Sink>) -> Self {
+        self.sink = Some(sink.into());
         self
     }
 

@@ -10,10 +10,11 @@ use super::finalizer::{Finalize, Kind, Outcome};
 use super::runner::Attached;
 use crate::cause::Cause;
 use crate::cleanup::{Ending, Report, Why};
-use crate::event::{EventKind, EventSink, Reporter};
+use crate::event::{EventKind, Reporter};
 use crate::name::Name;
 use crate::runtime::Clock;
 use crate::signal::Signal;
+use crate::sink::Sink;
 use crate::sync::{Arc, Lock};
 use crate::work::Attachment;
 
@@ -28,7 +29,7 @@ pub(crate) struct ScopeLimits {
 pub(crate) struct Shared<K: Kind, C: Clock> {
     pub(crate) clock: C,
     pub(crate) limits: ScopeLimits,
-    sink: Option<Arc<dyn EventSink>>,
+    sink: Option<Sink>,
     /// How to spawn the Runner, where anything spawns.
     spawn: Option<fn(Attached<K, C>)>,
     pub(crate) book: Lock<Book<K>>,
@@ -41,7 +42,7 @@ impl<K: Kind, C: Clock> Shared<K, C> {
         clock: C,
         name: Name,
         limits: ScopeLimits,
-        sink: Option<Arc<dyn EventSink>>,
+        sink: Option<Sink>,
         spawn: Option<fn(Attached<K, C>)>,
     ) -> Self {
         Self {

@@ -9,13 +9,14 @@ use super::inner::{Built, Inner, SpawnRunner};
 use super::runner::Runner;
 use crate::cleanup::{Audit, Report};
 use crate::config::ConfigError;
-use crate::event::{EventSink, Reporter};
+use crate::event::Reporter;
 use crate::managed::{Managed, ManagedBuilder};
 use crate::name::Name;
 use crate::resource::{LocalResource, Resource};
 use crate::retry::Retry;
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::signal::Signal;
+use crate::sink::Sink;
 use crate::sync::{Arc, AtomicUsize, Lock};
 
 /// Configures a [`Shared`] value. Made by [`Shared::builder`].
@@ -39,7 +40,7 @@ pub struct SharedBuilder<R> {
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) name: Name,
-    sink: Option<Arc<dyn EventSink>>,
+    sink: Option<Sink>,
     retry: Option<Retry>,
     open_timeout: Option<Duration>,
     close_timeout: Option<Duration>,
@@ -85,8 +86,8 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
     /// # let _ = builder.build_with_runner(NoTimer)?;
     /// # Ok::<(), BoxError>(())
     /// ```
-    pub fn events(mut self, sink: Arc<dyn EventSink>) -> Self {
-        self.settings.sink = Some(sink);
+    pub fn events(mut self, sink: impl Into<Sink>) -> Self {
+        self.settings.sink = Some(sink.into());
         self
     }
 

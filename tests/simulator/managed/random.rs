@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_core::managed::CallOptions;
@@ -73,7 +74,7 @@ impl World {
                 Start::InBackground
             });
         if sim.below(4) == 0 {
-            builder = builder.budget(Budget::standard().into());
+            builder = builder.budget(Arc::new(Budget::standard()));
         }
         let (managed, runner) = builder
             .build_with_runner(sim.clone())

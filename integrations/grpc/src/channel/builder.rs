@@ -1,12 +1,11 @@
 //! How a channel is configured and built.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_core::config::ConfigError;
 use tenure_core::connection::{Connection, ConnectionBuilder, WhenDown};
-use tenure_core::{Backoff, EventSink, Retry, Spawn};
+use tenure_core::{Backoff, Retry, Sink, Spawn};
 use tenure_tokio::Tokio;
 
 use super::GrpcChannel;
@@ -83,7 +82,7 @@ impl GrpcChannelBuilder {
     /// let builder = GrpcChannel::builder(GrpcEndpoint::new("http://localhost:50051")?).events(sink);
     /// # Ok::<(), tenure_grpc::AddressError>(())
     /// ```
-    pub fn events(self, sink: Arc<dyn EventSink>) -> Self {
+    pub fn events(self, sink: impl Into<Sink>) -> Self {
         self.connection(|connection| connection.events(sink))
     }
 

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use tenure_core::SharedBudget;
 use tenure_core::connection::{CallAttempt, WhenDown};
-use tenure_core::retry::Budget;
 use tenure_core::{CallOptions, ErrorClass, Failure, Retry, Text};
 use tonic::codegen::http::HeaderMap;
 use tonic::metadata::MetadataMap;
@@ -144,7 +144,7 @@ impl<'a, S> GrpcRequest<'a, S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn budget(mut self, budget: Arc<Budget>) -> Self {
+    pub fn budget(mut self, budget: impl Into<SharedBudget>) -> Self {
         self.options = self.options.budget(budget);
         self
     }
