@@ -243,10 +243,18 @@ mod without_std {
     }
 }
 
-#[cfg(feature = "alloc")]
-mod with_alloc {
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub(crate) use with_swaps::*;
+#[cfg(all(feature = "alloc", not(target_has_atomic = "ptr")))]
+pub(crate) use without_swaps::*;
+
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+mod with_swaps {
     // Under the checker too: sinks and budgets come in the user's, and each count would add orders.
     pub(crate) use alloc::sync::{Arc, Weak};
+    pub(crate) use core::sync::atomic::AtomicBool;
+    #[cfg(not(tenure_loom))]
+    pub(crate) use core::sync::atomic::AtomicUsize;
 
     use crate::event::EventSink;
 
@@ -254,9 +262,36 @@ mod with_alloc {
     pub(crate) fn erased_sink(sink: Arc<impl EventSink + 'static>) -> Arc<dyn EventSink> {
         sink
     }
+}
 
-    #[cfg(not(tenure_loom))]
-    pub(crate) use core::sync::atomic::AtomicUsize;
+/// Small processors read and write atomically, but cannot compare and swap: the program chooses how that is done
+/// instead, by a feature or a `cfg` of `portable-atomic`.
+#[cfg(all(feature = "alloc", not(target_has_atomic = "ptr")))]
+mod without_swaps {
+    use alloc::boxed::Box;
+
+    pub(crate) use portable_atomic::{AtomicBool, AtomicUsize};
+    pub(crate) use portable_atomic_util::{Arc, Weak};
+
+    use crate::event::{Event, EventSink};
+
+    /// Forgets the type of a sink. The compiler does that for the library's own `Arc` alone.
+    pub(crate) fn erased_sink(sink: Arc<impl EventSink + 'static>) -> Arc<dyn EventSink> {
+        struct Behind<S>(Arc<S>);
+
+        impl<S: EventSink> EventSink for Behind<S> {
+            fn event(&self, event: &Event<'_>) {
+                self.0.event(event);
+            }
+        }
+
+        let sink: Box<dyn EventSink> = Box::new(Behind(sink));
+        Arc::from(sink)
+    }
+}
+
+#[cfg(feature = "alloc")]
+mod with_alloc {
 
     /// Keeps what one thread writes out of the cache lines of what others read: two lines, since they
     /// are fetched in pairs. A platform without threads has no use for that, and no memory.

@@ -35,7 +35,7 @@ pub(crate) async fn drive<C: Clock, M: Members>(
         if done {
             return Round::Done(());
         }
-        while let Some(duty) = shared.claim() {
+        while let Some(duty) = Shared::claim(shared) {
             match (duty.step, shared.spawner()) {
                 (Step::Start(_), Some(spawn)) => spawn(duty.in_a_task()),
                 (Step::Start(_) | Step::Restart { .. }, _) => starts.push(duty.perform()),

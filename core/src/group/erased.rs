@@ -50,6 +50,11 @@ macro_rules! flavour {
         }
 
         impl $Member {
+            /// By way of a `Box`, since the `Arc` of some platforms cannot forget a type.
+            fn boxed(member: Box<dyn $Erased $(+ $sync)*>) -> Self {
+                Self($Pointer::from(member))
+            }
+
             /// A clone of the member itself, or the name of its type, if that is another.
             pub(super) fn downcast<T: Clone + 'static>(&self) -> Result<T, &'static str> {
                 let member = self.0.as_any().downcast_ref::<T>();
@@ -193,7 +198,7 @@ flavour! {
 /// How a type becomes a member. The text is the same for each, but it is only for a type whose parameters are
 /// known to be `Send` that the compiler sees its futures to be so.
 macro_rules! erase {
-    ($Member:ident, $Pointer:ident, $Erased:ident, $Answer:ident, [$($generics:tt)*] $Type:ty, [$($bounds:tt)*]) => {
+    ($Member:ident, $Erased:ident, $Answer:ident, [$($generics:tt)*] $Type:ty, [$($bounds:tt)*]) => {
         impl<$($generics)*> $Erased for $Type where $($bounds)* {
             fn start(&self) -> $Answer<'_> {
                 Box::pin(LocalLifecycle::start(self))
@@ -238,31 +243,31 @@ macro_rules! erase {
 
         impl<$($generics)*> From<$Type> for $Member where $($bounds)* {
             fn from(member: $Type) -> Self {
-                Self($Pointer::new(member))
+                Self::boxed(Box::new(member))
             }
         }
     };
 }
 
-erase!(LocalMember, Rc, LocalErased, LocalAnswer, [L: LocalLifecycle] L, []);
-erase!(Member, Arc, Erased, Answer, [L: Lifecycle] L, []);
+erase!(LocalMember, LocalErased, LocalAnswer, [L: LocalLifecycle] L, []);
+erase!(Member, Erased, Answer, [L: Lifecycle] L, []);
 erase!(
-    Member, Arc, Erased, Answer, [R: Resource<Value: Clone + Sync>, C] Managed<R, C>,
+    Member, Erased, Answer, [R: Resource<Value: Clone + Sync>, C] Managed<R, C>,
     [C: Clock<Sleep: Send> + Send + Sync + 'static]
 );
 erase!(
-    Member, Arc, Erased, Answer, [R: Resource<Value: Clone + Sync>, C] Connection<R, C>,
+    Member, Erased, Answer, [R: Resource<Value: Clone + Sync>, C] Connection<R, C>,
     [C: Clock<Sleep: Send> + Send + Sync + 'static]
 );
 erase!(
-    Member, Arc, Erased, Answer, [R: Resource<Value: Clone + Sync>, C] Shared<R, C>,
+    Member, Erased, Answer, [R: Resource<Value: Clone + Sync>, C] Shared<R, C>,
     [C: Clock<Sleep: Send> + Send + Sync + 'static]
 );
 erase!(
-    Member, Arc, Erased, Answer, [R: Resource, C] Pool<R, C>,
+    Member, Erased, Answer, [R: Resource, C] Pool<R, C>,
     [C: Clock<Sleep: Send> + Send + Sync + 'static]
 );
 erase!(
-    Member, Arc, Erased, Answer, [C] Group<C, ErasedMembers>,
+    Member, Erased, Answer, [C] Group<C, ErasedMembers>,
     [C: Clock<Sleep: Send> + Send + Sync + 'static]
 );

@@ -328,7 +328,7 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
     async fn restart(&self) -> Result<(), BoxError> {
         let graph = self.shared_graph();
         for member in graph.in_order() {
-            if let Some(duty) = self.shared.claim_restart(graph.nodes[member].id) {
+            if let Some(duty) = Shared::claim_restart(&self.shared, graph.nodes[member].id) {
                 duty.perform().await;
             }
         }

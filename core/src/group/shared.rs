@@ -241,9 +241,9 @@ impl<C: Clock, M: Members> Shared<C, M> {
     }
 
     /// The next thing to do, if there is one.
-    pub(crate) fn claim(self: &Arc<Self>) -> Option<Duty<C, M>> {
-        let now = self.now();
-        self.book.with(|book| {
+    pub(crate) fn claim(this: &Arc<Self>) -> Option<Duty<C, M>> {
+        let now = this.now();
+        this.book.with(|book| {
             let step = book.plan.next()?;
             let within = match step {
                 Step::Start(member) | Step::Restart { member, .. } => book.limits[member].start,
@@ -254,32 +254,32 @@ impl<C: Clock, M: Members> Shared<C, M> {
                     [own, share].into_iter().flatten().min()
                 }
             };
-            Some(Duty::new(self, step, within))
+            Some(Duty::new(this, step, within))
         })
     }
 
     /// The restart of a member, unless it is to stop or does not rest. One that was held back is started, if what it
     /// requires is usable.
-    pub(crate) fn claim_restart(self: &Arc<Self>, id: u64) -> Option<Duty<C, M>> {
-        let (member, is_held_back, graph) = self.book.with(|book| {
+    pub(crate) fn claim_restart(this: &Arc<Self>, id: u64) -> Option<Duty<C, M>> {
+        let (member, is_held_back, graph) = this.book.with(|book| {
             let member = book.graph.with_id(id)?;
             let is_held_back = book.plan.is_held_back(member);
             Some((member, is_held_back, book.graph.clone()))
         })?;
         if is_held_back {
-            let (states, _) = self.own_states();
+            let (states, _) = this.own_states();
             let mut requires = graph.nodes[member].requires.iter();
             if requires.any(|needed| !states[*needed].is_usable()) {
                 return None;
             }
         }
-        let (step, within) = self.change(|book| {
+        let (step, within) = this.change(|book| {
             // Others may have removed it meanwhile.
             let member = book.graph.with_id(id)?;
             let step = book.plan.restart(member)?;
             Some((step, book.limits[member].start))
         })?;
-        Some(Duty::new(self, step, within))
+        Some(Duty::new(this, step, within))
     }
 
     /// Takes note of those of the members, whose start has failed, that have come up without another.

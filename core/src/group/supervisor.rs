@@ -13,7 +13,7 @@ use super::Group;
 use super::graph::Graph;
 use super::members::Members;
 use super::plan::{Goal, Role};
-use super::shared::Standing;
+use super::shared::{Shared, Standing};
 use super::watched::{Verdict, Watch};
 use crate::backoff::{Backoff, Delays, Jitter};
 use crate::cause::{Cause, Told};
@@ -355,7 +355,7 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
             }
             if meant != member || reach != Reach::Dependents {
                 let id = graph.nodes[meant].id;
-                let Some(duty) = shared.claim_restart(id) else {
+                let Some(duty) = Shared::claim_restart(shared, id) else {
                     continue;
                 };
                 duty.perform().await;

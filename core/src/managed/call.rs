@@ -306,7 +306,7 @@ impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
                 (begun, cell.runner.claim_respawn())
             });
             if respawns {
-                shared.respawn();
+                Shared::respawn(shared);
             }
             if let Some((value, revocation, generation)) = begun {
                 return Ok(Call {

@@ -22,7 +22,7 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
     let look = |cell: &mut Cell<R::Value>| (opened(cell), cell.runner.claim_respawn());
     let (value, respawns) = shared.cell.with(look);
     if respawns {
-        shared.respawn();
+        Shared::respawn(shared);
     }
     if let Some(value) = value {
         return Ok(value);
@@ -66,11 +66,11 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
         }
         if may_respawn && shared.cell.with(|cell| cell.runner.claim_respawn()) {
             may_respawn = false;
-            shared.respawn();
+            Shared::respawn(shared);
             return Round::Again;
         }
         if work.is_none() {
-            if let Some(job) = shared.claim_for_opener(left) {
+            if let Some(job) = Shared::claim_for_opener(shared, left) {
                 is_closing = job.is_close();
                 work.begin(job.perform());
                 return Round::Again;
@@ -172,17 +172,16 @@ fn opened<V>(cell: &Cell<V>) -> Option<Arc<V>> {
 impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     /// Work that a task which wants the value open has to do itself, where there is no Runner: first
     /// it closes what is out of use, since a device may not allow two openings at once.
-    fn claim_for_opener(self: &Arc<Self>, left: Option<Duration>) -> Option<Job<R, C>> {
-        self.cell.with(|cell| {
+    fn claim_for_opener(this: &Arc<Self>, left: Option<Duration>) -> Option<Job<R, C>> {
+        this.cell.with(|cell| {
             if cell.runner.is_attached() {
                 return None;
             }
-            self.claim_close(cell, left)
-                .or_else(|| self.claim_open(cell))
+            Self::claim_close(this, cell, left).or_else(|| Self::claim_open(this, cell))
         })
     }
 
-    pub(crate) fn claim_open(self: &Arc<Self>, cell: &mut Cell<R::Value>) -> Option<Job<R, C>> {
+    pub(crate) fn claim_open(this: &Arc<Self>, cell: &mut Cell<R::Value>) -> Option<Job<R, C>> {
         let may_open = cell.flight == Flight::Due
             && cell.state() == State::Initializing
             && !cell.closes_first(R::EXCLUSIVE);
@@ -190,18 +189,18 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
             return None;
         }
         cell.flight = Flight::UnderWay;
-        Some(Job::Open(OpenDuty::claim(self, cell.machine.generation())))
+        Some(Job::Open(OpenDuty::claim(this, cell.machine.generation())))
     }
 
     pub(crate) fn claim_close(
-        self: &Arc<Self>,
+        this: &Arc<Self>,
         cell: &mut Cell<R::Value>,
         limit: Option<Duration>,
     ) -> Option<Job<R, C>> {
         let corpse = cell.graveyard.pop_front()?;
         cell.closing += 1;
         cell.closing_broken += usize::from(corpse.why.is_of_broken_value());
-        Some(Job::Close(CloseDuty::claim(self, corpse, cell.era, limit)))
+        Some(Job::Close(CloseDuty::claim(this, corpse, cell.era, limit)))
     }
 
     /// Why there is no value yet, for a caller that has waited for so long: only what happened meanwhile.

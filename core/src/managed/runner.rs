@@ -128,7 +128,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
                 }
                 let mut may_open = true;
                 let wake_at = loop {
-                    let claimed = shared.claim_for_runner(may_open);
+                    let claimed = Shared::claim_for_runner(shared, may_open);
                     if claimed.is_closing {
                         services.clear();
                     }
@@ -208,26 +208,25 @@ struct Claimed<R: LocalResource, C: Clock> {
 impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Spawns another Runner, for a caller that has claimed it: never in a `drop`.
     #[cold]
-    pub(crate) fn respawn(self: &Arc<Self>) {
-        let Some(spawn) = self.spawn_runner else {
+    pub(crate) fn respawn(this: &Arc<Self>) {
+        let Some(spawn) = this.spawn_runner else {
             return;
         };
-        if let Err(message) = sync::contain(|| spawn(self)) {
-            self.reporter.swallowed(&self.clock, "spawn", message);
+        if let Err(message) = sync::contain(|| spawn(this)) {
+            this.reporter.swallowed(&this.clock, "spawn", message);
         }
     }
 }
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
-    fn claim_for_runner(self: &Arc<Self>, may_open: bool) -> Claimed<R, C> {
-        let now = self.now();
-        self.with(|cell, effects| {
+    fn claim_for_runner(this: &Arc<Self>, may_open: bool) -> Claimed<R, C> {
+        let now = this.now();
+        this.with(|cell, effects| {
             let recover_at = recover(cell, now, effects);
-            let job = self
-                .claim_close(cell, None)
-                .or_else(|| may_open.then(|| self.claim_open(cell)).flatten())
-                .or_else(|| self.claim_check(cell, now))
-                .or_else(|| self.claim_suspect(cell));
+            let job = Self::claim_close(this, cell, None)
+                .or_else(|| may_open.then(|| Self::claim_open(this, cell)).flatten())
+                .or_else(|| Self::claim_check(this, cell, now))
+                .or_else(|| Self::claim_suspect(this, cell));
             let check_at = cell.check_at.filter(|_| !cell.is_checking());
             let wake_at = [check_at, recover_at].into_iter().flatten().min();
             Claimed {
@@ -240,11 +239,11 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     }
 
     fn claim_check(
-        self: &Arc<Self>,
+        this: &Arc<Self>,
         cell: &mut Cell<R::Value>,
         now: Option<Instant>,
     ) -> Option<Job<R, C>> {
-        let every = self.config.check_every?;
+        let every = this.config.check_every?;
         let (now, check_at) = (now?, cell.check_at?);
         if cell.is_checking() || now < check_at {
             return None;
@@ -260,17 +259,17 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
             cell.check_at = Some(until);
             return None;
         }
-        let duty = CheckDuty::claim(self, held, Purpose::Schedule);
+        let duty = CheckDuty::claim(this, held, Purpose::Schedule);
         cell.checking = Some(held.generation);
         Some(Job::Check(duty))
     }
 
     /// A check of a value that one call has found broken, while others still use it.
-    fn claim_suspect(self: &Arc<Self>, cell: &mut Cell<R::Value>) -> Option<Job<R, C>> {
+    fn claim_suspect(this: &Arc<Self>, cell: &mut Cell<R::Value>) -> Option<Job<R, C>> {
         let mut retired = cell.retired.iter_mut().map(|(held, _)| held);
         let held = retired.find(|held| held.suspicion == Suspicion::Due)?;
         held.suspicion = Suspicion::UnderCheck;
-        let duty = CheckDuty::claim(self, held, Purpose::Suspicion);
+        let duty = CheckDuty::claim(this, held, Purpose::Suspicion);
         Some(Job::Check(duty))
     }
 

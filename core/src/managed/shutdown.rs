@@ -27,7 +27,7 @@ pub(crate) async fn close_managed<R: LocalResource<Value: Clone>, C: Clock>(
         }
         let now = shared.now();
         let limit = deadline.zip(now).map(|(deadline, now)| deadline - now);
-        while let Some(job) = shared.claim_close_for_shutdown(limit) {
+        while let Some(job) = Shared::claim_close_for_shutdown(shared, limit) {
             closings.push(job.perform());
         }
         if closings.poll(cx) {
@@ -48,14 +48,14 @@ pub(crate) async fn close_managed<R: LocalResource<Value: Clone>, C: Clock>(
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     fn claim_close_for_shutdown(
-        self: &Arc<Self>,
+        this: &Arc<Self>,
         limit: Option<Duration>,
     ) -> Option<super::job::Job<R, C>> {
-        self.cell.with(|cell| {
+        this.cell.with(|cell| {
             if cell.runner.is_attached() {
                 None
             } else {
-                self.claim_close(cell, limit)
+                Self::claim_close(this, cell, limit)
             }
         })
     }

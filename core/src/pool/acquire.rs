@@ -138,7 +138,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             return None;
         }
         loop {
-            let mut slot = self.shared.try_take()?;
+            let mut slot = Shared::try_take(&self.shared)?;
             match self.shared.unfit_to_lend(&mut slot, Instant::MAX, None) {
                 None => return Some(Lease::new(&self.shared, slot, Location::caller())),
                 Some(why) => self.shared.bury(slot, why),

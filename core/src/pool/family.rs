@@ -1,5 +1,6 @@
 //! A pool as one of a family: what it reports to the quota, and what it does for the others.
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use super::Pool;
@@ -11,7 +12,7 @@ use crate::Instant;
 use crate::cleanup::Why;
 use crate::resource::{LocalResource, Resource};
 use crate::runtime::{Clock, Timer};
-use crate::sync::Arc;
+use crate::sync::{Arc, Weak};
 use crate::work::{Attachment, Wakes};
 
 /// A pool's membership in a family. Under the queue's lock.
@@ -37,13 +38,13 @@ pub(crate) struct Membership {
     pub(super) most_beside: usize,
 }
 
-/// A pool, as others of its family reach it.
+/// A pool, as others of its family reach it, while it is there. One that is gone gives its places back by itself.
 pub(crate) trait FamilyPool {
     /// Does what has come to be this pool's to do. No lock is held.
     fn run_errand(&self, kind: ErrandKind);
 
     /// Spawns a Runner, if the last one was lost. No lock is held.
-    fn restart_if_lost(self: Arc<Self>);
+    fn restart_if_lost(&self);
 }
 
 impl fmt::Debug for dyn FamilyPool + Send + Sync {
@@ -337,7 +338,24 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 }
 
-impl<R: LocalResource, C: Clock> FamilyPool for Shared<R, C> {
+/// The pool behind a [`FamilyPool`].
+struct Link<R: LocalResource, C: Clock>(Weak<Shared<R, C>>);
+
+impl<R: LocalResource, C: Clock> FamilyPool for Link<R, C> {
+    fn run_errand(&self, kind: ErrandKind) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.run_errand(kind);
+        }
+    }
+
+    fn restart_if_lost(&self) {
+        if let Some(shared) = self.0.upgrade() {
+            Shared::respawn_if_lost(&shared);
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock> Shared<R, C> {
     fn run_errand(&self, kind: ErrandKind) {
         let mut wakes = Wakes::default();
         self.queue.with(|queue| {
@@ -359,10 +377,6 @@ impl<R: LocalResource, C: Clock> FamilyPool for Shared<R, C> {
             self.tell_of_waker(message);
         }
     }
-
-    fn restart_if_lost(self: Arc<Self>) {
-        self.respawn_if_lost();
-    }
 }
 
 impl<R, T> Pool<R, T>
@@ -373,8 +387,8 @@ where
     /// Lets the others of its family reach it. Its first use spawns its Runner, so that a key which was only looked up
     /// costs no task.
     pub(super) fn join_family(&self) {
-        let shared: Arc<dyn FamilyPool + Send + Sync> = self.shared.clone();
-        let link = Arc::downgrade(&shared);
+        let link: Box<dyn FamilyPool + Send + Sync> = Box::new(Link(Arc::downgrade(&self.shared)));
+        let link = Arc::from(link);
         self.shared.queue.with(|queue| {
             if let Some(family) = &queue.family {
                 family.link(link);

@@ -215,7 +215,7 @@ impl<F> KeyedPoolBuilder<F> {
             Box::new(move |forgetter| runtime.spawn(forgetter.run(runtime.clone(), every)))
         });
         let family = Family::new(Box::new(make), quota, spawn_forgetter, seed);
-        family.spawn_forgetter();
+        Family::spawn_forgetter(&family);
         Ok(KeyedPool { family })
     }
 }
@@ -253,7 +253,7 @@ where
     /// [`AcquireError::Closed`] once the family is shut down.
     pub fn pool(&self, key: &K) -> Result<Pool<R, T>, AcquireError> {
         let family = &self.family;
-        family.restart_lost_work();
+        Family::restart_lost_work(family);
         let mut made = None;
         loop {
             let lookup = family.look_up(key).ok_or_else(closed::<R>)?;

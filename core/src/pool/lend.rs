@@ -164,8 +164,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Takes an idle value without joining the queue: one that may be lent as it is.
     #[inline]
-    pub(crate) fn try_take(self: &Arc<Self>) -> Option<Slot<R::Value>> {
-        self.take_idle().or_else(|| self.try_take_slowly())
+    pub(crate) fn try_take(this: &Arc<Self>) -> Option<Slot<R::Value>> {
+        this.take_idle().or_else(|| Self::try_take_slowly(this))
     }
 
     /// The same, past a lowered gate, where the next value of its stack needs no look.
@@ -181,24 +181,24 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Looks for a value under those that have rested, and behind gates that are up for others of the family, or
     /// for the next use to spawn the Runner.
     #[cold]
-    fn try_take_slowly(self: &Arc<Self>) -> Option<Slot<R::Value>> {
-        if self.respawn_if_lost() {
-            if let Some(slot) = self.take_idle() {
+    fn try_take_slowly(this: &Arc<Self>) -> Option<Slot<R::Value>> {
+        if Self::respawn_if_lost(this) {
+            if let Some(slot) = this.take_idle() {
                 return Some(slot);
             }
         }
-        let (now, limit) = (self.now(), self.rest_limit());
+        let (now, limit) = (this.now(), this.rest_limit());
         let fit = |slot: &Slot<R::Value>| {
-            let is_fresh = |(now, limit)| !self.may_have_rested(slot, limit, now);
+            let is_fresh = |(now, limit)| !this.may_have_rested(slot, limit, now);
             slot.standing < Standing::RESTED
                 || slot.standing == Standing::RESTED && now.zip(limit).is_some_and(is_fresh)
         };
         if limit.is_some() {
-            if let Some(slot) = self.stacks.take_fit(fit) {
+            if let Some(slot) = this.stacks.take_fit(fit) {
                 return Some(slot);
             }
         }
-        self.queue.with(|queue| {
+        this.queue.with(|queue| {
             let gates_are_up_for_others = queue.family.is_some() || queue.runner.is_lost();
             let stays = !gates_are_up_for_others
                 || queue.suspended
@@ -207,7 +207,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             if stays {
                 return None;
             }
-            let slot = self.stacks.take_fit_behind_gates(fit)?;
+            let slot = this.stacks.take_fit_behind_gates(fit)?;
             queue.lent += 1;
             Some(slot)
         })

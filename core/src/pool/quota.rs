@@ -31,15 +31,15 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Bound;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use super::family::FamilyPool;
 use crate::Instant;
-use crate::sync::{Arc, Lock, Weak};
+use crate::sync::{Arc, AtomicBool, Lock};
 
 /// A pool of the family, as the quota reaches it.
-pub(super) type QuotaLink = Weak<dyn FamilyPool + Send + Sync>;
+pub(super) type QuotaLink = Arc<dyn FamilyPool + Send + Sync>;
 
 /// The number of values that a family of pools may have in all, and who may open the next.
 #[derive(Debug)]
@@ -215,7 +215,7 @@ impl Quota {
 
     /// Says how the pool is reached. Until then it has no errands.
     pub(super) fn link(&self, id: u64, link: QuotaLink) {
-        // The weak handle that is replaced is none, so nothing is dropped under the lock.
+        // What is replaced is none, so nothing is dropped under the lock.
         self.state.with(|state| {
             if let Some(member) = state.members.get_mut(&id) {
                 member.link = Some(link);
@@ -370,10 +370,7 @@ impl Quota {
 /// Runs all errands there are. No lock may be held.
 pub(crate) fn run_errands(quota: &Quota) {
     while let Some((link, kind)) = quota.next_errand() {
-        // A pool that is gone gives its places back by itself.
-        if let Some(pool) = link.upgrade() {
-            pool.run_errand(kind);
-        }
+        link.run_errand(kind);
     }
 }
 
@@ -381,9 +378,7 @@ pub(crate) fn run_errands(quota: &Quota) {
 /// live, and under no lock.
 pub(super) fn restart_lost_runners(quota: &Quota) {
     for link in quota.claim_lost_runners() {
-        if let Some(pool) = link.upgrade() {
-            pool.restart_if_lost();
-        }
+        link.restart_if_lost();
     }
 }
 

@@ -162,7 +162,7 @@ impl<R: LocalResource, C: Clock> Attached<R, C> {
                     }
                 }
                 let resumes_at = loop {
-                    let claimed = shared.claim_for_runner(now);
+                    let claimed = Shared::claim_for_runner(shared, now);
                     if claimed.phase != Phase::Open {
                         services.clear();
                     }
@@ -278,13 +278,13 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Spawns another Runner, if there is none any more and this is the first use to see it. Returns `true` if so.
     ///
     /// To be called where a runtime is likely to live: never in a `drop`.
-    pub(crate) fn respawn_if_lost(self: &Arc<Self>) -> bool {
+    pub(crate) fn respawn_if_lost(this: &Arc<Self>) -> bool {
         let claim = |queue: &mut Queue<R::Value>| {
             queue.phase != Phase::Closed && queue.runner.claim_respawn()
         };
-        let respawns = self.spawn_runner.is_some() && self.queue.with(claim);
+        let respawns = this.spawn_runner.is_some() && this.queue.with(claim);
         if respawns {
-            self.respawn();
+            Self::respawn(this);
         }
         respawns
     }
@@ -297,35 +297,35 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Spawns another Runner, for a caller that has claimed it.
     #[cold]
-    pub(crate) fn respawn(self: &Arc<Self>) {
-        let Some(spawn) = self.spawn_runner else {
+    pub(crate) fn respawn(this: &Arc<Self>) {
+        let Some(spawn) = this.spawn_runner else {
             return;
         };
-        match sync::contain(|| spawn(self)) {
-            Ok(()) => self.queue.with(|queue| queue.runner_spawned = true),
-            Err(message) => self.reporter.swallowed(&self.clock, "spawn", message),
+        match sync::contain(|| spawn(this)) {
+            Ok(()) => this.queue.with(|queue| queue.runner_spawned = true),
+            Err(message) => this.reporter.swallowed(&this.clock, "spawn", message),
         }
     }
 
-    fn claim_for_runner(self: &Arc<Self>, now: Option<Instant>) -> Claimed<R, C> {
+    fn claim_for_runner(this: &Arc<Self>, now: Option<Instant>) -> Claimed<R, C> {
         let mut wakes = Wakes::default();
-        let claimed = self.queue.with(|queue| {
-            self.settle_family_in_turn(queue, now, &mut wakes);
-            self.note_time(queue, now, &mut wakes);
-            let wanted = queue.openings_wanted(&self.config) > 0;
-            let wants_place = queue.wants_place(&self.config);
+        let claimed = this.queue.with(|queue| {
+            this.settle_family_in_turn(queue, now, &mut wakes);
+            this.note_time(queue, now, &mut wakes);
+            let wanted = queue.openings_wanted(&this.config) > 0;
+            let wants_place = queue.wants_place(&this.config);
             let paused = (wanted || wants_place) && !queue.may_open(now);
-            let due = wanted && !paused && queue.openings_due(&self.config) > 0;
+            let due = wanted && !paused && queue.openings_due(&this.config) > 0;
             if wants_place && !paused {
                 // Seen when the jobs are polled, and its place is free then.
                 wakes.push(queue.openings.give_way());
             }
-            let job = if let Some(duty) = self.claim_returned(queue) {
+            let job = if let Some(duty) = Self::claim_returned(this, queue) {
                 Some(Job::Care(duty))
             } else {
-                let opening = due.then(|| OpenDuty::claim(self, queue, now));
+                let opening = due.then(|| OpenDuty::claim(this, queue, now));
                 let opening = opening.flatten().map(Job::Open);
-                opening.or_else(|| CloseDuty::claim(self, queue, None).map(Job::Close))
+                opening.or_else(|| CloseDuty::claim(this, queue, None).map(Job::Close))
             };
             let resumes_at = queue.opens_at(paused);
             Claimed {
@@ -337,7 +337,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
                 era: queue.era,
             }
         });
-        self.wake(wakes);
+        this.wake(wakes);
         claimed
     }
 

@@ -26,7 +26,7 @@ pub(crate) async fn close_pool<R: LocalResource, C: Clock>(
             return Round::Done(());
         }
         let now = shared.now();
-        while let Some(job) = shared.claim_close(deadline) {
+        while let Some(job) = Shared::claim_close(shared, deadline) {
             closings.push(job.perform_quietly());
         }
         if closings.poll(cx) {
@@ -88,12 +88,12 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     /// Claims a close, if no Runner does them. It gets no more time than the shutdown has.
-    fn claim_close(self: &Arc<Self>, deadline: Option<Instant>) -> Option<Job<R, C>> {
-        self.queue.with(|queue| {
+    fn claim_close(this: &Arc<Self>, deadline: Option<Instant>) -> Option<Job<R, C>> {
+        this.queue.with(|queue| {
             if queue.runner.is_attached() {
                 return None;
             }
-            CloseDuty::claim(self, queue, deadline).map(Job::Close)
+            CloseDuty::claim(this, queue, deadline).map(Job::Close)
         })
     }
 

@@ -3,10 +3,10 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::slot::{Limits, Slot, Standing};
-use crate::sync::{self, CachePadded, Lock};
+use crate::sync::{self, AtomicBool, CachePadded, Lock};
 
 /// The idle values, spread over a few stacks so that threads do not meet at one lock.
 ///

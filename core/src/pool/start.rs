@@ -16,7 +16,7 @@ pub(crate) async fn start_pool<R: LocalResource, C: Clock>(
     shared: &Arc<Shared<R, C>>,
 ) -> Result<(), AcquireError> {
     let starter = Starter::new(shared);
-    shared.respawn_if_lost();
+    Shared::respawn_if_lost(shared);
     let mut openings = JobSet::new();
     let mut closings = JobSet::new();
     go_round(&shared.clock, &shared.changed, |cx| {

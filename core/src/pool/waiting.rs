@@ -357,7 +357,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 }
                 Claim::Runner => {
                     self.may_respawn = false;
-                    shared.respawn();
+                    Shared::respawn(shared);
                     continue;
                 }
                 Claim::Nothing { resumes_at } => resumes_at,
@@ -452,7 +452,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 }
                 Ok(Entry::RunnerLost) => {
                     self.may_respawn = false;
-                    shared.respawn();
+                    Shared::respawn(shared);
                 }
                 Ok(Entry::TimeWanted) => {
                     is_known = true;
@@ -524,7 +524,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             // Had it two that are not overdue, it would drop one for the other on and on.
             let is_fresh = newest.is_some_and(|newest| queue.openings.is_fresh(newest));
             if !opens {
-                if let Some(duty) = shared.claim_returned(queue) {
+                if let Some(duty) = Shared::claim_returned(shared, queue) {
                     queue.waiters.set_busy(place, true);
                     return Claim::Job(Job::Care(duty));
                 }

@@ -32,7 +32,7 @@ impl<K: Kind, C: Clock> Handle<K, C> {
             return Err(self.scope_ended());
         }
         // Before there is anything that it could be too late for.
-        shared.ensure_runner();
+        Shared::ensure_runner(shared);
         let reporter = shared.reporter(self.name().within(type_name::<R>()));
         let mut opening = Opening::begin(self, &reporter);
         let opened = open_value(&resource, &shared.clock, &reporter, shared.limits.open).await;

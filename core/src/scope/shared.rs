@@ -66,20 +66,20 @@ impl<K: Kind, C: Clock> Shared<K, C> {
     }
 
     /// Sees to it that somebody is there to finalize what is registered next, if its scope is dropped.
-    pub(crate) fn ensure_runner(self: &Arc<Self>) {
-        self.with_runner(|_, _| ());
+    pub(crate) fn ensure_runner(this: &Arc<Self>) {
+        Self::with_runner(this, |_, _| ());
     }
 
-    pub(crate) fn register(self: &Arc<Self>, scope: u64, registered: Registered<K>) {
+    pub(crate) fn register(this: &Arc<Self>, scope: u64, registered: Registered<K>) {
         // Under one lock with the change, or a Runner that finds nothing to do yet is gone by then.
-        self.with_runner(|book, effects| book.push(scope, registered, effects));
-        self.abandon_orphans();
+        Self::with_runner(this, |book, effects| book.push(scope, registered, effects));
+        this.abandon_orphans();
     }
 
     /// Runs `change` under the lock, and spawns the Runner if there is none.
-    fn with_runner(self: &Arc<Self>, change: impl FnOnce(&mut Book<K>, &mut Effects<K>)) {
-        let spawn = self.with(|book, effects| {
-            let spawn = self.spawn.filter(|_| !book.runner.is_attached());
+    fn with_runner(this: &Arc<Self>, change: impl FnOnce(&mut Book<K>, &mut Effects<K>)) {
+        let spawn = this.with(|book, effects| {
+            let spawn = this.spawn.filter(|_| !book.runner.is_attached());
             if spawn.is_some() {
                 book.runner = Attachment::Attached(None);
             }
@@ -87,7 +87,7 @@ impl<K: Kind, C: Clock> Shared<K, C> {
             spawn
         });
         if let Some(spawn) = spawn {
-            spawn(Attached::new(self.clone()));
+            spawn(Attached::new(this.clone()));
         }
     }
 
@@ -106,13 +106,13 @@ impl<K: Kind, C: Clock> Shared<K, C> {
     }
 
     /// The scope's body is over: from here on, its finalizers are run by whoever polls what this returns.
-    pub(crate) fn end(self: &Arc<Self>, scope: u64, exit: Exit) -> Drive<K, C> {
-        let now = self.clock.try_now();
-        self.with(|book, effects| {
+    pub(crate) fn end(this: &Arc<Self>, scope: u64, exit: Exit) -> Drive<K, C> {
+        let now = this.clock.try_now();
+        this.with(|book, effects| {
             book.end(scope, exit, now, effects);
             book.begin_driving(scope);
         });
-        Drive::new(self.clone(), scope)
+        Drive::new(this.clone(), scope)
     }
 
     /// The scope's future was dropped before its body was over.

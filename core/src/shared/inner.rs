@@ -55,40 +55,40 @@ enum Found<R: LocalResource, C: Clock> {
 }
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
-    pub(crate) async fn acquire(self: &Arc<Self>) -> Result<Share<R, C>, OpenError> {
-        self.close_leftovers().await;
-        let Place { seat, managed } = self.place().await?;
+    pub(crate) async fn acquire(this: &Arc<Self>) -> Result<Share<R, C>, OpenError> {
+        Self::close_leftovers(this).await;
+        let Place { seat, managed } = Self::place(this).await?;
         let value = managed.get().await?;
         let share = seat.hold(value);
         // The value that was waited for may have come just before the end.
-        if self.book.with(|book| book.is_shut) {
-            return Err(self.closed());
+        if this.book.with(|book| book.is_shut) {
+            return Err(this.closed());
         }
         Ok(share)
     }
 
     /// A place among those who wait for the current value, once there may be one.
-    async fn place(self: &Arc<Self>) -> Result<Place<R, C>, OpenError> {
-        self.respawn_if_lost();
+    async fn place(this: &Arc<Self>) -> Result<Place<R, C>, OpenError> {
+        Self::respawn_if_lost(this);
         let mut closing = OneJob::none();
-        go_round(&self.clock, &self.changed, |cx| {
+        go_round(&this.clock, &this.changed, |cx| {
             if closing.poll(cx).is_some() {
                 return Round::Again;
             }
-            match self.find_place() {
+            match Self::find_place(this) {
                 Found::Place(place) => Round::Done(Ok(place)),
-                Found::Shut => Round::Done(Err(self.closed())),
+                Found::Shut => Round::Done(Err(this.closed())),
                 Found::Closing(number) => {
-                    let is_driven = self.book.with(|book| book.has_runner);
+                    let is_driven = this.book.with(|book| book.has_runner);
                     if is_driven || !closing.is_none() {
                         return Round::Wait { until: None };
                     }
-                    closing.begin(self.clone().close_generation(number, None));
+                    closing.begin(Self::close_generation(this.clone(), number, None));
                     Round::Again
                 }
                 Found::Nothing(resource) => {
-                    let built = self.settings.build(resource, self.clock.clone());
-                    match self.install(built) {
+                    let built = this.settings.build(resource, this.clock.clone());
+                    match Self::install(this, built) {
                         Some(place) => Round::Done(Ok(place)),
                         None => Round::Again,
                     }
@@ -98,16 +98,16 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
         .await
     }
 
-    fn find_place(self: &Arc<Self>) -> Found<R, C> {
-        let now = self.now();
-        let idle_timeout = self.settings.idle_timeout;
-        self.book.with(|book| {
+    fn find_place(this: &Arc<Self>) -> Found<R, C> {
+        let now = this.now();
+        let idle_timeout = this.settings.idle_timeout;
+        this.book.with(|book| {
             if book.is_shut {
                 return Found::Shut;
             }
             book.expire(now, idle_timeout);
             if let Some(current) = book.current() {
-                return Found::Place(self.place_in(current));
+                return Found::Place(Self::place_in(this, current));
             }
             let mut generations = book.generations.iter();
             // Two values of some resources exclude each other.
@@ -124,26 +124,26 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     }
 
     /// Makes a generation the current one, and takes the first place in it, unless there is one by now.
-    fn install(self: &Arc<Self>, built: Built<R, C>) -> Option<Place<R, C>> {
-        let (place, unneeded) = self.book.with(|book| {
+    fn install(this: &Arc<Self>, built: Built<R, C>) -> Option<Place<R, C>> {
+        let (place, unneeded) = this.book.with(|book| {
             if book.current.is_some() || book.is_shut {
                 return (None, (Some(built.managed), Some(built.runner)));
             }
             let (number, runner) = book.add(built.managed, built.runner);
             book.current = Some(number);
-            let place = book.current().map(|current| self.place_in(current));
+            let place = book.current().map(|current| Self::place_in(this, current));
             (place, (None, runner))
         });
         drop(unneeded);
-        self.changed.notify_all();
+        this.changed.notify_all();
         place
     }
 
     /// One more who waits for a generation.
-    pub(crate) fn place_in(self: &Arc<Self>, generation: &mut Generation<R, C>) -> Place<R, C> {
+    pub(crate) fn place_in(this: &Arc<Self>, generation: &mut Generation<R, C>) -> Place<R, C> {
         generation.waiting += 1;
         Place {
-            seat: Seat::new(self.clone(), generation.number),
+            seat: Seat::new(this.clone(), generation.number),
             managed: generation.managed.clone(),
         }
     }
@@ -182,21 +182,21 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     }
 
     /// Without a Runner, whoever uses the resource next closes what was replaced and has no user any more.
-    pub(crate) async fn close_leftovers(self: &Arc<Self>) {
+    pub(crate) async fn close_leftovers(this: &Arc<Self>) {
         let claim = || {
-            self.book.with(|book| match book.has_runner {
+            this.book.with(|book| match book.has_runner {
                 true => None,
                 false => book.claim_retired(),
             })
         };
         while let Some(number) = claim() {
-            self.clone().close_generation(number, None).await;
+            Self::close_generation(this.clone(), number, None).await;
         }
     }
 
     /// Closes a generation, and strikes it from the book. Dropped half-way it leaves that to others.
-    pub(crate) async fn close_generation(self: Arc<Self>, number: u64, within: Option<Duration>) {
-        let found = self.book.with(|book| {
+    pub(crate) async fn close_generation(this: Arc<Self>, number: u64, within: Option<Duration>) {
+        let found = this.book.with(|book| {
             let generation = book.generation(number)?;
             let why = generation.retired.unwrap_or(Why::Shutdown);
             Some((generation.managed.clone(), why))
@@ -205,11 +205,11 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
             return;
         };
         let claimed = Claimed {
-            inner: &self,
+            inner: &this,
             number,
         };
         let report = managed.close_within(within, why).await;
-        let ended = self.book.with(|book| book.end(number, report));
+        let ended = this.book.with(|book| book.end(number, report));
         drop(ended);
         drop(claimed);
     }

@@ -6,6 +6,7 @@ use core::task::{Context, Waker};
 use core::time::Duration;
 
 use super::Shared;
+use super::inner::Inner;
 use crate::group::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
@@ -24,7 +25,7 @@ where
     }
 
     async fn stop(&self, within: Option<Duration>) -> Result<(), BoxError> {
-        self.inner.shut_down(within).await.into_result()
+        Inner::shut_down(&self.inner, within).await.into_result()
     }
 
     /// A new value takes the place of the one that is there.
@@ -54,7 +55,7 @@ where
 
     /// Each close is polled once and then dropped, which abandons its value.
     fn abandon(&self) {
-        let closing = pin!(self.inner.shut_down(Some(Duration::ZERO)));
+        let closing = pin!(Inner::shut_down(&self.inner, Some(Duration::ZERO)));
         let _ = closing.poll(&mut Context::from_waker(Waker::noop()));
     }
 }

@@ -97,7 +97,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     /// Dropping the future gives up this caller's place. The opening goes on if a Runner drives it, or if others
     /// wait for it.
     pub async fn acquire(&self) -> Result<Share<R, C>, OpenError> {
-        self.inner.acquire().await
+        Inner::acquire(&self.inner).await
     }
 
     /// Opens a new value, and puts it in the place of the one that is there: all who acquire from then on get
@@ -129,7 +129,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     /// Dropping the future leaves the old value in its place, unless others have joined the swap, who go on with it; a
     /// new one that was opened already is closed.
     pub async fn swap(&self) -> Result<(), OpenError> {
-        self.inner.swap(None).await
+        Inner::swap(&self.inner, None).await
     }
 
     /// Swaps to a value of a resource with other settings, such as a new address or password, with which all values
@@ -153,7 +153,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     /// # Cancel safety
     /// As [`swap`](Shared::swap).
     pub async fn swap_to(&self, resource: R) -> Result<(), OpenError> {
-        self.inner.swap_to(Arc::new(resource)).await
+        Inner::swap_to(&self.inner, Arc::new(resource)).await
     }
 
     /// Closes for good, like [`shutdown`](Shared::shutdown), with no limit but that of a close: it waits for all
@@ -173,7 +173,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     /// # Cancel safety
     /// As [`shutdown`](Shared::shutdown).
     pub async fn close(&self) -> Report {
-        self.inner.shut_down(None).await
+        Inner::shut_down(&self.inner, None).await
     }
 
     /// Where the value stands that a new user would get: [`Uninitialized`](State::Uninitialized) while there is
@@ -243,7 +243,7 @@ impl<R: LocalResource<Value: Clone>, T: Timer> Shared<R, T> {
     /// As [`acquire`](Shared::acquire).
     pub async fn acquire_timeout(&self, timeout: Duration) -> Result<Share<R, T>, OpenError> {
         let clock = self.inner.clock.clone();
-        match Limited::new(clock, Some(timeout), self.inner.acquire()).await {
+        match Limited::new(clock, Some(timeout), Inner::acquire(&self.inner)).await {
             Ok(acquired) => acquired,
             Err(Elapsed { limit }) => Err(OpenError::TimedOut {
                 name: self.name().clone(),
@@ -273,7 +273,7 @@ impl<R: LocalResource<Value: Clone>, T: Timer> Shared<R, T> {
     /// # Cancel safety
     /// Dropping the future leaves all closing: call it again to go on.
     pub async fn shutdown(&self, within: Duration) -> Report {
-        self.inner.shut_down(Some(within)).await
+        Inner::shut_down(&self.inner, Some(within)).await
     }
 }
 

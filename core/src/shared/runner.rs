@@ -119,7 +119,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
                 services.push(runner.run());
             }
             for number in claimed.closable {
-                closings.push(inner.clone().close_generation(number, None));
+                closings.push(Inner::close_generation(inner.clone(), number, None));
             }
             let progressed = services.poll(cx) | closings.poll(cx);
             services.tell_panics(&reporter, &inner.clock);
@@ -183,8 +183,8 @@ impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
 
 impl<R: LocalResource, C: Clock> Inner<R, C> {
     /// Spawns another Runner, if there is none any more and this is the first use to see it: never in a `drop`.
-    pub(crate) fn respawn_if_lost(self: &Arc<Self>) {
-        let Some(spawn) = self.spawn_runner else {
+    pub(crate) fn respawn_if_lost(this: &Arc<Self>) {
+        let Some(spawn) = this.spawn_runner else {
             return;
         };
         let claimed = |book: &mut Book<R, C>| {
@@ -192,14 +192,14 @@ impl<R: LocalResource, C: Clock> Inner<R, C> {
             book.is_spawning |= claimed;
             claimed
         };
-        if !self.book.with(claimed) {
+        if !this.book.with(claimed) {
             return;
         }
-        let spawned = sync::contain(|| spawn(self));
-        self.book.with(|book| book.is_spawning = false);
+        let spawned = sync::contain(|| spawn(this));
+        this.book.with(|book| book.is_spawning = false);
         if let Err(message) = spawned {
-            let reporter = self.settings.reporter();
-            reporter.swallowed(&self.clock, "spawn", message);
+            let reporter = this.settings.reporter();
+            reporter.swallowed(&this.clock, "spawn", message);
         }
     }
 

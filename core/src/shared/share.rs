@@ -82,7 +82,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Share<R, C> {
     /// # Cancel safety
     /// As [`Shared::swap`](super::Shared::swap).
     pub async fn swap_if_current(&self) -> Result<(), OpenError> {
-        self.seat.inner.swap(Some(self.seat.number)).await
+        Inner::swap(&self.seat.inner, Some(self.seat.number)).await
     }
 }
 

@@ -11,39 +11,39 @@ use crate::sync::Arc;
 use crate::work::{JobSet, Round, go_round};
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
-    pub(crate) async fn shut_down(self: &Arc<Self>, within: Option<Duration>) -> Report {
-        let began_at = self.now();
+    pub(crate) async fn shut_down(this: &Arc<Self>, within: Option<Duration>) -> Report {
+        let began_at = this.now();
         let deadline = began_at.zip(within).map(|(now, within)| now + within);
-        self.book.with(|book| {
+        this.book.with(|book| {
             book.is_shut = true;
             book.shut_at = book.shut_at.or(began_at);
             book.retire_current(Why::Shutdown);
         });
-        self.changed.notify_all();
+        this.changed.notify_all();
         let mut begun = Vec::new();
         let mut closings = JobSet::new();
-        go_round(&self.clock, &self.changed, |cx| {
-            let now = self.now();
+        go_round(&this.clock, &this.changed, |cx| {
+            let now = this.now();
             let left = deadline.zip(now).map(|(deadline, now)| deadline - now);
             let is_over = left == Some(Duration::ZERO);
-            for number in self.closable(is_over) {
+            for number in this.closable(is_over) {
                 if !begun.contains(&number) {
                     begun.push(number);
-                    closings.push(self.clone().close_generation(number, left));
+                    closings.push(Self::close_generation(this.clone(), number, left));
                 }
             }
             if closings.poll(cx) {
                 return Round::Again;
             }
-            let is_empty = self.book.with(|book| book.generations.is_empty());
+            let is_empty = this.book.with(|book| book.generations.is_empty());
             if is_empty || is_over {
                 return Round::Done(());
             }
             Round::Wait { until: deadline }
         })
         .await;
-        let now = self.now();
-        self.book.with(|book| {
+        let now = this.now();
+        this.book.with(|book| {
             let mut report = book.report.clone();
             report.took = book.shut_at.zip(now).map(|(from, to)| to - from);
             report

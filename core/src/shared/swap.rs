@@ -21,14 +21,14 @@ struct Joined<R: LocalResource, C: Clock> {
 impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     /// Replaces the current value by another of the same resource, unless `only` was replaced already. Joins a swap under
     /// way that replaces the same value.
-    pub(crate) async fn swap(self: &Arc<Self>, only: Option<u64>) -> Result<(), OpenError> {
-        self.respawn_if_lost();
-        let Some(Joined { place, standby }) = self.stand_by(only)? else {
+    pub(crate) async fn swap(this: &Arc<Self>, only: Option<u64>) -> Result<(), OpenError> {
+        Self::respawn_if_lost(this);
+        let Some(Joined { place, standby }) = Self::stand_by(this, only)? else {
             return Ok(());
         };
         let Place { seat, managed } = place;
         let opened = managed.open().await;
-        self.book.with(|book| {
+        this.book.with(|book| {
             if book.standby == Some(standby) {
                 book.standby = None;
             }
@@ -41,18 +41,18 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
         // Its place keeps the value open until it is current.
         drop(seat);
         opened?;
-        self.close_leftovers().await;
-        self.answer_open()
+        Self::close_leftovers(this).await;
+        this.answer_open()
     }
 
     /// Replaces the current value by one of another resource, with which all values are opened from then on. A swap to a
     /// resource that was begun later, and is over, is not undone.
-    pub(crate) async fn swap_to(self: &Arc<Self>, resource: Arc<R>) -> Result<(), OpenError> {
-        self.respawn_if_lost();
-        let Place { seat, managed } = self.stand_by_with(resource.clone())?;
+    pub(crate) async fn swap_to(this: &Arc<Self>, resource: Arc<R>) -> Result<(), OpenError> {
+        Self::respawn_if_lost(this);
+        let Place { seat, managed } = Self::stand_by_with(this, resource.clone())?;
         managed.open().await?;
         let mut resource = resource;
-        self.book.with(|book| {
+        this.book.with(|book| {
             if !book.is_shut && book.resource_from < seat.number {
                 book.install(seat.number);
                 book.resource_from = seat.number;
@@ -61,8 +61,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
             }
         });
         drop((resource, seat));
-        self.close_leftovers().await;
-        self.answer_open()
+        Self::close_leftovers(this).await;
+        this.answer_open()
     }
 
     fn answer_open(&self) -> Result<(), OpenError> {
@@ -74,17 +74,17 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
 
     /// A place among those who wait for the swap of the current value, or of none but that one. `None` if that was
     /// replaced already.
-    fn stand_by(self: &Arc<Self>, only: Option<u64>) -> Result<Option<Joined<R, C>>, OpenError> {
+    fn stand_by(this: &Arc<Self>, only: Option<u64>) -> Result<Option<Joined<R, C>>, OpenError> {
         loop {
-            let resource = self.book.with(|book| book.resource.clone());
-            let built = self.settings.build(resource.clone(), self.clock.clone());
-            let (found, unneeded) = self.book.with(|book| {
+            let resource = this.book.with(|book| book.resource.clone());
+            let built = this.settings.build(resource.clone(), this.clock.clone());
+            let (found, unneeded) = this.book.with(|book| {
                 let found = if book.is_shut {
-                    Some(Err(self.closed()))
+                    Some(Err(this.closed()))
                 } else if only.is_some() && book.current != only {
                     Some(Ok(None))
                 } else if let Some((standby, generation)) = book.standby() {
-                    let place = self.place_in(generation);
+                    let place = Self::place_in(this, generation);
                     Some(Ok(Some(Joined { place, standby })))
                 } else {
                     None
@@ -99,35 +99,35 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
                 book.standby = Some(standby);
                 let place = book.generation(number).map(|generation| {
                     generation.retired = Some(Why::Replaced);
-                    let place = self.place_in(generation);
+                    let place = Self::place_in(this, generation);
                     Joined { place, standby }
                 });
                 (Some(Ok(place)), (None, runner))
             });
             drop(unneeded);
             if let Some(found) = found {
-                self.changed.notify_all();
+                this.changed.notify_all();
                 return found;
             }
         }
     }
 
     /// A place in a generation of another resource, which nobody joins.
-    fn stand_by_with(self: &Arc<Self>, resource: Arc<R>) -> Result<Place<R, C>, OpenError> {
-        let built = self.settings.build(resource, self.clock.clone());
-        let (place, unneeded) = self.book.with(|book| {
+    fn stand_by_with(this: &Arc<Self>, resource: Arc<R>) -> Result<Place<R, C>, OpenError> {
+        let built = this.settings.build(resource, this.clock.clone());
+        let (place, unneeded) = this.book.with(|book| {
             if book.is_shut {
                 return (None, (Some(built.managed), Some(built.runner)));
             }
             let (number, runner) = book.add(built.managed, built.runner);
             let place = book.generation(number).map(|generation| {
                 generation.retired = Some(Why::Replaced);
-                self.place_in(generation)
+                Self::place_in(this, generation)
             });
             (place, (None, runner))
         });
         drop(unneeded);
-        self.changed.notify_all();
-        place.ok_or_else(|| self.closed())
+        this.changed.notify_all();
+        place.ok_or_else(|| this.closed())
     }
 }

@@ -304,12 +304,12 @@ pub(super) async fn check_value<R: LocalResource, C: Clock>(
 impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// Claims the value that came back first and has to be taken care of. Under the queue's lock.
     pub(crate) fn claim_returned(
-        self: &Arc<Self>,
+        this: &Arc<Self>,
         queue: &mut Queue<R::Value>,
     ) -> Option<CareDuty<R, C>> {
         let slot = queue.returned.pop_front()?;
         queue.checking += 1;
-        Some(CareDuty::claim(self, slot, Occasion::Return))
+        Some(CareDuty::claim(this, slot, Occasion::Return))
     }
 
     /// Whether something is done to a value after it was given back.

@@ -8,17 +8,18 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use super::super::Pool;
 use super::super::keys::{KeyMap, Keyed};
 use super::super::quota::{Quota, restart_lost_runners};
+use super::super::shared::Shared;
 use crate::config::ConfigError;
 use crate::random::Random;
 use crate::resource::Resource;
 use crate::runtime::Timer;
-use crate::sync::{self, Arc, AtomicUsize, Lock};
+use crate::sync::{self, Arc, AtomicBool, AtomicUsize, Lock};
 use crate::work::LEAST_PERIOD;
 
 /// What all handles of a keyed pool share.
@@ -182,21 +183,21 @@ impl<K, R: Resource, T: Timer> Family<K, R, T> {
             .with(|state| (state.pools.clone(), state.version, state.closed))
     }
 
-    pub(super) fn spawn_forgetter(self: &Arc<Self>) {
-        if let Some(spawn) = &self.spawn_forgetter {
-            spawn(Forgetter::new(self));
+    pub(super) fn spawn_forgetter(this: &Arc<Self>) {
+        if let Some(spawn) = &this.spawn_forgetter {
+            spawn(Forgetter::new(this));
         }
     }
 
     /// Restarts what background work of the family has ended with its runtime. Every pool takes part in making
     /// room for the others, so one that nobody uses is not left without a Runner.
-    pub(super) fn restart_lost_work(self: &Arc<Self>) {
-        restart_lost_runners(&self.quota);
+    pub(super) fn restart_lost_work(this: &Arc<Self>) {
+        restart_lost_runners(&this.quota);
         // Read first, for all threads share it and it is seldom set.
-        let lost = &self.lost_forgetter;
+        let lost = &this.lost_forgetter;
         if lost.load(Ordering::Acquire) && lost.swap(false, Ordering::AcqRel) {
             // The user's spawner: what it panics with is told by the pools, which it spawns as well.
-            let _ = sync::contain(|| self.spawn_forgetter());
+            let _ = sync::contain(|| Self::spawn_forgetter(this));
         }
     }
 }
@@ -269,7 +270,7 @@ impl<K: Ord + Clone, R: Resource, T: Timer> Family<K, R, T> {
             }
         }
         if new.shared.opens_by_itself() {
-            new.shared.respawn_if_lost();
+            Shared::respawn_if_lost(&new.shared);
         }
         Ok(new)
     }
