@@ -16,6 +16,7 @@
 //! - `std` (default): panics of user code are contained, retries know of others around them, and locks
 //!   are the operating system's.
 //! - `alloc`: everything that holds values. Without it there are time, backoff, retry and state.
+//! - `defmt`: errors, states and events can be written to the log of that name, as they are displayed.
 //!
 //! Without `std`, locks are critical sections, for which the program has to bring an implementation of
 //! the `critical-section` crate.
@@ -28,6 +29,10 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "defmt")]
+mod formats;
+#[cfg(all(feature = "defmt", feature = "alloc"))]
+mod formats_holding;
 mod random;
 mod sync;
 mod timeout;
