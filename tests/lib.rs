@@ -9,10 +9,16 @@ mod worlds;
 
 mod connection;
 mod contract;
-mod documents;
-mod ended_runtimes;
 mod group;
 mod managed;
 mod scope;
 mod shared;
 mod spawning;
+
+// What is said of some backends by name, and not of a world.
+#[path = "managed/bounds.rs"]
+mod bounds;
+mod documents;
+mod ended_runtimes;
+#[path = "scope/sending.rs"]
+mod sending;

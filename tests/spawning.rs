@@ -9,7 +9,7 @@ use tenure_core::{Spawn, SpawnLocal, Timer};
 
 use crate::worlds::World;
 
-on_every_backend! {
+on_every_executor! {
     background_work_runs_where_there_is_any,
     a_task_runs_beside_the_test,
 }
@@ -18,14 +18,10 @@ on_every_backend! {
 mod anywhere {
     use super::*;
 
-    on_backend! { on_tokio_multi_thread = TokioMultiThread: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
-    on_backend! { on_tokio_paused = TokioPaused: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
-    on_backend! { on_tokio_unpaused = TokioUnpaused: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
-    on_backend! { on_tokio_local_set = TokioLocalSet: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
-    on_backend! { on_simulated = Simulated: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
-    on_backend! { on_async_std = AsyncStdGlobal: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
-    on_backend! { on_smol = SmolGlobal: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
-    on_backend! { on_futures_thread_pool = FuturesThreadPool: a_spawned_future_runs, a_sleep_moves_to_a_spawned_task }
+    on_every_spawner! {
+        a_spawned_future_runs,
+        a_sleep_moves_to_a_spawned_task,
+    }
 
     async fn a_spawned_future_runs<W>(world: W)
     where
@@ -64,11 +60,9 @@ mod anywhere {
 mod on_this_thread {
     use super::*;
 
-    on_backend! { on_tokio_local_set = TokioLocalSet: a_future_that_is_not_send_runs_to_its_end }
-    on_backend! { on_simulated = Simulated: a_future_that_is_not_send_runs_to_its_end }
-    on_backend! { on_async_std = AsyncStdGlobal: a_future_that_is_not_send_runs_to_its_end }
-    on_backend! { on_smol_locally = SmolLocally: a_future_that_is_not_send_runs_to_its_end }
-    on_backend! { on_futures_local_pool = FuturesLocalPool: a_future_that_is_not_send_runs_to_its_end }
+    on_every_local_spawner! {
+        a_future_that_is_not_send_runs_to_its_end,
+    }
 
     async fn a_future_that_is_not_send_runs_to_its_end<W>(world: W)
     where

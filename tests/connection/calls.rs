@@ -9,7 +9,7 @@ use tenure_core::{Group, StopReason, Timer};
 
 use super::*;
 
-on_every_backend! {
+on_every_executor! {
     s07_a_connection_error_reconnects_once_however_many_calls_fail_on_it,
     s07_calls_in_flight_on_the_old_connection_finish_and_then_it_is_closed,
     s07_what_must_not_be_done_twice_reconnects_and_is_not_repeated,

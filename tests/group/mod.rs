@@ -17,11 +17,10 @@ use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
 
-use smol::future::yield_now;
 use tenure_core::group::{GroupBuilder, LocalLifecycle, LocalMember, LocalMembers};
 use tenure_core::{BoxError, Group, State, Timer};
 
-use crate::worlds::World;
+use crate::worlds::{World, yield_now};
 
 /// What a part does when it is told to start or to stop.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,7 +10,7 @@ use tenure_core::{Panicked, State};
 use super::{Act, Diary, built};
 use crate::worlds::World;
 
-on_every_backend! {
+on_every_executor! {
     s12_members_start_side_by_side_as_far_as_their_needs_allow,
     s12_a_failure_stops_what_had_begun_in_reverse_and_names_the_first,
     s12_a_panic_in_a_start_is_a_failure,

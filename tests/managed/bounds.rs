@@ -69,6 +69,14 @@ const _: () = {
     is_send::<tenure_core::Cause>();
 };
 
+/// A future that sleeps is `Send` wherever its backend is.
+const _: () = {
+    is_send::<tenure_tokio::Sleep>();
+    is_send::<tenure_async_std::Sleep>();
+    is_send::<tenure_smol::Sleep>();
+    is_send::<tenure_futures::Sleep>();
+};
+
 /// Every future of a handle may be spawned on threads.
 #[test]
 fn s03_futures_are_send_where_the_resource_is() {

@@ -28,9 +28,10 @@ on_every_backend! {
 mod in_virtual_time {
     use super::*;
 
-    on_backend! { on_tokio_paused = TokioPaused: s04_a_call_is_retried_three_times_by_default, s05_presets_keep_their_deadlines }
-    on_backend! { on_simulated = Simulated: s04_a_call_is_retried_three_times_by_default, s05_presets_keep_their_deadlines }
-    on_backend! { on_tokio_local_set = TokioLocalSet: s04_a_call_is_retried_three_times_by_default, s05_presets_keep_their_deadlines }
+    where_time_is_virtual! {
+        s04_a_call_is_retried_three_times_by_default,
+        s05_presets_keep_their_deadlines,
+    }
 
     async fn s04_a_call_is_retried_three_times_by_default<W: ManagedWorld>(world: W) {
         let rig = Rig::new(&world, |builder| builder.retry(Retry::default()));

@@ -21,9 +21,9 @@ on_every_backend! {
 mod in_virtual_time {
     use super::*;
 
-    on_backend! { on_tokio_paused = TokioPaused: promise3_a_close_gets_five_seconds_by_default }
-    on_backend! { on_simulated = Simulated: promise3_a_close_gets_five_seconds_by_default }
-    on_backend! { on_tokio_local_set = TokioLocalSet: promise3_a_close_gets_five_seconds_by_default }
+    where_time_is_virtual! {
+        promise3_a_close_gets_five_seconds_by_default,
+    }
 
     async fn promise3_a_close_gets_five_seconds_by_default<W: ManagedWorld>(world: W) {
         let rig = Rig::new(&world, |builder| builder);

@@ -22,12 +22,9 @@ on_every_backend! {
 mod on_threads {
     use super::*;
 
-    on_backend! { on_tokio_multi_thread = TokioMultiThread: promise3_the_audit_balances_at_every_event }
-    on_backend! { on_tokio_paused = TokioPaused: promise3_the_audit_balances_at_every_event }
-    on_backend! { on_simulated = Simulated: promise3_the_audit_balances_at_every_event }
-    on_backend! { on_async_std = AsyncStdGlobal: promise3_the_audit_balances_at_every_event }
-    on_backend! { on_smol = SmolGlobal: promise3_the_audit_balances_at_every_event }
-    on_backend! { on_plain_block_on = PlainBlockOn: promise3_the_audit_balances_at_every_event }
+    where_values_are_send! {
+        promise3_the_audit_balances_at_every_event,
+    }
 
     async fn promise3_the_audit_balances_at_every_event<W>(world: W)
     where

@@ -25,9 +25,11 @@ on_every_backend! {
 mod in_virtual_time {
     use super::*;
 
-    on_backend! { on_tokio_paused = TokioPaused: s06_a_check_gets_five_seconds_by_default, b04_checks_are_jittered, b04_what_is_used_all_day_is_never_checked }
-    on_backend! { on_simulated = Simulated: s06_a_check_gets_five_seconds_by_default, b04_checks_are_jittered, b04_what_is_used_all_day_is_never_checked }
-    on_backend! { on_tokio_local_set = TokioLocalSet: s06_a_check_gets_five_seconds_by_default, b04_checks_are_jittered, b04_what_is_used_all_day_is_never_checked }
+    where_time_is_virtual! {
+        s06_a_check_gets_five_seconds_by_default,
+        b04_checks_are_jittered,
+        b04_what_is_used_all_day_is_never_checked,
+    }
 
     async fn s06_a_check_gets_five_seconds_by_default<W: ManagedWorld>(world: W) {
         let rig = Rig::new(&world, |builder| builder);

@@ -1,7 +1,6 @@
 //! What `Managed` promises, on every backend. `probe` is the resource, [`rig::Rig`] all that a test needs.
 
 mod attempts;
-mod bounds;
 mod call;
 mod call_errors;
 mod check;
@@ -48,31 +47,49 @@ type Handle<W> = Managed<<W as ProbeWorld>::Probe, <W as World>::Runtime>;
 /// In every world, `$hold` builds what has a Runner, and spawns that in the way that is the world's own.
 macro_rules! in_every_world {
     (impl $held:ident { fn $hold:ident($builder:ident) }) => {
-        in_every_world! { @ $held, $hold, $builder, build:
-            TokioMultiThread TokioPaused Simulated AsyncStdGlobal SmolGlobal }
-        in_every_world! { @ $held, $hold, $builder, build_local:
-            TokioLocalSet FuturesLocalPool }
-
-        impl $held for PlainBlockOn {
-            fn $hold(&self, builder: $builder<Self::Probe>) -> Handle<Self> {
-                let built = builder.build_with_runner(self.runtime());
-                built.expect("a valid configuration").0
-            }
-        }
+        for_every_world! { in_every_world! { $held, $hold, $builder } }
     };
-    (@ $held:ident, $hold:ident, $builder:ident, $build:ident: $($world:ident)+) => {$(
+    ({ $held:ident, $hold:ident, $builder:ident }
+        spawned: $($spawned:ident)*;
+        spawned_locally: $($local:ident)*;
+        by_hand: $($by_hand:ident)*;
+    ) => {
+        $( in_every_world! { @ $held, $hold, $builder, build: $spawned } )*
+        $( in_every_world! { @ $held, $hold, $builder, build_local: $local } )*
+
+        $(
+            impl $held for $by_hand {
+                fn $hold(&self, builder: $builder<Self::Probe>) -> Handle<Self> {
+                    let built = builder.build_with_runner(self.runtime());
+                    let (held, runner) = built.expect("a valid configuration");
+                    self.background(runner.run());
+                    held
+                }
+            }
+        )*
+    };
+    (@ $held:ident, $hold:ident, $builder:ident, $build:ident: $world:ident) => {
         impl $held for $world {
             fn $hold(&self, builder: $builder<Self::Probe>) -> Handle<Self> {
                 let built = builder.$build(self.runtime());
                 built.expect("a valid configuration")
             }
         }
-    )+};
+    };
 }
 pub(crate) use in_every_world;
 
 macro_rules! probes {
-    ($($probe:ident in $($world:ident)+;)+) => {$($(
+    ({}
+        spawned: $($spawned:ident)*;
+        spawned_locally: $($local:ident)*;
+        by_hand: $($by_hand:ident)*;
+    ) => {
+        $( probes! { @ SendProbe in $spawned } )*
+        $( probes! { @ LocalProbe in $local } )*
+        $( probes! { @ SendProbe in $by_hand } )*
+    };
+    (@ $probe:ident in $world:ident) => {
         impl ProbeWorld for $world {
             type Probe = $probe<<Self as World>::Runtime>;
 
@@ -80,12 +97,9 @@ macro_rules! probes {
                 $probe(probe.clone(), self.runtime())
             }
         }
-    )+)+};
+    };
 }
 
-probes! {
-    SendProbe in TokioMultiThread TokioPaused Simulated AsyncStdGlobal SmolGlobal PlainBlockOn;
-    LocalProbe in TokioLocalSet FuturesLocalPool;
-}
+for_every_world! { probes! {} }
 
 in_every_world! { impl ManagedWorld { fn build(ManagedBuilder) } }

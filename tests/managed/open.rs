@@ -10,7 +10,7 @@ use super::probe::{Gate, Hook, Refused, Step};
 use super::recorder::What;
 use super::{ManagedWorld, Rig};
 
-on_every_backend! {
+on_every_executor! {
     s03_many_callers_one_open,
     s03_each_caller_has_its_own_timeout,
     s03_failing_open_is_one_attempt_for_all,

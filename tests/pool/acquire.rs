@@ -4,13 +4,13 @@ use std::pin::pin;
 
 use futures::future::join_all;
 use futures::{join, poll};
-use smol::future::yield_now;
 use tenure_core::AcquireError;
 
 use super::probe::{Condition, Control, Hook, Step};
 use super::{PoolWorld, assert_all_ended};
+use crate::worlds::yield_now;
 
-on_every_backend! {
+on_every_executor! {
     s09_strict_maximum_under_contention,
     s09_values_being_closed_count_for_the_maximum,
     s09_acquire_timeout_covers_waiting_and_opening,

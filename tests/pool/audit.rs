@@ -12,16 +12,7 @@ use super::probe::{Condition, Control, Hook, SendProbe, Step};
 use super::{PoolOf, PoolWorld};
 use crate::worlds::World;
 
-macro_rules! on_every_backend_with_threads {
-    ($($test:ident),+ $(,)?) => {
-        on_backend! { on_tokio_multi_thread = TokioMultiThread: $($test),+ }
-        on_backend! { on_async_std = AsyncStdGlobal: $($test),+ }
-        on_backend! { on_smol = SmolGlobal: $($test),+ }
-        on_backend! { on_plain_block_on = PlainBlockOn: $($test),+ }
-    };
-}
-
-on_every_backend_with_threads! {
+where_threads_may_wait! {
     s09_strict_maximum_across_threads,
     p03_audit_balances_while_threads_use_the_pool,
     p03_audit_balances_whenever_an_event_is_told,

@@ -3,21 +3,13 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use smol::future::yield_now;
 use tenure_core::pool::{KeyedPool, PoolBuilder};
 use tenure_core::{AcquireError, Ending, Pool, Spawn, Timer, Why};
 
 use super::PoolWorld;
 use super::probe::{Control, Hook, SendProbe, Step};
 use super::recorder::{Happened, Recorder};
-use crate::worlds::World;
-
-macro_rules! where_tasks_are_spawned {
-    ($($test:ident),+ $(,)?) => {
-        on_backend! { on_tokio_multi_thread = TokioMultiThread: $($test),+ }
-        on_backend! { on_simulated = Simulated: $($test),+ }
-    };
-}
+use crate::worlds::{World, yield_now};
 
 where_tasks_are_spawned! {
     b09_each_key_has_its_bound_and_all_have_one,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use futures::poll;
-use tenure_sim::Sim;
 
 use super::probe::{Condition, Control, Hook, Step};
 use super::recorder::{Happened, Recorder};
@@ -15,14 +14,6 @@ on_every_backend! {
     b08_every_way_to_take_a_value_says_where,
     b08_what_comes_back_in_time_is_no_leak,
     b08_counters_balance_at_every_step,
-}
-
-mod in_the_simulator {
-    use super::{b08_a_clock_that_jumps_is_told, b08_a_clock_that_runs_is_not};
-
-    on_backend! {
-        on_simulated = Simulated: b08_a_clock_that_jumps_is_told, b08_a_clock_that_runs_is_not
-    }
 }
 
 fn leaks(recorder: &Recorder) -> Vec<(&'static str, u32)> {
@@ -190,35 +181,47 @@ fn late(recorder: &Recorder) -> Vec<Duration> {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-async fn b08_a_clock_that_jumps_is_told<W: PoolWorld<Runtime = Sim>>(world: W) {
-    let control = Control::default();
-    let recorder = Recorder::default();
-    let pool = world.pool(&control, |pool| {
-        let pool = pool.check_every(world.tick() * 60);
-        pool.events(recorder.sink())
-    });
-    drop(pool.acquire().await.expect("a value"));
-    world.pause(10).await;
-    world.runtime().jump(HOUR);
-    world.pause(1).await;
-    // What was planned is the check of the value that lies idle.
-    let [by] = late(&recorder)[..] else {
-        panic!("it is told once: {:?}", recorder.happened());
-    };
-    assert!(by > HOUR - world.tick() * 60 && by <= HOUR, "{by:?}");
-    let line = format!("background work is late by {by:?}");
-    let records = recorder.records();
-    assert!(records.iter().any(|record| record.line.ends_with(&line)));
-    world.ends_clean(&pool, &control).await;
-}
+/// Where the clock can be set.
+mod in_the_simulator {
+    use tenure_sim::Sim;
 
-async fn b08_a_clock_that_runs_is_not<W: PoolWorld<Runtime = Sim>>(world: W) {
-    let control = Control::default();
-    let recorder = Recorder::default();
-    let pool = world.pool(&control, |pool| pool.min_size(2).events(recorder.sink()));
-    control.always(Hook::Check, Step::Slow(world.tick() * 4));
-    world.sleep(HOUR).await;
-    assert!(control.begun(Hook::Check) > 50);
-    assert_eq!(late(&recorder), []);
-    world.ends_clean(&pool, &control).await;
+    use super::*;
+
+    in_the_simulator! {
+        b08_a_clock_that_jumps_is_told,
+        b08_a_clock_that_runs_is_not,
+    }
+
+    async fn b08_a_clock_that_jumps_is_told<W: PoolWorld<Runtime = Sim>>(world: W) {
+        let control = Control::default();
+        let recorder = Recorder::default();
+        let pool = world.pool(&control, |pool| {
+            let pool = pool.check_every(world.tick() * 60);
+            pool.events(recorder.sink())
+        });
+        drop(pool.acquire().await.expect("a value"));
+        world.pause(10).await;
+        world.runtime().jump(HOUR);
+        world.pause(1).await;
+        // What was planned is the check of the value that lies idle.
+        let [by] = late(&recorder)[..] else {
+            panic!("it is told once: {:?}", recorder.happened());
+        };
+        assert!(by > HOUR - world.tick() * 60 && by <= HOUR, "{by:?}");
+        let line = format!("background work is late by {by:?}");
+        let records = recorder.records();
+        assert!(records.iter().any(|record| record.line.ends_with(&line)));
+        world.ends_clean(&pool, &control).await;
+    }
+
+    async fn b08_a_clock_that_runs_is_not<W: PoolWorld<Runtime = Sim>>(world: W) {
+        let control = Control::default();
+        let recorder = Recorder::default();
+        let pool = world.pool(&control, |pool| pool.min_size(2).events(recorder.sink()));
+        control.always(Hook::Check, Step::Slow(world.tick() * 4));
+        world.sleep(HOUR).await;
+        assert!(control.begun(Hook::Check) > 50);
+        assert_eq!(late(&recorder), []);
+        world.ends_clean(&pool, &control).await;
+    }
 }

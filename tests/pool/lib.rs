@@ -9,3 +9,8 @@ mod worlds;
 
 #[path = "mod.rs"]
 mod pool;
+
+// What is said of some backends by name, and not of a world.
+mod bounds;
+mod moving_tasks;
+mod runtimes;

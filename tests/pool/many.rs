@@ -5,12 +5,12 @@ use std::task::Poll;
 
 use futures::future::join_all;
 use futures::poll;
-use smol::future::yield_now;
 use tenure_core::pool::CheckOnAcquire;
 use tenure_core::{AcquireError, Retry};
 
 use super::PoolWorld;
 use super::probe::{Control, Hook, Step};
+use crate::worlds::yield_now;
 
 on_every_backend! {
     b06_many_takes_what_is_idle_and_opens_the_rest,

@@ -6,7 +6,6 @@
 mod acquire;
 mod arrival;
 mod audit;
-mod bounds;
 mod broken;
 mod causes;
 mod check_on;
@@ -24,13 +23,12 @@ mod lifetime;
 mod many;
 mod nested;
 mod panics;
-mod probe;
+pub(crate) mod probe;
 mod queue;
-mod recorder;
+pub(crate) mod recorder;
 mod resize;
 mod retain;
-mod runtimes;
-mod self_deadlock;
+pub(crate) mod self_deadlock;
 mod start;
 mod stop;
 mod suspend;
@@ -56,10 +54,7 @@ use tenure_core::{
     with_timeout,
 };
 
-use crate::worlds::{
-    AsyncStdGlobal, FuturesLocalPool, PlainBlockOn, Simulated, SmolGlobal, TokioLocalSet,
-    TokioMultiThread, TokioPaused, World,
-};
+use crate::worlds::*;
 use probe::{Control, Fault, LocalProbe, SendProbe, Value};
 
 /// A pool of the world's probe.
@@ -215,77 +210,53 @@ trait PoolWorld: World {
     }
 }
 
-macro_rules! built_by {
-    ($($world:ident: $build:ident, $probe:ident;)+) => {
-        $(
-            impl PoolWorld for $world {
-                type Probe = $probe<<$world as World>::Runtime>;
-                type Hooked = $probe<<$world as World>::Runtime, true>;
+macro_rules! pool_worlds {
+    ({}
+        spawned: $($spawned:ident)*;
+        spawned_locally: $($local:ident)*;
+        by_hand: $($by_hand:ident)*;
+    ) => {
+        $( pool_worlds! { $spawned: SendProbe by |world, builder| builder.build(world.runtime()) } )*
+        $( pool_worlds! { $local: LocalProbe by |world, builder| builder.build_local(world.runtime()) } )*
+        $( pool_worlds! { $by_hand: SendProbe by |world, builder| {
+            let (pool, runner) = builder.build_with_runner(world.runtime())?;
+            world.background(runner.run());
+            Ok(pool)
+        } } )*
+    };
+    ($world:ident: $probe:ident by |$this:ident, $builder:ident| $build:expr) => {
+        impl PoolWorld for $world {
+            type Probe = $probe<<$world as World>::Runtime>;
+            type Hooked = $probe<<$world as World>::Runtime, true>;
 
-                fn probe(&self, control: &Control) -> Self::Probe {
-                    $probe::new(control, self.runtime())
-                }
-
-                fn hooked(&self, control: &Control) -> Self::Hooked {
-                    $probe::hooked(control, self.runtime())
-                }
-
-                fn build(
-                    &self,
-                    builder: PoolBuilder<Self::Probe>,
-                ) -> Result<PoolOf<Self>, ConfigError> {
-                    builder.$build(self.runtime())
-                }
-
-                fn build_hooked(
-                    &self,
-                    builder: PoolBuilder<Self::Hooked>,
-                ) -> Result<HookedOf<Self>, ConfigError> {
-                    builder.$build(self.runtime())
-                }
+            fn probe(&self, control: &Control) -> Self::Probe {
+                $probe::new(control, self.runtime())
             }
-        )+
+
+            fn hooked(&self, control: &Control) -> Self::Hooked {
+                $probe::hooked(control, self.runtime())
+            }
+
+            fn build(&self, $builder: PoolBuilder<Self::Probe>) -> Result<PoolOf<Self>, ConfigError> {
+                let $this = self;
+                $build
+            }
+
+            fn build_hooked(
+                &self,
+                $builder: PoolBuilder<Self::Hooked>,
+            ) -> Result<HookedOf<Self>, ConfigError> {
+                let $this = self;
+                $build
+            }
+        }
     };
 }
 
-built_by! {
-    TokioMultiThread: build, SendProbe;
-    TokioPaused: build, SendProbe;
-    Simulated: build, SendProbe;
-    TokioLocalSet: build_local, LocalProbe;
-    AsyncStdGlobal: build, SendProbe;
-    SmolGlobal: build, SendProbe;
-    FuturesLocalPool: build_local, LocalProbe;
-}
-
-impl PoolWorld for PlainBlockOn {
-    type Probe = SendProbe<<PlainBlockOn as World>::Runtime>;
-    type Hooked = SendProbe<<PlainBlockOn as World>::Runtime, true>;
-
-    fn probe(&self, control: &Control) -> Self::Probe {
-        SendProbe::new(control, self.runtime())
-    }
-
-    fn hooked(&self, control: &Control) -> Self::Hooked {
-        SendProbe::hooked(control, self.runtime())
-    }
-
-    fn build(&self, builder: PoolBuilder<Self::Probe>) -> Result<PoolOf<Self>, ConfigError> {
-        let (pool, _dropped) = builder.build_with_runner(self.runtime())?;
-        Ok(pool)
-    }
-
-    fn build_hooked(
-        &self,
-        builder: PoolBuilder<Self::Hooked>,
-    ) -> Result<HookedOf<Self>, ConfigError> {
-        let (pool, _dropped) = builder.build_with_runner(self.runtime())?;
-        Ok(pool)
-    }
-}
+for_every_world! { pool_worlds! {} }
 
 /// Every value that was opened has ended, by the pool's counters and by the probe's.
-fn assert_all_ended<R: LocalResource, C: Clock>(pool: &Pool<R, C>, control: &Control) {
+pub(crate) fn assert_all_ended<R: LocalResource, C: Clock>(pool: &Pool<R, C>, control: &Control) {
     let audit = pool.audit();
     assert!(audit.is_balanced(), "{audit}");
     assert_eq!(audit.live(), 0, "{audit}");

@@ -12,7 +12,7 @@ use tenure_core::{ErrorClass, Failure, Hooks, Instant, LocalResource, Resource, 
 
 /// What a hook of the probe does.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Step {
+pub(crate) enum Step {
     #[default]
     Succeed,
     Fail(&'static str),
@@ -25,7 +25,7 @@ pub(super) enum Step {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hook {
+pub(crate) enum Hook {
     Open,
     Close,
     Check,
@@ -39,7 +39,7 @@ const HOOKS: usize = Hook::BeforeClose as usize + 1;
 
 /// The test's hold on its probe. Clones are the same.
 #[derive(Clone, Default)]
-pub(super) struct Control(Arc<Mutex<Book>>);
+pub(crate) struct Control(Arc<Mutex<Book>>);
 
 #[derive(Default)]
 struct Book {
@@ -66,17 +66,17 @@ struct HookBook {
 
 impl Control {
     /// What the hook does from now on, once its script is over.
-    pub(super) fn always(&self, hook: Hook, step: Step) {
+    pub(crate) fn always(&self, hook: Hook, step: Step) {
         self.book().hooks[hook as usize].always = step;
     }
 
     /// Adds to what the hook does first.
-    pub(super) fn script(&self, hook: Hook, steps: impl IntoIterator<Item = Step>) {
+    pub(crate) fn script(&self, hook: Hook, steps: impl IntoIterator<Item = Step>) {
         self.book().hooks[hook as usize].script.extend(steps);
     }
 
     /// Lets the hook that has been held longest go on with `step`.
-    pub(super) fn let_go(&self, hook: Hook, step: Step) {
+    pub(crate) fn let_go(&self, hook: Hook, step: Step) {
         loop {
             let held = self.book().hooks[hook as usize].held.pop_front();
             // One that was cut off meanwhile does not take it.
@@ -87,51 +87,51 @@ impl Control {
     }
 
     /// How often the hook was called.
-    pub(super) fn begun(&self, hook: Hook) -> usize {
+    pub(crate) fn begun(&self, hook: Hook) -> usize {
         self.book().hooks[hook as usize].begun
     }
 
     /// Which hooks were called, in order.
-    pub(super) fn log(&self) -> Vec<Hook> {
+    pub(crate) fn log(&self) -> Vec<Hook> {
         self.book().log.clone()
     }
 
-    pub(super) fn running(&self, hook: Hook) -> usize {
+    pub(crate) fn running(&self, hook: Hook) -> usize {
         self.book().hooks[hook as usize].running
     }
 
     /// How many calls of the hook were dropped before their end.
-    pub(super) fn cut_off(&self, hook: Hook) -> usize {
+    pub(crate) fn cut_off(&self, hook: Hook) -> usize {
         let book = self.book();
         let hook = &book.hooks[hook as usize];
         hook.begun - hook.running - hook.ended
     }
 
-    pub(super) fn opened(&self) -> u64 {
+    pub(crate) fn opened(&self) -> u64 {
         self.book().opened
     }
 
     /// How many values have not been dropped.
-    pub(super) fn live(&self) -> usize {
+    pub(crate) fn live(&self) -> usize {
         self.book().live
     }
 
     /// The most values and openings there ever were at once.
-    pub(super) fn most_taken(&self) -> usize {
+    pub(crate) fn most_taken(&self) -> usize {
         self.book().most_taken
     }
 
     /// The values whose close succeeded, in that order.
-    pub(super) fn closed(&self) -> Vec<u64> {
+    pub(crate) fn closed(&self) -> Vec<u64> {
         self.book().closed.clone()
     }
 
-    pub(super) fn abandoned(&self) -> Vec<(u64, Why)> {
+    pub(crate) fn abandoned(&self) -> Vec<(u64, Why)> {
         self.book().abandoned.clone()
     }
 
     /// Which values were checked, and when each check began.
-    pub(super) fn checked(&self) -> Vec<(u64, Instant)> {
+    pub(crate) fn checked(&self) -> Vec<(u64, Instant)> {
         self.book().checked.clone()
     }
 
@@ -192,17 +192,17 @@ impl Drop for Running {
 }
 
 /// What the probe opens.
-pub(super) struct Value<M> {
+pub(crate) struct Value<M> {
     /// Values are numbered from 1.
-    pub(super) id: u64,
-    pub(super) condition: Condition,
+    pub(crate) id: u64,
+    pub(crate) condition: Condition,
     control: Control,
     _mark: M,
 }
 
 /// What the probe says of a value that comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(crate) enum Condition {
     Good,
     Broken,
     PanicsWhenAsked,
@@ -222,7 +222,7 @@ impl<M> Drop for Value<M> {
 
 /// The probe's error, with a source behind it.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     message: &'static str,
     class: ErrorClass,
     root: Root,
@@ -230,7 +230,7 @@ pub(super) struct Fault {
 
 /// Where the probe's error comes from.
 #[derive(Debug)]
-pub(super) struct Root;
+pub(crate) struct Root;
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -338,17 +338,17 @@ const ALL_HOOKS: Hooks = Hooks::AFTER_OPEN
 macro_rules! probe {
     ($(#[$doc:meta])+ $name:ident: $trait:ident, $mark:ty, $($timer:tt)+) => {
         $(#[$doc])+
-        pub(super) struct $name<T, const HOOKED: bool = false>(Probe<T>);
+        pub(crate) struct $name<T, const HOOKED: bool = false>(Probe<T>);
 
         impl<T> $name<T> {
-            pub(super) fn new(control: &Control, timer: T) -> Self {
+            pub(crate) fn new(control: &Control, timer: T) -> Self {
                 let control = control.clone();
                 Self(Probe { control, timer })
             }
         }
 
         impl<T> $name<T, true> {
-            pub(super) fn hooked(control: &Control, timer: T) -> Self {
+            pub(crate) fn hooked(control: &Control, timer: T) -> Self {
                 let control = control.clone();
                 Self(Probe { control, timer })
             }

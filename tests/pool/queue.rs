@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use futures::future::join_all;
 use futures::poll;
-use smol::future::yield_now;
 
 use super::PoolWorld;
 use super::probe::{Control, Hook, Step};
+use crate::worlds::yield_now;
 
 on_every_backend! {
     s10_first_come_first_served,

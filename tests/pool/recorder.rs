@@ -7,7 +7,7 @@ use tenure_core::{Ending, Event, EventKind, EventSink, Instant, Why};
 
 /// What happened, in a form that outlives the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Happened {
+pub(crate) enum Happened {
     OpenBegan(u32),
     Opened(u32),
     /// The attempt, what it said, and whether another follows.
@@ -28,38 +28,38 @@ pub(super) enum Happened {
 
 /// Remembers every event, in order. Clones are the same.
 #[derive(Clone, Default)]
-pub(super) struct Recorder(Arc<Mutex<Vec<Record>>>);
+pub(crate) struct Recorder(Arc<Mutex<Vec<Record>>>);
 
 /// One event: what it was, how it prints, whose it was and when.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
-    pub(super) happened: Happened,
-    pub(super) line: String,
-    pub(super) name: String,
-    pub(super) at: Option<Instant>,
+pub(crate) struct Record {
+    pub(crate) happened: Happened,
+    pub(crate) line: String,
+    pub(crate) name: String,
+    pub(crate) at: Option<Instant>,
 }
 
 impl Recorder {
-    pub(super) fn sink(&self) -> Arc<dyn EventSink> {
+    pub(crate) fn sink(&self) -> Arc<dyn EventSink> {
         let recorder = self.clone();
         Arc::new(move |event: &Event<'_>| recorder.record(event))
     }
 
-    pub(super) fn records(&self) -> Vec<Record> {
+    pub(crate) fn records(&self) -> Vec<Record> {
         self.0.lock().expect("no sink panics here").clone()
     }
 
-    pub(super) fn happened(&self) -> Vec<Happened> {
+    pub(crate) fn happened(&self) -> Vec<Happened> {
         let records = self.records();
         records.into_iter().map(|record| record.happened).collect()
     }
 
-    pub(super) fn count(&self, which: impl Fn(&Happened) -> bool) -> usize {
+    pub(crate) fn count(&self, which: impl Fn(&Happened) -> bool) -> usize {
         self.happened().iter().filter(|event| which(event)).count()
     }
 
     /// How many values have ended.
-    pub(super) fn endings(&self) -> usize {
+    pub(crate) fn endings(&self) -> usize {
         self.count(|event| matches!(event, Happened::Ended(..)))
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use futures::poll;
-use smol::future::yield_now;
 use tenure_core::config::ConfigValue;
 use tenure_core::{Ending, Why};
 
 use super::PoolWorld;
 use super::probe::{Control, Hook, Step};
 use super::recorder::{Happened, Recorder};
+use crate::worlds::yield_now;
 
 on_every_backend! {
     b07_growing_serves_those_who_wait_at_once,

@@ -8,8 +8,8 @@ use tenure_futures::AnyExecutor;
 use tenure_tokio::Tokio;
 use tokio::runtime::{Builder, Runtime};
 
-use super::assert_all_ended;
-use super::probe::{Control, Hook, LocalProbe, SendProbe, Step};
+use crate::pool::assert_all_ended;
+use crate::pool::probe::{Control, Hook, LocalProbe, SendProbe, Step};
 use crate::worlds::within_hang_limit;
 
 type TokioPool = Pool<SendProbe<Tokio>, Tokio>;

@@ -14,23 +14,6 @@ use super::probe::Control;
 use super::recorder::{Happened, Recorder};
 use super::{PoolOf, PoolWorld};
 
-macro_rules! where_tasks_can_be_told_apart {
-    ($($test:ident),+ $(,)?) => {
-        on_backend! { on_tokio_local_set = TokioLocalSet: $($test),+ }
-        on_backend! { on_simulated = Simulated: $($test),+ }
-    };
-}
-
-macro_rules! where_they_cannot {
-    ($($test:ident),+ $(,)?) => {
-        on_backend! { on_tokio_block_on = TokioPaused: $($test),+ }
-        on_backend! { on_async_std = AsyncStdGlobal: $($test),+ }
-        on_backend! { on_smol = SmolGlobal: $($test),+ }
-        on_backend! { on_futures_local_pool = FuturesLocalPool: $($test),+ }
-        on_backend! { on_plain_block_on = PlainBlockOn: $($test),+ }
-    };
-}
-
 where_tasks_can_be_told_apart! {
     n06_a_task_that_waits_for_itself_is_told_within_one_poll,
     n06_a_task_that_waits_for_itself_is_refused_at_once_where_that_is_asked_for,
@@ -41,11 +24,11 @@ where_tasks_can_be_told_apart! {
     n06_a_lease_that_is_detached_is_held_no_more,
 }
 
-where_they_cannot! {
+where_tasks_look_the_same! {
     n06_nothing_is_claimed_where_tasks_look_the_same,
 }
 
-fn told(recorder: &Recorder) -> Vec<usize> {
+pub(crate) fn told(recorder: &Recorder) -> Vec<usize> {
     let told = |event| match event {
         Happened::SelfDeadlock(held) => Some(held),
         _ => None,
@@ -266,69 +249,5 @@ async fn n06_nothing_is_claimed_where_tasks_look_the_same<W: PoolWorld>(world: W
         assert_eq!(told(&recorder), []);
         drop(held);
         world.ends_clean(&pool, &control).await;
-    }
-}
-
-/// The same on the threads of tokio, where a task may move from one to the next.
-mod on_tokio_multi_thread {
-    use std::time::Duration;
-
-    use tenure_core::{AcquireError, Pool};
-    use tenure_tokio::Tokio;
-
-    use super::super::probe::{Control, SendProbe};
-    use super::super::recorder::Recorder;
-    use super::told;
-
-    #[test]
-    fn n06_a_task_that_waits_for_itself_is_told_on_every_thread() {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_time()
-            .build()
-            .expect("a runtime of tokio");
-        runtime.block_on(async {
-            let (control, recorder) = (Control::default(), Recorder::default());
-            let probe = SendProbe::<Tokio>::new(&control, Tokio::current());
-            let pool = Pool::builder(probe).max_size(1).events(recorder.sink());
-            let pool = pool.refuse_self_deadlock(true).build(Tokio::current());
-            let pool = pool.expect("a configuration that makes sense");
-            let first = tokio::spawn({
-                let pool = pool.clone();
-                async move {
-                    let held = pool.acquire().await.expect("a value");
-                    tokio::task::yield_now().await;
-                    let refused = pool.acquire().await.map(drop);
-                    // Another task's wish is another matter.
-                    let other = tokio::spawn({
-                        let pool = pool.clone();
-                        async move {
-                            let limit = Duration::from_millis(4);
-                            pool.acquire_timeout(limit).await.map(drop)
-                        }
-                    });
-                    let other = other.await.expect("it does not panic");
-                    drop(held);
-                    (refused, other)
-                }
-            });
-            let (refused, other) = first.await.expect("it does not panic");
-            assert!(
-                matches!(refused, Err(AcquireError::SelfDeadlock { held: 1, .. })),
-                "{refused:?}"
-            );
-            assert!(
-                matches!(
-                    other,
-                    Err(AcquireError::Exhausted {
-                        self_deadlock: false,
-                        ..
-                    })
-                ),
-                "{other:?}"
-            );
-            assert_eq!(told(&recorder), [1]);
-            assert!(pool.close().await.is_clean());
-        });
     }
 }

@@ -6,11 +6,11 @@ use std::pin::pin;
 
 use futures::future::join_all;
 use futures::{join, poll};
-use smol::future::yield_now;
 use tenure_core::{AcquireError, Backoff, NoTimer, Pool, Resource, Retry, StopReason};
 
 use super::probe::{Condition, Control, Hook, Step};
 use super::{PoolWorld, assert_all_ended};
+use crate::worlds::yield_now;
 
 on_every_backend! {
     n07_without_runner_all_but_background_work_goes_on,

@@ -77,7 +77,7 @@ async fn b11_dropped_parent_cancels_its_child_first<W: ScopeWorld>(world: W) {
     }
     let s = handle.expect("the body began");
     rig.until_ended(&s).await;
-    let end = |name| match W::BACKGROUND {
+    let end = |name| match W::HAS_RUNNER {
         true => format!("close {name}"),
         false => format!("abandon {name} (scope cancelled)"),
     };
@@ -98,7 +98,7 @@ async fn b11_child_that_is_dropped_alone_is_closed<W: ScopeWorld>(world: W) {
             }));
             assert!(poll!(child.as_mut()).is_pending());
         }
-        if W::BACKGROUND {
+        if W::HAS_RUNNER {
             rig.until("the child is closed", || rig.told.has("close b"))
                 .await;
         } else {
@@ -108,7 +108,7 @@ async fn b11_child_that_is_dropped_alone_is_closed<W: ScopeWorld>(world: W) {
         Ok::<_, String>(s)
     });
     let s = rig.soon(scope).await.expect("all went well");
-    let wanted = if W::BACKGROUND {
+    let wanted = if W::HAS_RUNNER {
         ["c cancelled", "close b", "close d", "close a"]
     } else {
         ["close d", "c cancelled", "close b", "close a"]

@@ -21,9 +21,9 @@ on_every_backend! {
 mod in_virtual_time {
     use super::*;
 
-    on_backend! { on_tokio_paused = TokioPaused: s13_a_close_and_an_opening_get_thirty_seconds_by_default }
-    on_backend! { on_simulated = Simulated: s13_a_close_and_an_opening_get_thirty_seconds_by_default }
-    on_backend! { on_tokio_local_set = TokioLocalSet: s13_a_close_and_an_opening_get_thirty_seconds_by_default }
+    where_time_is_virtual! {
+        s13_a_close_and_an_opening_get_thirty_seconds_by_default,
+    }
 
     async fn s13_a_close_and_an_opening_get_thirty_seconds_by_default<W: ScopeWorld>(world: W) {
         let rig = Rig::new(&world);
@@ -76,13 +76,13 @@ async fn b11_finalizers_are_told_how_the_scope_ended<W: ScopeWorld>(world: W) {
         assert!(poll!(cancelled.as_mut()).is_pending());
     }
     let s = handle.expect("the body began");
-    let (run, dropped) = if W::BACKGROUND { (1, 0) } else { (0, 1) };
+    let (run, dropped) = if W::HAS_RUNNER { (1, 0) } else { (0, 1) };
     rig.until("it is accounted for", || {
         let audit = s.audit();
         (audit.finalized, audit.finalize_dropped) == (run, dropped)
     })
     .await;
-    assert_eq!(rig.told.has("four cancelled"), W::BACKGROUND);
+    assert_eq!(rig.told.has("four cancelled"), W::HAS_RUNNER);
 }
 
 async fn b11_finalizers_and_closes_run_in_one_order<W: ScopeWorld>(world: W) {

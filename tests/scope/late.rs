@@ -26,7 +26,7 @@ async fn b11_late_finalizer_runs_at_once<W: ScopeWorld>(world: W) {
         })
         .await;
     }
-    if W::BACKGROUND {
+    if W::HAS_RUNNER {
         assert_eq!(rig.ends(), ["late succeeded", "late succeeded"]);
         assert_eq!(s.audit().finalized, 2);
     } else {
@@ -116,7 +116,7 @@ async fn b11_guard_that_escaped_is_counted_and_closed_when_it_comes_back<W: Scop
     assert_eq!(rig.ends(), ["close stays"]);
     drop(held);
     rig.until_ended(&s).await;
-    let end = if W::BACKGROUND {
+    let end = if W::HAS_RUNNER {
         "close escapes"
     } else {
         "abandon escapes (scope ended)"

@@ -26,6 +26,9 @@ use thing::{LocalThing, Plan, SendThing, Step, Told, Value};
 
 /// A world that runs scopes in the way that is its own: with a Runner that is spawned, or without.
 pub(crate) trait ScopeWorld: World {
+    /// Whether a task goes on with the scopes that are dropped.
+    const HAS_RUNNER: bool;
+
     type Scope: AnyScope<Self::Runtime>;
 
     fn scope<B, F, U, E>(
@@ -123,8 +126,19 @@ async fn finalize<T: Timer>(plan: Plan, told: Told, timer: T, exit: Exit) -> Res
 }
 
 macro_rules! scope_worlds {
-    ($($world:ident: $Scope:ident by $run:ident, $with_resource:ident of $Thing:ident;)+) => {$(
+    ({}
+        spawned: $($spawned:ident)*;
+        spawned_locally: $($local:ident)*;
+        by_hand: $($by_hand:ident)*;
+    ) => {
+        $( scope_worlds! { $spawned: Scope by run, with_resource of SendThing, true } )*
+        $( scope_worlds! { $local: LocalScope by run_local, with_resource_local of LocalThing, true } )*
+        $( scope_worlds! { $by_hand: LocalScope by run_inline, with_resource_inline of LocalThing, false } )*
+    };
+    ($world:ident: $Scope:ident by $run:ident, $with_resource:ident of $Thing:ident, $has_runner:literal) => {
         impl ScopeWorld for $world {
+            const HAS_RUNNER: bool = $has_runner;
+
             type Scope = $Scope<<Self as World>::Runtime>;
 
             fn scope<B, F, U, E>(
@@ -154,16 +168,7 @@ macro_rules! scope_worlds {
                 builder.$with_resource(&self.runtime(), thing, body)
             }
         }
-    )+};
+    };
 }
 
-scope_worlds! {
-    TokioMultiThread: Scope by run, with_resource of SendThing;
-    TokioPaused: Scope by run, with_resource of SendThing;
-    Simulated: Scope by run, with_resource of SendThing;
-    AsyncStdGlobal: Scope by run, with_resource of SendThing;
-    SmolGlobal: Scope by run, with_resource of SendThing;
-    TokioLocalSet: LocalScope by run_local, with_resource_local of LocalThing;
-    FuturesLocalPool: LocalScope by run_local, with_resource_local of LocalThing;
-    PlainBlockOn: LocalScope by run_inline, with_resource_inline of LocalThing;
-}
+for_every_world! { scope_worlds! {} }

@@ -37,7 +37,7 @@ async fn n10_dropped_scope_is_counted_named_and_closed_by_the_runner<W: ScopeWor
     let s = handle.expect("the body began");
     rig.until_ended(&s).await;
     let audit = s.audit();
-    if W::BACKGROUND {
+    if W::HAS_RUNNER {
         assert_eq!(rig.ends(), ["d cancelled", "close c", "close b", "close a"]);
         assert_eq!(
             (audit.closed, audit.close_failed, audit.finalized),

@@ -10,7 +10,7 @@ use tenure_core::{ScopeError, Timer};
 use super::rig::{Rig, assert_ended};
 use super::{AnyGuard, AnyScope, Plan, ScopeWorld, Step, Value};
 
-on_every_backend! {
+on_every_executor! {
     s13_closed_in_reverse_on_success,
     s13_closed_in_reverse_on_error,
     s13_closed_in_reverse_on_panic_which_then_goes_on,
@@ -131,7 +131,7 @@ async fn s13_closed_in_reverse_on_cancellation<W: ScopeWorld>(world: W) {
     }
     let s = handle.expect("the body began");
     rig.until_ended(&s).await;
-    if W::BACKGROUND {
+    if W::HAS_RUNNER {
         assert_eq!(rig.ends(), REVERSED);
     } else {
         let abandoned = ["c", "b", "a"].map(|name| format!("abandon {name} (scope cancelled)"));
@@ -261,7 +261,7 @@ async fn s13_scope_dropped_while_it_finalizes_goes_on<W: ScopeWorld>(world: W) {
     })
     .await;
     let audit = s.audit();
-    if W::BACKGROUND {
+    if W::HAS_RUNNER {
         assert_eq!(rig.ends(), ["close b", "close a", "first succeeded"]);
         assert_eq!((audit.closed, audit.finalized), (2, 1), "{audit}");
     } else {

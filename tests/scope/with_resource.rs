@@ -48,7 +48,7 @@ async fn s14_with_resource_closes_on_cancellation<W: ScopeWorld>(world: W) {
         assert!(poll!(used.as_mut()).is_pending());
     }
     rig.until("it has ended", || rig.ends().len() == 1).await;
-    let end = if W::BACKGROUND {
+    let end = if W::HAS_RUNNER {
         "close a"
     } else {
         "abandon a (scope cancelled)"

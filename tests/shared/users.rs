@@ -10,7 +10,7 @@ use super::{Did, Hook, Rig, SharedWorld, Step, closes, refuse};
 use crate::managed::probe::Gate;
 use crate::managed::{soon, until, wait};
 
-on_every_backend! {
+on_every_executor! {
     b11_the_first_user_opens_and_all_share_one_value,
     b11_many_who_ask_at_once_open_once,
     b11_kept_for_a_time_after_the_last_user,

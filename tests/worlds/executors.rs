@@ -4,7 +4,9 @@ use std::future::Future;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use futures::channel::oneshot;
 use futures::executor::{LocalPool, LocalSpawner, ThreadPool};
+use futures::task::{FutureObj, SpawnError};
 use smol::LocalExecutor;
 use tenure_async_std::AsyncStd;
 use tenure_core::SpawnLocal;
@@ -63,7 +65,7 @@ impl World for TokioPaused {
     }
 }
 
-/// Tokio's current-thread scheduler, in real time. Not one of the eight.
+/// Tokio's current-thread scheduler, in real time. For the contract of timers.
 #[derive(Clone)]
 pub(crate) struct TokioUnpaused(Beside);
 
@@ -151,7 +153,7 @@ impl World for SmolGlobal {
     }
 }
 
-/// A `LocalExecutor` of smol, for values that are not `Send`. Not one of the eight.
+/// A `LocalExecutor` of smol, for values that are not `Send`. For the contract of timers.
 #[derive(Clone)]
 pub(crate) struct SmolLocally(SmolLocal);
 
@@ -221,7 +223,7 @@ impl World for FuturesLocalPool {
     }
 }
 
-/// The `ThreadPool` of the futures crate. Not one of the eight.
+/// The `ThreadPool` of the futures crate, in whose threads the library runs what it spawns.
 #[derive(Clone)]
 pub(crate) struct FuturesThreadPool(AnyExecutor<ThreadPool>, Beside);
 
@@ -268,6 +270,70 @@ impl World for PlainBlockOn {
 
     fn detach(&self, future: impl Future<Output = ()> + 'static) {
         self.0.spawn(future);
+    }
+}
+
+/// The `block_on` of pollster, which knows of nothing else: as [`PlainBlockOn`].
+#[derive(Clone)]
+pub(crate) struct Pollster(Beside);
+
+impl World for Pollster {
+    type Runtime = FuturesTimer;
+    type Mark = Arc<()>;
+
+    const BACKGROUND: bool = false;
+
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
+        pollster::block_on(Beside::run(|beside| test(Self(beside))));
+    }
+
+    fn runtime(&self) -> FuturesTimer {
+        FuturesTimer
+    }
+
+    fn detach(&self, future: impl Future<Output = ()> + 'static) {
+        self.0.spawn(future);
+    }
+}
+
+/// A bare executor of the crate async-executor, run by two threads.
+#[derive(Clone)]
+pub(crate) struct AsyncExecutor(AnyExecutor<Spawner>, Beside);
+
+/// What a program writes to have the library use an executor of its own: this, and nothing more.
+#[derive(Clone)]
+pub(crate) struct Spawner(Arc<async_executor::Executor<'static>>);
+
+impl futures::task::Spawn for Spawner {
+    fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {
+        self.0.spawn(future).detach();
+        Ok(())
+    }
+}
+
+impl World for AsyncExecutor {
+    type Runtime = AnyExecutor<Spawner>;
+    type Mark = Arc<()>;
+
+    fn run<F: Future<Output = ()>>(test: impl Fn(Self) -> F) {
+        let executor = Arc::new(async_executor::Executor::new());
+        let runtime = AnyExecutor::new(Spawner(executor.clone()));
+        let (ends, ended) = oneshot::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(|| pollster::block_on(executor.run(ended)));
+            let test = Beside::run(|beside| test(Self(runtime, beside)));
+            // A test that panics drops it as well.
+            let _ends = ends;
+            pollster::block_on(executor.run(test));
+        });
+    }
+
+    fn runtime(&self) -> AnyExecutor<Spawner> {
+        self.0.clone()
+    }
+
+    fn detach(&self, future: impl Future<Output = ()> + 'static) {
+        self.1.spawn(future);
     }
 }
 
