@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::{Pending, pending};
 use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use tenure_core::config::ConfigValue;
 use tenure_core::managed::ManagedBuilder;
 use tenure_core::{
-    Backoff, BoxError, Budget, CallOptions, ConfigError, LocalResource, Managed, NoTimer,
-    OpenError, Retry, StopReason,
+    Backoff, BoxError, Budget, CallOptions, ConfigError, Instant, LocalResource, Managed, NoTimer,
+    OpenError, Retry, StopReason, Timer,
 };
 
 use super::probe::{Hook, Probe, SendProbe};
@@ -140,11 +141,26 @@ async fn s04_bad_input_of_a_call_is_an_error_before_its_first_attempt<W: Managed
     rig.ends_well().await;
 }
 
-type Builder = ManagedBuilder<SendProbe<tenure_futures::FuturesTimer>>;
+type Builder = ManagedBuilder<SendProbe<Unused>>;
+
+/// The timer of a probe that never opens.
+#[derive(Clone)]
+struct Unused;
+
+impl Timer for Unused {
+    type Sleep = Pending<()>;
+
+    fn now(&self) -> Instant {
+        Instant::EPOCH
+    }
+
+    fn sleep_until(&self, _: Instant) -> Pending<()> {
+        pending()
+    }
+}
 
 fn mistake(configure: impl FnOnce(Builder) -> Builder) -> ConfigError {
-    let timer = tenure_futures::FuturesTimer;
-    let build = || configure(Managed::builder(SendProbe(Probe::default(), timer)));
+    let build = || configure(Managed::builder(SendProbe(Probe::default(), Unused)));
     build()
         .build_with_runner(NoTimer)
         .map(drop)
@@ -243,8 +259,7 @@ fn s04_bad_input_names_both_fields_and_both_values() {
 
 #[test]
 fn s04_no_limit_at_all_is_no_mistake() {
-    let timer = tenure_futures::FuturesTimer;
-    let built = Managed::builder(SendProbe(Probe::default(), timer))
+    let built = Managed::builder(SendProbe(Probe::default(), Unused))
         .check_every(None)
         .check_timeout(None)
         .open_timeout(None)

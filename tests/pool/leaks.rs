@@ -182,6 +182,7 @@ fn late(recorder: &Recorder) -> Vec<Duration> {
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Where the clock can be set.
+#[cfg(not(target_os = "none"))]
 mod in_the_simulator {
     use tenure_sim::Sim;
 

@@ -1,0 +1,14 @@
+//! The harness of `tests/worlds.rs`, with one world: Embassy's executor on a microcontroller, in virtual time.
+
+#[macro_use]
+#[path = "../../embassy/worlds/lists.rs"]
+mod lists;
+
+// After those lists, some of which it takes the place of.
+#[macro_use]
+mod elsewhere;
+
+#[macro_use]
+mod world;
+
+pub(crate) use world::*;
