@@ -10,6 +10,17 @@ mod heap;
 mod report;
 mod tasks;
 
+#[cfg(target_arch = "arm")]
+pub use cortex_m_rt::entry;
+#[cfg(target_arch = "riscv32")]
+pub use riscv_rt::entry;
+
+// Each brings what a critical section is on its processor.
+#[cfg(target_arch = "arm")]
+use cortex_m as _;
+#[cfg(target_arch = "riscv32")]
+use riscv as _;
+
 pub use report::{Elsewhere, LeftOut, Test, run_tests};
 pub use tasks::Tasks;
 

@@ -96,7 +96,7 @@ static LEFT_OUT: &[LeftOut] = &[
     },
 ];
 
-#[cortex_m_rt::entry]
+#[tenure_qemu::entry]
 fn main() -> ! {
     collected();
     unreachable!("the report ends the program")
