@@ -1,6 +1,6 @@
 //! What the event sink is told: promise 7, and the balance of promise 3 at every step.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
 use tenure_core::{Ending, ErrorClass, Event, State, Why};
@@ -31,11 +31,11 @@ mod on_threads {
         W: ManagedWorld<Probe: Send + Sync, Mark: Send + Sync>,
         Handle<W>: Send + Sync,
     {
-        let handle: Arc<OnceLock<Handle<W>>> = Arc::default();
+        let handle: Arc<Mutex<Option<Handle<W>>>> = Arc::default();
         let unbalanced: Arc<Mutex<Vec<String>>> = Arc::default();
         let (seen_by, told) = (handle.clone(), unbalanced.clone());
         let sink = move |event: &Event<'_>| {
-            let Some(managed) = seen_by.get() else {
+            let Some(managed) = seen_by.lock().expect("no panic").clone() else {
                 return;
             };
             // It may ask whatever it likes: no lock is held while it runs.
@@ -50,7 +50,7 @@ mod on_threads {
         let rig = Rig::new(&world, |builder| {
             builder.events(Arc::new(sink)).close_timeout(world.tick())
         });
-        assert!(handle.set(rig.managed.clone()).is_ok());
+        *handle.lock().expect("no panic") = Some(rig.managed.clone());
         rig.probe.next(Hook::Open, [Step::fail(ErrorClass::Retry)]);
         let closes = [
             Step::ok(),
@@ -67,6 +67,9 @@ mod on_threads {
         assert_eq!(*unbalanced.lock().expect("no panic"), [""; 0]);
         assert_eq!(rig.managed.audit().opened, 5);
         assert!(rig.managed.audit().is_balanced());
+        // Or it and its sink would keep each other for good.
+        let seen = handle.lock().expect("no panic").take();
+        drop(seen);
     }
 }
 
