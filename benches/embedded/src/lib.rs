@@ -10,10 +10,13 @@ mod clock;
 #[cfg(feature = "telling")]
 pub mod instructions;
 
+/// Of the board mps2-an386, as QEMU has it.
+const PROCESSOR_HZ: u32 = 25_000_000;
+
 /// Starts the clock. Once.
 pub fn start() {
     if let Some(peripherals) = cortex_m::Peripherals::take() {
-        clock::start(peripherals.SYST);
+        clock::start(peripherals.SYST, PROCESSOR_HZ);
     }
 }
 

@@ -10,8 +10,6 @@ use critical_section::Mutex;
 use embassy_time_driver::{Driver, TICK_HZ};
 use embassy_time_queue_utils::Queue;
 
-const PROCESSOR_HZ: u32 = 25_000_000;
-
 struct SysTickClock(Mutex<RefCell<Ticks>>);
 
 struct Ticks {
@@ -38,10 +36,10 @@ impl Driver for SysTickClock {
     }
 }
 
-/// Starts the clock.
-pub(crate) fn start(mut systick: SYST) {
+/// Starts the clock of a processor that takes so many steps a second.
+pub(crate) fn start(mut systick: SYST, processor_hz: u32) {
     systick.set_clock_source(SystClkSource::Core);
-    systick.set_reload(PROCESSOR_HZ / TICK_HZ as u32 - 1);
+    systick.set_reload(processor_hz / TICK_HZ as u32 - 1);
     systick.clear_current();
     systick.enable_counter();
     systick.enable_interrupt();

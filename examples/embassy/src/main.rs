@@ -23,6 +23,9 @@ use tenure_embassy::{
 
 use bus::{BusControl, BusError, Device};
 
+/// Of the boards mps2-an385 and mps2-an386, as QEMU has them.
+const PROCESSOR_HZ: u32 = 25_000_000;
+
 type BusPool = Pool<BusControl, Embassy>;
 
 /// A sensor answers in two milliseconds, or not at all.
@@ -35,7 +38,7 @@ const RETRY: Retry = Retry::new(Backoff::exponential(Duration::from_millis(100))
 async fn main(spawner: Spawner) {
     heap::start();
     let peripherals = cortex_m::Peripherals::take().expect("nobody has taken them");
-    clock::start(peripherals.SYST);
+    clock::start(peripherals.SYST, PROCESSOR_HZ);
     Embassy::seed_jitter(SERIAL_NUMBER);
 
     let (bus, runner) = Pool::builder(BusControl)

@@ -19,7 +19,8 @@ use tenure_embassy::{
     AcquireError, Backoff, Embassy, Pool, PoolRunner, Resource, Retry, Timer, Why, retry,
 };
 
-mod systick;
+#[path = "../../../../examples/embassy/src/clock.rs"]
+mod clock;
 
 /// Of the processor, as QEMU has it.
 const CORE_HZ: u32 = 64_000_000;
@@ -159,7 +160,7 @@ fn main() -> ! {
     unsafe { HEAP.init(addr_of_mut!(MEMORY) as usize, HEAP_BYTES) }
 
     let processor = cortex_m::Peripherals::take().expect("taken once");
-    systick::start(processor.SYST, CORE_HZ);
+    clock::start(processor.SYST, CORE_HZ);
     let executor: &'static mut Executor =
         alloc::boxed::Box::leak(alloc::boxed::Box::new(Executor::new()));
     executor.run(|spawner| spawner.spawn(smoke(spawner).expect("it is spawned once")))

@@ -25,8 +25,8 @@ use embassy_executor::{Executor, Spawner};
 use embedded_alloc::LlffHeap;
 use tenure_embassy::{Embassy, OwnedLease, Pool, Resource};
 
-#[path = "../systick.rs"]
-mod systick;
+#[path = "../../../../../examples/embassy/src/clock.rs"]
+mod clock;
 
 const CORE_HZ: u32 = 64_000_000;
 const HEAP_BYTES: usize = 6 * 1024;
@@ -111,7 +111,7 @@ async fn interrupts() {
 fn main() -> ! {
     start_heap();
     let processor = cortex_m::Peripherals::take().expect("taken once");
-    systick::start(processor.SYST, CORE_HZ);
+    clock::start(processor.SYST, CORE_HZ);
     let executor: &'static mut Executor = Box::leak(Box::new(Executor::new()));
     executor.run(|spawner: Spawner| spawner.spawn(interrupts().expect("it is spawned once")))
 }
