@@ -88,6 +88,9 @@
 mod lists;
 
 #[macro_use]
+#[path = "worlds/running.rs"]
+mod running;
+
 #[path = "worlds/world.rs"]
 mod world;
 
@@ -95,4 +98,5 @@ mod world;
 mod executors;
 
 pub(crate) use executors::*;
+pub(crate) use running::*;
 pub(crate) use world::*;

@@ -4,6 +4,9 @@
 mod lists;
 
 #[macro_use]
+#[path = "../worlds/running.rs"]
+mod running;
+
 #[path = "../worlds/world.rs"]
 mod world;
 
@@ -11,4 +14,5 @@ mod driver;
 mod executor;
 
 pub(crate) use executor::*;
+pub(crate) use running::*;
 pub(crate) use world::*;

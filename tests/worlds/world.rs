@@ -1,9 +1,7 @@
-//! What a world offers to a test, and how one test is run in one world.
+//! What a world offers to a test.
 
 use std::future::{Future, poll_fn};
-use std::io::{Write, stderr};
 use std::mem::replace;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -54,46 +52,6 @@ pub(crate) trait World: Clone + 'static {
             Duration::from_millis(4)
         }
     }
-}
-
-/// Runs each listed test of the calling module in one world: `on_backend! { module = World: tests }`.
-macro_rules! on_backend {
-    ($module:ident = $world:ident: $($test:ident),+ $(,)?) => {
-        mod $module {
-            use crate::worlds::{$world, World, within_hang_limit};
-
-            $(
-                #[test]
-                fn $test() {
-                    within_hang_limit(concat!(module_path!(), "::", stringify!($test)), || {
-                        $world::run(super::$test::<$world>);
-                    });
-                }
-            )+
-        }
-    };
-}
-
-/// How long a test may take. All of them together take less.
-pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);
-
-/// Runs `test`, and ends the process if that takes too long.
-pub(crate) fn within_hang_limit(name: &'static str, test: impl FnOnce()) {
-    let (ended, end) = channel::<()>();
-    let watchdog = std::thread::spawn(move || {
-        // A test that panics drops its end of the channel as well.
-        if end.recv_timeout(HANG_LIMIT) == Err(RecvTimeoutError::Timeout) {
-            // Not `eprintln!`, which the test runner would keep to itself.
-            let _ = writeln!(
-                stderr(),
-                "{name} hangs: it has not ended within {HANG_LIMIT:?}"
-            );
-            std::process::abort();
-        }
-    });
-    test();
-    drop(ended);
-    watchdog.join().expect("the watchdog does not panic");
 }
 
 /// Lets every other task that is ready run before this one goes on.

@@ -9,6 +9,10 @@ mod lists;
 mod elsewhere;
 
 #[macro_use]
+mod executor;
+
+#[path = "../../worlds/world.rs"]
 mod world;
 
+pub(crate) use executor::*;
 pub(crate) use world::*;
