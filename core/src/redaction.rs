@@ -137,6 +137,12 @@ const fn is_opening(c: char) -> bool {
     is_quote(c) || matches!(c, '(' | '[' | '{' | '<')
 }
 
+/// Returns `true` for letters and digits, by the blocks of Unicode that hold the scripts, since the tables of the standard
+/// library take 2 KiB of flash. Blocks of dashes, quotes and symbols are left out: a secret may follow them.
+const fn is_of_prose(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '\u{c0}'..='\u{1fff}' | '\u{3040}'..='\u{d7ff}')
+}
+
 const fn is_of_scheme(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')
 }
@@ -481,7 +487,7 @@ impl<'a> Values<'a> {
                 let end = self.past(start, is_word);
                 let is_plain = self.bytes()[start..end].iter().all(u8::is_ascii_alphabetic);
                 let is_in_sentence =
-                    before.ends_with(char::is_alphanumeric) || self.past(end, is_blank) < line_end;
+                    before.ends_with(is_of_prose) || self.past(end, is_blank) < line_end;
                 // Prose: `cannot read the token: no such file`.
                 if is_plain && is_in_sentence {
                     return None;

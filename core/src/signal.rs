@@ -1,16 +1,16 @@
 //! Telling everybody who waits for a change that there was one.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use crate::sync::{self, Arc, Lock};
 
-/// A change that many may wait for.
+/// A change that many tasks may wait for.
 ///
-/// Whoever listens looks at what may have changed, waits for the signal, and looks again. A waker is woken and
+/// A task listens, looks at what may have changed, waits for the signal, and looks again. A waker is woken and
 /// dropped outside the lock, since it is user code: it may drop a task that listens here as well.
 #[derive(Debug, Default)]
 pub(crate) struct Signal(Arc<Lock<Listening>>);
@@ -18,15 +18,26 @@ pub(crate) struct Signal(Arc<Lock<Listening>>);
 /// Waits for the next signal. One that came since it was made counts.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    number: u64,
+    /// The number of signals that had come before.
+    heard: u64,
+    /// Index of its place, which is its own until the next signal.
+    place: usize,
     listening: Arc<Lock<Listening>>,
 }
 
-/// Those who have not heard the signal yet.
+/// The listeners that have not heard the latest signal.
 #[derive(Debug, Default)]
 struct Listening {
-    next: u64,
-    wakers: BTreeMap<u64, Option<Waker>>,
+    signals: u64,
+    places: Vec<Place>,
+    /// Index of the first free place, or past the end.
+    free: usize,
+}
+
+#[derive(Debug)]
+enum Place {
+    Taken(Option<Waker>),
+    Free { next: usize },
 }
 
 impl Signal {
@@ -35,14 +46,12 @@ impl Signal {
     }
 
     pub(crate) fn listen(&self) -> Listener {
-        let number = self.0.with(|listening| {
-            let number = listening.next;
-            listening.next += 1;
-            listening.wakers.insert(number, None);
-            number
-        });
+        let (heard, place) = self
+            .0
+            .with(|listening| (listening.signals, listening.take_place()));
         Listener {
-            number,
+            heard,
+            place,
             listening: self.0.clone(),
         }
     }
@@ -54,14 +63,45 @@ impl Signal {
 
     /// Like [`notify_all`](Signal::notify_all), and returns what a waker panicked with, if one did.
     pub(crate) fn notify_contained(&self) -> Result<(), String> {
-        let told = self
-            .0
-            .with(|listening| core::mem::take(&mut listening.wakers));
+        let told = self.0.with(|listening| {
+            listening.signals += 1;
+            listening.free = 0;
+            core::mem::take(&mut listening.places)
+        });
         let mut woken = Ok(());
-        for waker in told.into_values().flatten() {
-            woken = woken.and(sync::contain(|| waker.wake()));
+        for place in told {
+            if let Place::Taken(Some(waker)) = place {
+                woken = woken.and(sync::contain(|| waker.wake()));
+            }
         }
         woken
+    }
+}
+
+impl Listening {
+    fn take_place(&mut self) -> usize {
+        let index = self.free;
+        match self.places.get_mut(index) {
+            Some(place) => {
+                if let Place::Free { next } = *place {
+                    self.free = next;
+                }
+                *place = Place::Taken(None);
+            }
+            None => {
+                self.places.push(Place::Taken(None));
+                self.free = self.places.len();
+            }
+        }
+        index
+    }
+
+    /// Returns the waker of a listener, unless a signal has come since it began to listen.
+    fn waker_of(&mut self, listener: &Listener) -> Option<&mut Option<Waker>> {
+        match self.places.get_mut(listener.place) {
+            Some(Place::Taken(waker)) if self.signals == listener.heard => Some(waker),
+            _ => None,
+        }
     }
 }
 
@@ -70,7 +110,7 @@ impl Future for Listener {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let known = self.listening.with(|listening| {
-            let mine = listening.wakers.get(&self.number)?.as_ref();
+            let mine = listening.waker_of(&self)?.as_ref();
             Some(mine.is_some_and(|waker| waker.will_wake(cx.waker())))
         });
         match known {
@@ -81,7 +121,7 @@ impl Future for Listener {
         // Cloned outside the lock, so the signal may have come meanwhile.
         let waker = cx.waker().clone();
         let replaced = self.listening.with(|listening| {
-            let mine = listening.wakers.get_mut(&self.number)?;
+            let mine = listening.waker_of(&self)?;
             Some(mine.replace(waker))
         });
         match replaced {
@@ -93,9 +133,14 @@ impl Future for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let unneeded = self
-            .listening
-            .with(|listening| listening.wakers.remove(&self.number));
+        let unneeded = self.listening.with(|listening| {
+            let waker = listening.waker_of(self)?.take();
+            listening.places[self.place] = Place::Free {
+                next: listening.free,
+            };
+            listening.free = self.place;
+            waker
+        });
         drop(unneeded);
     }
 }

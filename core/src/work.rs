@@ -14,11 +14,10 @@ use crate::Instant;
 use crate::alarm::Alarm;
 use crate::cause::Cause;
 use crate::event::Reporter;
-use crate::pool::{Quota, run_errands};
 use crate::retry::nested::show;
 use crate::runtime::Clock;
 use crate::signal::Signal;
-use crate::sync::{self, Arc};
+use crate::sync;
 
 /// The least time between attempts that nobody asked for, once the policy is exhausted: a policy without
 /// delays must not make a busy loop of them.
@@ -310,6 +309,8 @@ pub(crate) struct Wakes {
     first: Option<Waker>,
     unneeded: Option<Waker>,
     signals: bool,
+    /// `true` if other pools of a family have something to do.
+    errands: bool,
     more: Vec<Leftover>,
 }
 
@@ -319,7 +320,6 @@ enum Leftover {
     Wakes(Waker),
     Unneeded { _waker: Waker },
     Forgotten { _cause: Cause },
-    Tells(Arc<Quota>),
 }
 
 impl Wakes {
@@ -354,15 +354,20 @@ impl Wakes {
     }
 
     /// Other pools of this family have something to do.
-    pub(crate) fn tell_family(&mut self, quota: &Arc<Quota>) {
-        self.more.push(Leftover::Tells(quota.clone()));
+    pub(crate) const fn tell_family(&mut self) {
+        self.errands = true;
+    }
+
+    /// Returns `true` if other pools of this family have something to do, which is no part of [`wake`](Self::wake).
+    pub(crate) const fn have_errands(&self) -> bool {
+        self.errands
     }
 
     /// Returns `true` if nothing was collected.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         let none = self.first.is_none() && self.unneeded.is_none() && !self.signals;
-        none && self.more.capacity() == 0
+        none && !self.errands && self.more.capacity() == 0
     }
 
     /// Wakes and drops what was collected. Each waker and each `drop` is user code: a panic of one keeps nobody
@@ -370,18 +375,6 @@ impl Wakes {
     #[inline(always)]
     #[must_use = "a panic that was contained is told as an event"]
     pub(crate) fn wake(self, changed: &Signal) -> Result<(), String> {
-        self.wake_and_run(changed, run_errands)
-    }
-
-    /// The same within an errand: those that follow from it are run where it is run, one after another, or a chain
-    /// of them would be as deep as the family is large.
-    #[must_use = "a panic that was contained is told as an event"]
-    pub(crate) fn wake_without_errands(self, changed: &Signal) -> Result<(), String> {
-        self.wake_and_run(changed, |_| {})
-    }
-
-    #[inline(always)]
-    fn wake_and_run(self, changed: &Signal, run_errands: impl Fn(&Quota)) -> Result<(), String> {
         let mut woken = Ok(());
         if self.signals {
             woken = changed.notify_contained();
@@ -393,27 +386,20 @@ impl Wakes {
             woken = woken.and(sync::contain(|| drop(waker)));
         }
         if !self.more.is_empty() {
-            woken = woken.and(wake_all(self.more, run_errands));
+            woken = woken.and(wake_all(self.more));
         }
         woken
     }
 }
 
 #[cold]
-fn wake_all(leftovers: Vec<Leftover>, run_errands: impl Fn(&Quota)) -> Result<(), String> {
+fn wake_all(leftovers: Vec<Leftover>) -> Result<(), String> {
     let mut woken = Ok(());
     for leftover in leftovers {
-        let one = match leftover {
-            Leftover::Wakes(waker) => sync::contain(|| waker.wake()),
-            Leftover::Tells(quota) => {
-                run_errands(&quota);
-                Ok(())
-            }
-            unneeded @ (Leftover::Unneeded { .. } | Leftover::Forgotten { .. }) => {
-                sync::contain(|| drop(unneeded))
-            }
-        };
-        woken = woken.and(one);
+        woken = woken.and(sync::contain(|| match leftover {
+            Leftover::Wakes(waker) => waker.wake(),
+            unneeded @ (Leftover::Unneeded { .. } | Leftover::Forgotten { .. }) => drop(unneeded),
+        }));
     }
     woken
 }

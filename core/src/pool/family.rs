@@ -80,7 +80,7 @@ impl Membership {
     pub(super) fn end(&mut self, places: usize, beside: usize, wakes: &mut Wakes) {
         self.quota.beside_ended(beside);
         if self.quota.leave(self.id, places) {
-            wakes.tell_family(&self.quota);
+            wakes.tell_family();
         }
     }
 }
@@ -139,7 +139,7 @@ impl<V> Queue<V> {
         self.size -= slots;
         if let (Some(family), true) = (&self.family, slots > 0) {
             if family.quota.give_back(slots) {
-                wakes.tell_family(&family.quota);
+                wakes.tell_family();
             }
         }
     }
@@ -258,7 +258,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             return;
         }
         if family.quota.update(family.id, standing, family.now) {
-            wakes.tell_family(&family.quota);
+            wakes.tell_family();
         }
     }
 
@@ -373,9 +373,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             self.poke(queue, &mut wakes);
         });
         // Whoever runs this errand runs those that follow from it.
-        if let Err(message) = wakes.wake_without_errands(&self.changed) {
-            self.tell_of_waker(message);
-        }
+        self.wake_without_errands(wakes);
     }
 }
 

@@ -41,7 +41,6 @@ pub use keyed::{KeyedPool, KeyedPoolBuilder};
 pub use lease::{Lease, OwnedLease};
 pub use lend::CheckOnAcquire;
 pub use operation::Operation;
-pub(crate) use quota::{Quota, run_errands};
 pub use runner::Runner;
 pub use stack::IdleOrder;
 pub use status::Status;

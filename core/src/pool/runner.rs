@@ -265,7 +265,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         self.settle_gates(queue);
         if let Some(family) = &queue.family {
             if family.quota.note_lost_runner(was_spawned) {
-                wakes.tell_family(&family.quota);
+                wakes.tell_family();
             }
         }
         // Any of them may live in the runtime that ends, and never run again, and what keeps the others may be work of

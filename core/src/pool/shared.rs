@@ -12,7 +12,7 @@ use super::family::Membership;
 use super::loans::Loans;
 use super::openings::{Openings, Since};
 use super::queue::{End, Place, WaitQueue};
-use super::quota::Quota;
+use super::quota::{Quota, run_errands};
 use super::slot::{Limits, Slot};
 use super::stack::Stacks;
 use super::status::Status;
@@ -558,13 +558,23 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     #[inline(never)]
     fn wake_some(&self, wakes: Wakes) {
+        let errands = wakes.have_errands();
+        self.wake_without_errands(wakes);
+        if let (true, Some(quota)) = (errands, &self.quota) {
+            run_errands(quota);
+        }
+    }
+
+    /// The same within an errand: those that follow from it are run where it is run, one after another, or a chain
+    /// of them would be as deep as the family is large.
+    pub(super) fn wake_without_errands(&self, wakes: Wakes) {
         if let Err(message) = wakes.wake(&self.changed) {
             self.tell_of_waker(message);
         }
     }
 
     #[cold]
-    pub(super) fn tell_of_waker(&self, message: String) {
+    fn tell_of_waker(&self, message: String) {
         self.reporter.swallowed(&self.clock, "waker", message);
     }
 
