@@ -118,11 +118,11 @@ impl Future for Listener {
             Some(true) => return Poll::Pending,
             Some(false) => {}
         }
-        // Cloned outside the lock, so the signal may have come meanwhile.
-        let waker = cx.waker().clone();
+        // Cloned outside the lock, so the signal may have come meanwhile. Then the waker is not taken, and dropped outside.
+        let mut waker = Some(cx.waker().clone());
         let replaced = self.listening.with(|listening| {
             let mine = listening.waker_of(&self)?;
-            Some(mine.replace(waker))
+            Some(core::mem::replace(mine, waker.take()))
         });
         match replaced {
             Some(_) => Poll::Pending,

@@ -159,3 +159,24 @@ impl Resource for Down {
         failure.error().map_or(ErrorClass::Retry, Refused::class)
     }
 }
+
+/// The change that a task listens for comes while its waker is cloned: the clone is not needed, and dropped.
+#[test]
+fn no_lock_is_held_over_a_waker_that_comes_too_late_to_hear_of_a_change() {
+    run(0, |sim| async move {
+        let lookout = Lookout::default();
+        let pool = Pool::builder(Nosy::<false>(lookout.clone()))
+            .max_size(1)
+            .acquire_timeout(None)
+            .build(sim.clone())
+            .expect("a valid configuration");
+        let lease = pool.acquire_owned().await.expect("a value");
+        lookout.looks_at({
+            let pool = pool.clone();
+            move || pool.evict_all()
+        });
+        let revoked = lookout.clone().wakes(lease.revoked());
+        sim.task("hears of it", revoked).await;
+        lookout.saw_nothing_locked(&["clone of a waker", "drop of a waker"]);
+    });
+}
