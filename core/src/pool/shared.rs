@@ -565,8 +565,8 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         }
     }
 
-    /// The same within an errand: those that follow from it are run where it is run, one after another, or a chain
-    /// of them would be as deep as the family is large.
+    /// Wakes and drops what was collected, and leaves errands to the caller. Within an errand, the loop that runs it runs
+    /// those that follow as well: nested, they would be as deep as the family is large.
     pub(super) fn wake_without_errands(&self, wakes: Wakes) {
         if let Err(message) = wakes.wake(&self.changed) {
             self.tell_of_waker(message);
