@@ -6,8 +6,8 @@ use core::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::Instant;
 use crate::runtime::Clock;
+use crate::time::Instant;
 
 pin_project! {
     /// A sleep until whatever instant is asked for last. Nothing is set up until somebody polls.

@@ -1,16 +1,14 @@
 //! The error of user code, in a form that all who waited for it can share.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::error::Error;
 use core::fmt;
 use core::ops::Deref;
 
-use crate::event::Reporter;
-use crate::name::{Name, Redacted, redact};
+use crate::name::{Redacted, redact};
 use crate::resource::BoxError;
-use crate::runtime::NoTimer;
-use crate::sink::{Sink, WeakSink};
 use crate::sync::{self, Arc, StaticLock};
 
 /// The error of the user's own code: of an `open`, `close`, `check` or call.
@@ -56,9 +54,12 @@ pub struct Cause(Arc<SharedError>);
 struct SharedError {
     /// Absent only while it is dropped.
     error: Option<BoxError>,
-    /// Whom an event has told of this error. `Weak`, for a sink may keep the errors that it is told of.
-    told: StaticLock<Option<(Name, WeakSink)>>,
+    /// Whom an event has told of this error. It does not keep a sink, which may keep the errors that it is told of.
+    told: StaticLock<Option<PanicListener>>,
 }
+
+/// Hears what an error's `drop` has panicked with.
+pub(crate) type PanicListener = Box<dyn Fn(String) + Send + Sync>;
 
 impl Cause {
     /// Shares an error.
@@ -113,11 +114,16 @@ impl Cause {
         &**self
     }
 
-    /// Notes that this sink was told of the error, and so is to hear of a panic in its `drop`.
-    pub(crate) fn told_to(&self, name: &Name, sink: &Sink) {
+    /// Notes who was told of the error first, and so is to hear of a panic in its `drop`.
+    pub(crate) fn told_to(&self, listener: impl FnOnce() -> PanicListener) {
+        if self.0.told.with(|told| told.is_some()) {
+            return;
+        }
+        let mut listener = Some(listener());
+        // One that came second is dropped after the lock.
         self.0.told.with(|told| {
             if told.is_none() {
-                *told = Some((name.clone(), sink.downgrade()));
+                *told = listener.take();
             }
         });
     }
@@ -129,10 +135,8 @@ impl Drop for SharedError {
         let Err(message) = sync::contain(|| drop(error)) else {
             return;
         };
-        let told = self.told.with(Option::take);
-        if let Some((name, sink)) = told.and_then(|(name, sink)| Some((name, sink.upgrade()?))) {
-            let sink = Some(sink);
-            Reporter { name, sink }.swallowed(&NoTimer, "drop of an error", message);
+        if let Some(hear) = self.told.with(Option::take) {
+            hear(message);
         }
     }
 }

@@ -1,18 +1,14 @@
 //! What happens, told as it happens: the event sink.
 
-use alloc::string::String;
 use core::fmt;
 use core::panic::Location;
 use core::time::Duration;
 
-use crate::Instant;
-use crate::cause::{Cause, Panicked, Told};
-use crate::cleanup::{Ending, Why};
+use crate::cause::{Cause, Told};
+use crate::ending::{Ending, Why};
 use crate::name::Name;
-use crate::runtime::Clock;
-use crate::sink::Sink;
 use crate::state::State;
-use crate::sync;
+use crate::time::Instant;
 
 /// Receives every event of a resource or a pool: for logs, metrics and tests.
 ///
@@ -189,7 +185,7 @@ pub enum EventKind<'a> {
 
 impl EventKind<'_> {
     /// The error that it tells of, if it is of one.
-    const fn error(&self) -> Option<&Cause> {
+    pub(crate) const fn error(&self) -> Option<&Cause> {
         match self {
             Self::OpenFailed { error, .. }
             | Self::CheckFailed { error }
@@ -292,46 +288,5 @@ impl fmt::Display for Again {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0
             .map_or(Ok(()), |delay| write!(f, ", again in {delay:?}"))
-    }
-}
-
-/// A resource's name with where its events go.
-#[derive(Clone)]
-pub(crate) struct Reporter {
-    pub(crate) name: Name,
-    pub(crate) sink: Option<Sink>,
-}
-
-impl Reporter {
-    /// Sends an event, if anybody listens. Never call it under a lock: a sink is user code.
-    pub(crate) fn send(&self, clock: &impl Clock, kind: EventKind<'_>) {
-        if let Some(sink) = &self.sink {
-            if let Some(error) = kind.error() {
-                error.told_to(&self.name, sink);
-            }
-            let event = Event {
-                name: &self.name,
-                at: clock.try_now(),
-                kind,
-            };
-            // A sink that panics has nobody left to be told.
-            let _ = sync::contain(|| sink.event(&event));
-        }
-    }
-}
-
-impl Reporter {
-    /// Tells of a panic of user code that has no caller to return to.
-    pub(crate) fn swallowed(&self, clock: &impl Clock, phase: &'static str, message: String) {
-        let error = &Cause::new(Panicked::new(message));
-        self.send(clock, EventKind::Swallowed { phase, error });
-    }
-}
-
-impl fmt::Debug for Reporter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reporter")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
     }
 }

@@ -5,8 +5,13 @@ use core::fmt::Display;
 
 use defmt::{Display2Format, Format, Formatter};
 
+use crate::config::ConfigError;
+use crate::retry::RetryError;
+use crate::retry::StopReason;
 use crate::retry::{Decision, ErrorClass};
-use crate::{ConfigError, Instant, RetryError, State, StopReason, TimedOut};
+use crate::state::State;
+use crate::time::Instant;
+use crate::timeout::TimedOut;
 
 impl Format for State {
     fn format(&self, f: Formatter<'_>) {

@@ -4,8 +4,9 @@ use core::fmt::Display;
 
 use defmt::{Display2Format, Format, Formatter};
 
-use crate::cleanup::{Audit, CloseFailure, Ending, Report, Why};
+use crate::cleanup::{Audit, CloseFailure, Report};
 use crate::connection::{ConnectionState, ConnectionStats};
+use crate::ending::{Ending, Why};
 use crate::formats::as_displayed;
 use crate::group::{
     AddError, DependencyFailed, GaveUp, GetError, Graph, GraphError, GroupHealth, GroupReport,

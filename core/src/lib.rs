@@ -29,6 +29,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod enclosing;
 #[cfg(feature = "defmt")]
 mod formats;
 #[cfg(all(feature = "defmt", feature = "alloc"))]
@@ -57,8 +58,9 @@ pub use timeout::{TimedOut, WithTimeout, with_timeout};
 mod holding {
     //! What needs an allocator.
     pub use crate::cause::{Cause, Panicked};
-    pub use crate::cleanup::{Audit, CloseFailure, Ending, Report, Why};
+    pub use crate::cleanup::{Audit, CloseFailure, Report};
     pub use crate::connection::Connection;
+    pub use crate::ending::{Ending, Why};
     pub use crate::event::{Event, EventKind, EventSink};
     pub use crate::failure::OpenFailure;
     pub use crate::group::Group;
@@ -89,6 +91,10 @@ pub mod connection;
 #[cfg(feature = "alloc")]
 mod contain;
 #[cfg(feature = "alloc")]
+mod drive;
+#[cfg(feature = "alloc")]
+mod ending;
+#[cfg(feature = "alloc")]
 mod event;
 #[cfg(feature = "alloc")]
 mod failure;
@@ -97,8 +103,18 @@ pub mod group;
 #[cfg(feature = "alloc")]
 mod hooks;
 #[cfg(feature = "alloc")]
+mod lifecycle;
+#[cfg(feature = "alloc")]
 pub mod managed;
 #[cfg(feature = "alloc")]
+
+/// What must not compile.
+#[cfg(doctest)]
+mod misuse;
+#[cfg(feature = "alloc")]
+mod name;
+#[cfg(not(feature = "alloc"))]
+#[path = "name/literal.rs"]
 mod name;
 #[cfg(feature = "alloc")]
 mod opening;
@@ -106,6 +122,8 @@ mod opening;
 pub mod pool;
 #[cfg(feature = "alloc")]
 mod redaction;
+#[cfg(feature = "alloc")]
+mod reporter;
 #[cfg(feature = "alloc")]
 mod resource;
 #[cfg(feature = "alloc")]
@@ -118,9 +136,3 @@ mod signal;
 mod sink;
 #[cfg(feature = "alloc")]
 mod start;
-#[cfg(feature = "alloc")]
-mod work;
-
-/// What must not compile.
-#[cfg(doctest)]
-mod misuse;

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::future::Future;
 
-use crate::cleanup::Why;
+use crate::ending::Why;
 use crate::hooks::Hooks;
 use crate::retry::{ErrorClass, Failure};
 

@@ -5,7 +5,7 @@
 
 use core::future::{Future, Ready};
 
-use crate::Instant;
+use crate::time::Instant;
 
 /// A clock that can wait.
 ///
@@ -39,6 +39,28 @@ use crate::Instant;
 /// assert_eq!(Timer::now(&Stopped), Instant::EPOCH);
 /// ```
 pub trait Timer: Clone {
+    /// Whether futures may be polled with wakers that wrap the task's own.
+    ///
+    /// If so, background work of many parts polls the one that was woken, and not all of them at each wake. Most
+    /// executors do not mind. Say `false` where a timer or a driver finds its task by the waker, as `embassy-time` does
+    /// with the timer queue that is integrated with its executor.
+    ///
+    /// ```
+    /// # use core::future::{Pending, pending};
+    /// # use tenure_core::{Instant, Timer};
+    /// #[derive(Clone)]
+    /// struct TaskTimer;
+    ///
+    /// impl Timer for TaskTimer {
+    ///     const ACCEPTS_WRAPPED_WAKERS: bool = false;
+    ///     // ..
+    /// #     type Sleep = Pending<()>;
+    /// #     fn now(&self) -> Instant { Instant::EPOCH }
+    /// #     fn sleep_until(&self, _: Instant) -> Self::Sleep { pending() }
+    /// }
+    /// ```
+    const ACCEPTS_WRAPPED_WAKERS: bool = true;
+
     /// What [`sleep_until`](Timer::sleep_until) returns. It is neither boxed nor bounded: if it is
     /// `Send`, so are the futures that hold it.
     type Sleep: Future<Output = ()>;
@@ -123,6 +145,9 @@ pub trait SpawnLocal {
 /// assert!(NoTimer.try_now().is_none());
 /// ```
 pub trait Clock: Clone {
+    /// See [`Timer::ACCEPTS_WRAPPED_WAKERS`]. Without a timer nothing is known of the executor, and none is wrapped.
+    const ACCEPTS_WRAPPED_WAKERS: bool = false;
+
     /// The sleep of the timer, if there is one.
     type Sleep: Future<Output = ()>;
 
@@ -142,6 +167,8 @@ pub trait Clock: Clone {
 }
 
 impl<T: Timer> Clock for T {
+    const ACCEPTS_WRAPPED_WAKERS: bool = T::ACCEPTS_WRAPPED_WAKERS;
+
     type Sleep = T::Sleep;
 
     fn try_now(&self) -> Option<Instant> {

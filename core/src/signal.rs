@@ -29,13 +29,13 @@ pub(crate) struct Listener {
 #[derive(Debug, Default)]
 struct Listening {
     signals: u64,
-    places: Vec<Place>,
+    places: Vec<ListenerPlace>,
     /// Index of the first free place, or past the end.
     free: usize,
 }
 
 #[derive(Debug)]
-enum Place {
+enum ListenerPlace {
     Taken(Option<Waker>),
     Free { next: usize },
 }
@@ -70,7 +70,7 @@ impl Signal {
         });
         let mut woken = Ok(());
         for place in told {
-            if let Place::Taken(Some(waker)) = place {
+            if let ListenerPlace::Taken(Some(waker)) = place {
                 woken = woken.and(sync::contain(|| waker.wake()));
             }
         }
@@ -83,13 +83,13 @@ impl Listening {
         let index = self.free;
         match self.places.get_mut(index) {
             Some(place) => {
-                if let Place::Free { next } = *place {
+                if let ListenerPlace::Free { next } = *place {
                     self.free = next;
                 }
-                *place = Place::Taken(None);
+                *place = ListenerPlace::Taken(None);
             }
             None => {
-                self.places.push(Place::Taken(None));
+                self.places.push(ListenerPlace::Taken(None));
                 self.free = self.places.len();
             }
         }
@@ -99,7 +99,7 @@ impl Listening {
     /// Returns the waker of a listener, unless a signal has come since it began to listen.
     fn waker_of(&mut self, listener: &Listener) -> Option<&mut Option<Waker>> {
         match self.places.get_mut(listener.place) {
-            Some(Place::Taken(waker)) if self.signals == listener.heard => Some(waker),
+            Some(ListenerPlace::Taken(waker)) if self.signals == listener.heard => Some(waker),
             _ => None,
         }
     }
@@ -135,7 +135,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         let unneeded = self.listening.with(|listening| {
             let waker = listening.waker_of(self)?.take();
-            listening.places[self.place] = Place::Free {
+            listening.places[self.place] = ListenerPlace::Free {
                 next: listening.free,
             };
             listening.free = self.place;

@@ -1,11 +1,12 @@
 //! What is the user's and shared by many holders: where events go, and what pays for retries.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::ops::Deref;
 
-use crate::event::EventSink;
+use crate::event::{Event, EventSink};
 use crate::retry::Budget;
-use crate::sync::{self, Arc, Weak};
+use crate::sync::{Arc, Weak};
 
 /// Where the events of a holder go: an [`EventSink`] behind an `Arc`, or in a `static`.
 ///
@@ -129,7 +130,17 @@ impl fmt::Debug for Sink {
 
 impl<S: EventSink + 'static> From<Arc<S>> for Sink {
     fn from(sink: Arc<S>) -> Self {
-        Self::from(sync::erased_sink(sink))
+        /// By way of a `Box`, since the `Arc` of some platforms cannot forget a type.
+        struct Behind<S>(Arc<S>);
+
+        impl<S: EventSink> EventSink for Behind<S> {
+            fn event(&self, event: &Event<'_>) {
+                self.0.event(event);
+            }
+        }
+
+        let sink: Box<dyn EventSink> = Box::new(Behind(sink));
+        Self(Held::Counted(Arc::from(sink)))
     }
 }
 

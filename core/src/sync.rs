@@ -24,9 +24,11 @@ pub(crate) use without_anyhow::boxed;
 
 #[cfg(feature = "anyhow")]
 mod with_anyhow {
+    use alloc::boxed::Box;
     use core::any::Any;
+    use core::error::Error;
 
-    use crate::resource::BoxError;
+    type BoxError = Box<dyn Error + Send + Sync>;
 
     /// Boxes an error with its type kept. The conversion of an `anyhow::Error` would hide the type of what it holds, and
     /// no generic code can tell it from other errors but by its `Any`.
@@ -45,7 +47,10 @@ mod with_anyhow {
 
 #[cfg(all(feature = "alloc", not(feature = "anyhow")))]
 mod without_anyhow {
-    use crate::resource::BoxError;
+    use alloc::boxed::Box;
+    use core::error::Error;
+
+    type BoxError = Box<dyn Error + Send + Sync>;
 
     /// Boxes an error.
     pub(crate) fn boxed(error: impl Into<BoxError> + 'static) -> BoxError {
@@ -131,7 +136,7 @@ mod threads {
     use core::cell::Cell;
     use core::sync::atomic::{AtomicUsize, Ordering};
 
-    use crate::retry::nested::Enclosing;
+    use crate::enclosing::Enclosing;
 
     /// A number for the current thread: consecutive threads get consecutive numbers.
     #[inline]
@@ -163,7 +168,7 @@ mod without_std {
     use core::cell::{Cell, RefCell};
     use core::fmt;
 
-    use crate::retry::nested::Enclosing;
+    use crate::enclosing::Enclosing;
 
     /// A lock that is held for the length of a closure, so never across an await.
     ///
@@ -256,11 +261,28 @@ mod with_swaps {
     #[cfg(not(tenure_loom))]
     pub(crate) use core::sync::atomic::AtomicUsize;
 
-    use crate::event::EventSink;
+    use core::task::Waker;
 
-    /// Forgets the type of a sink.
-    pub(crate) fn erased_sink(sink: Arc<impl EventSink + 'static>) -> Arc<dyn EventSink> {
-        sink
+    use super::Wake;
+
+    /// Whether wakers can be made here.
+    pub(crate) const CAN_WRAP_WAKERS: bool = true;
+
+    /// The waker that does this.
+    pub(crate) fn waker_of(wakes: impl Wake) -> Waker {
+        struct Wakes<W>(W);
+
+        impl<W: Wake> alloc::task::Wake for Wakes<W> {
+            fn wake(self: Arc<Self>) {
+                self.0.wake();
+            }
+
+            fn wake_by_ref(self: &Arc<Self>) {
+                self.0.wake();
+            }
+        }
+
+        Waker::from(Arc::new(Wakes(wakes)))
     }
 }
 
@@ -268,30 +290,28 @@ mod with_swaps {
 /// instead, by a feature or a `cfg` of `portable-atomic`.
 #[cfg(all(feature = "alloc", not(target_has_atomic = "ptr")))]
 mod without_swaps {
-    use alloc::boxed::Box;
-
     pub(crate) use portable_atomic::{AtomicBool, AtomicUsize};
     pub(crate) use portable_atomic_util::{Arc, Weak};
 
-    use crate::event::{Event, EventSink};
+    use core::task::Waker;
 
-    /// Forgets the type of a sink. The compiler does that for the library's own `Arc` alone.
-    pub(crate) fn erased_sink(sink: Arc<impl EventSink + 'static>) -> Arc<dyn EventSink> {
-        struct Behind<S>(Arc<S>);
+    use super::Wake;
 
-        impl<S: EventSink> EventSink for Behind<S> {
-            fn event(&self, event: &Event<'_>) {
-                self.0.event(event);
-            }
-        }
+    /// Whether wakers can be made here: the library's own `Arc` alone becomes one.
+    pub(crate) const CAN_WRAP_WAKERS: bool = false;
 
-        let sink: Box<dyn EventSink> = Box::new(Behind(sink));
-        Arc::from(sink)
+    /// Never called here.
+    pub(crate) fn waker_of(_wakes: impl Wake) -> Waker {
+        Waker::noop().clone()
     }
 }
 
 #[cfg(feature = "alloc")]
 mod with_alloc {
+    /// What a waker of ours does. See `waker_of`.
+    pub(crate) trait Wake: Send + Sync + 'static {
+        fn wake(&self);
+    }
 
     /// Keeps what one thread writes out of the cache lines of what others read: two lines, since they
     /// are fetched in pairs. A platform without threads has no use for that, and no memory.
@@ -321,8 +341,6 @@ mod with_alloc {
     /// assert_eq!(&*label("billing"), "billing");
     /// ```
     pub type Text = alloc::borrow::Cow<'static, str>;
-
-    pub(crate) use crate::name::{Redacted, redacted};
 
     /// A list of the latest items, at most `N`.
     #[derive(Clone, Debug)]
@@ -361,26 +379,6 @@ mod without_alloc {
     /// assert_eq!(&*label("billing"), "billing");
     /// ```
     pub type Text = &'static str;
-
-    /// A literal holds no secret.
-    pub(crate) const fn redacted(text: Text) -> Text {
-        text
-    }
-
-    /// Text of the user's, shown as it is: without memory it cannot be looked at as a whole.
-    pub(crate) struct Redacted<T>(pub(crate) T);
-
-    impl<T: core::fmt::Display> core::fmt::Display for Redacted<T> {
-        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-            self.0.fmt(f)
-        }
-    }
-
-    impl<T: core::fmt::Debug> core::fmt::Debug for Redacted<T> {
-        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-            self.0.fmt(f)
-        }
-    }
 
     /// A list of the latest items; without `alloc` it keeps none.
     #[derive(Clone, Debug)]

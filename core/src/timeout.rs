@@ -8,8 +8,9 @@ use core::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use crate::name::redacted;
 use crate::runtime::{Clock, Timer};
-use crate::sync::{Text, redacted};
+use crate::sync::Text;
 use crate::time::Instant;
 
 /// Gives `future` at most `limit`, and fails with `message` when it needs longer.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::Ending;
+use crate::ending::Ending;
 
 /// A snapshot of how many values were opened, and where each of them is.
 ///

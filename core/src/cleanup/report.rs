@@ -6,11 +6,11 @@ use core::fmt;
 use core::time::Duration;
 
 use super::audit::Tally;
-use super::{Ending, Why};
-use crate::Instant;
 use crate::cause::{Cause, Told};
+use crate::ending::{Ending, Why};
 use crate::name::Name;
 use crate::resource::BoxError;
+use crate::time::Instant;
 
 /// What a shutdown did with every value that was live when it began. The end of a
 /// [scope](crate::scope()) is told in the same way.

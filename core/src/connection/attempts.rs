@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use crate::Instant;
 use crate::retry::Retry;
 use crate::runtime::Clock;
+use crate::time::Instant;
 
 /// Which attempt of a call it is, and how long it has. Told to the operation by
 /// [`Request::run_attempts`](crate::connection::Request::run_attempts).

@@ -4,16 +4,16 @@ use core::time::Duration;
 
 use super::stats::{CallCounts, ConnectCounts, ConnectionStats};
 use super::when_down::WhenDown;
-use crate::Instant;
 use crate::cause::{Cause, Panicked};
 use crate::event::{Event, EventKind, EventSink};
 use crate::sink::Sink;
 use crate::state::State;
 use crate::sync::Lock;
+use crate::time::Instant;
 use crate::timeout::Elapsed;
 
 pub(crate) struct Link {
-    pub(crate) address: crate::Name,
+    pub(crate) address: crate::name::Name,
     pub(crate) when_down: WhenDown,
     /// So many calls in a row that fail without being connection errors make the connection degraded.
     doubt_after: Option<u32>,
@@ -48,7 +48,7 @@ struct Facts {
 
 impl Link {
     pub(crate) fn new(
-        address: crate::Name,
+        address: crate::name::Name,
         when_down: WhenDown,
         doubt_after: Option<u32>,
         reconnect_after_timeouts: Option<u32>,

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::Connection;
-use crate::group::LocalLifecycle;
+use crate::lifecycle::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
 use crate::state::State;

@@ -21,11 +21,13 @@ pub use stats::{CallCounts, ConnectCounts, ConnectionStats};
 pub use weak::WeakConnection;
 pub use when_down::WhenDown;
 
-use crate::Instant;
 use crate::cause::Cause;
 use crate::cleanup::{Audit, Report};
-use crate::managed::{CallError, CallOptions, CheckError, Managed, OpenError};
+use crate::time::Instant;
+
+use crate::managed::{CallError, CallOptions, CheckError, Managed};
 use crate::name::Name;
+use crate::opening::OpenError;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::{Clock, NoTimer, Timer};
 use crate::state::State;

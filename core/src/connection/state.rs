@@ -6,12 +6,12 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use super::Connection;
-use crate::Instant;
-use crate::managed::{Standing, Unreachable, Watch};
+use crate::managed::{ManagedStanding, Unreachable, Watch};
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::signal::Listener;
 use crate::state::State;
+use crate::time::Instant;
 
 /// Where a [`Connection`] stands.
 ///
@@ -39,8 +39,8 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    fn of(standing: Standing) -> Self {
-        let Standing {
+    fn of(standing: ManagedStanding) -> Self {
+        let ManagedStanding {
             state,
             pausing_until,
             next_at,

@@ -3,8 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::Instant;
 use crate::cause::{Cause, Told};
+use crate::time::Instant;
 
 /// What a [`Connection`](super::Connection) has done so far. It is complete without the help of whoever wrote the
 /// resource, and its counts balance at any moment.

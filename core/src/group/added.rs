@@ -10,7 +10,7 @@ use super::graph::Wanted;
 use super::members::Members;
 use super::plan::{Goal, Phase, Plan};
 use super::report::MemberReport;
-use super::shared::Limits;
+use super::shared::GroupLimits;
 use crate::name::{redact, redacted};
 use crate::runtime::Clock;
 use crate::state::State;
@@ -34,7 +34,7 @@ pub struct Addition<'g, C: Clock, M: Members, B> {
     group: &'g Group<C, M>,
     member: B,
     wanted: Wanted,
-    limits: Limits,
+    limits: GroupLimits,
 }
 
 impl<C: Clock, M: Members, B> Addition<'_, C, M, B> {
@@ -154,7 +154,7 @@ macro_rules! flavour {
                     group: self,
                     member: member.into(),
                     wanted: Wanted::new(name),
-                    limits: Limits::DEFAULT,
+                    limits: GroupLimits::DEFAULT,
                 }
             }
 

@@ -4,12 +4,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Group;
-use super::drive::Duty;
+use super::drive::StepJob;
 use super::erased::{ErasedMembers, LocalMember, LocalMembers, Member};
 use super::graph::{Graph, GraphError, Wanted};
 use super::members::Members;
 use super::plan::Plan;
-use super::shared::{Book, Limits, Shared};
+use super::shared::{GroupBook, GroupLimits, GroupShared};
 use crate::name::{Name, redacted};
 use crate::runtime::{Clock, Spawn, Timer};
 use crate::signal::Signal;
@@ -35,7 +35,7 @@ pub struct GroupBuilder<B = Member> {
     name: Name,
     members: Vec<B>,
     wanted: Vec<Wanted>,
-    limits: Vec<Limits>,
+    limits: Vec<GroupLimits>,
     most_at_once: Option<usize>,
     sink: Option<Sink>,
 }
@@ -62,7 +62,7 @@ impl<B> GroupBuilder<B> {
     pub fn add(mut self, name: impl Into<Text>, member: impl Into<B>) -> Self {
         self.members.push(member.into());
         self.wanted.push(Wanted::new(name));
-        self.limits.push(Limits::DEFAULT);
+        self.limits.push(GroupLimits::DEFAULT);
         self
     }
 
@@ -180,17 +180,17 @@ impl<B> GroupBuilder<B> {
         self,
         clock: C,
         members: impl FnOnce(Vec<B>) -> M,
-        spawn: Option<fn(Duty<C, M>)>,
+        spawn: Option<fn(StepJob<C, M>)>,
     ) -> Result<Group<C, M>, GraphError> {
         let graph = Graph::new(&self.wanted)?;
         let plan = Plan::new(&graph, self.most_at_once);
         Ok(Group {
-            shared: Arc::new(Shared {
+            shared: Arc::new(GroupShared {
                 members: members(self.members),
                 clock,
                 name: self.name,
                 sink: self.sink,
-                book: Lock::new(Book::new(graph, plan, self.limits)),
+                book: Lock::new(GroupBook::new(graph, plan, self.limits)),
                 changed: Signal::new(),
                 spawn,
                 handles: AtomicUsize::new(1),
@@ -265,7 +265,7 @@ impl GroupBuilder<LocalMember> {
     }
 }
 
-fn spawn<T>(start: Duty<T, ErasedMembers>)
+fn spawn<T>(start: StepJob<T, ErasedMembers>)
 where
     T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
 {

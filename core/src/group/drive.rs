@@ -6,24 +6,24 @@ use core::task::Poll;
 use core::time::Duration;
 
 use super::members::Members;
-use super::plan::{Goal, Plan, Step};
-use super::shared::Shared;
-use crate::Instant;
+use super::plan::{Goal, Plan, PlanStep};
+use super::shared::GroupShared;
 use crate::cause::Cause;
 use crate::contain::{HookError, hook};
+use crate::drive::{JobSet, Round, go_round};
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::{JobSet, Round, go_round};
+use crate::time::Instant;
 
 /// Does what the plan says until `is_done` says so of it, or `deadline` has come. Dropped half-way it gives back what it
 /// had begun; several may drive one plan, and each has a part of it. Starts that have a task of their own go on.
 pub(crate) async fn drive<C: Clock, M: Members>(
-    shared: &Arc<Shared<C, M>>,
+    shared: &Arc<GroupShared<C, M>>,
     deadline: Option<Instant>,
     is_done: impl Fn(&Plan) -> bool,
 ) {
-    let mut starts = JobSet::new();
-    let mut stops = JobSet::new();
+    let mut starts = JobSet::new(&shared.clock);
+    let mut stops = JobSet::new(&shared.clock);
     go_round(&shared.clock, &shared.changed, |cx| {
         let (goal, done) = shared
             .book
@@ -35,11 +35,11 @@ pub(crate) async fn drive<C: Clock, M: Members>(
         if done {
             return Round::Done(());
         }
-        while let Some(duty) = Shared::claim(shared) {
-            match (duty.step, shared.spawner()) {
-                (Step::Start(_), Some(spawn)) => spawn(duty.in_a_task()),
-                (Step::Start(_) | Step::Restart { .. }, _) => starts.push(duty.perform()),
-                (Step::Stop { .. }, _) => stops.push(duty.perform()),
+        while let Some(job) = GroupShared::claim(shared) {
+            match (job.step, shared.spawner()) {
+                (PlanStep::Start(_), Some(spawn)) => spawn(job.in_a_task()),
+                (PlanStep::Start(_) | PlanStep::Restart { .. }, _) => starts.push(job.perform()),
+                (PlanStep::Stop { .. }, _) => stops.push(job.perform()),
             }
         }
         if starts.poll(cx) | stops.poll(cx) {
@@ -58,17 +58,21 @@ pub(crate) async fn drive<C: Clock, M: Members>(
 }
 
 /// A step that was claimed. Dropping it gives it back.
-pub(crate) struct Duty<C: Clock, M: Members> {
-    pub(crate) shared: Arc<Shared<C, M>>,
-    step: Step,
+pub(crate) struct StepJob<C: Clock, M: Members> {
+    pub(crate) shared: Arc<GroupShared<C, M>>,
+    step: PlanStep,
     within: Option<Duration>,
     is_over: bool,
     /// It waits in a task for its first poll.
     is_spawned: bool,
 }
 
-impl<C: Clock, M: Members> Duty<C, M> {
-    pub(crate) fn new(shared: &Arc<Shared<C, M>>, step: Step, within: Option<Duration>) -> Self {
+impl<C: Clock, M: Members> StepJob<C, M> {
+    pub(crate) fn new(
+        shared: &Arc<GroupShared<C, M>>,
+        step: PlanStep,
+        within: Option<Duration>,
+    ) -> Self {
         Self {
             shared: shared.clone(),
             step,
@@ -105,13 +109,13 @@ impl<C: Clock, M: Members> Duty<C, M> {
     pub(crate) async fn perform(mut self) {
         let began_at = self.shared.now();
         let result = match self.step {
-            Step::Start(member)
-            | Step::Restart {
+            PlanStep::Start(member)
+            | PlanStep::Restart {
                 member,
                 begun: false,
             } => self.start(member).await,
-            Step::Restart { member, .. } => self.restart(member).await,
-            Step::Stop { member, begun, .. } => self.stop(member, begun).await,
+            PlanStep::Restart { member, .. } => self.restart(member).await,
+            PlanStep::Stop { member, begun, .. } => self.stop(member, begun).await,
         };
         let took = began_at.zip(self.shared.now()).map(|(from, to)| to - from);
         self.is_over = true;
@@ -122,17 +126,17 @@ impl<C: Clock, M: Members> Duty<C, M> {
         let (is_gone, _forgotten) = self.shared.change(|book| {
             let row = &mut book.rows[member];
             let (said, duration) = match step {
-                Step::Start(_) | Step::Restart { .. } => {
+                PlanStep::Start(_) | PlanStep::Restart { .. } => {
                     (&mut row.start_error, &mut row.started_in)
                 }
-                Step::Stop { .. } => (&mut row.stop_error, &mut row.stopped_in),
+                PlanStep::Stop { .. } => (&mut row.stop_error, &mut row.stopped_in),
             };
             *duration = took;
             let forgotten = core::mem::replace(said, result.err());
             match step {
-                Step::Start(_) => book.plan.started(member, succeeded),
-                Step::Restart { .. } => book.plan.restarted(member, succeeded),
-                Step::Stop { .. } => book.plan.stopped(member),
+                PlanStep::Start(_) => book.plan.started(member, succeeded),
+                PlanStep::Restart { .. } => book.plan.restarted(member, succeeded),
+                PlanStep::Stop { .. } => book.plan.stopped(member),
             }
             (book.plan.is_gone(member), forgotten)
         });
@@ -177,7 +181,7 @@ impl<C: Clock, M: Members> Duty<C, M> {
     }
 }
 
-impl<C: Clock, M: Members> Drop for Duty<C, M> {
+impl<C: Clock, M: Members> Drop for StepJob<C, M> {
     fn drop(&mut self) {
         if self.is_over {
             return;
@@ -186,15 +190,15 @@ impl<C: Clock, M: Members> Drop for Duty<C, M> {
         self.shared.change(|book| {
             book.is_spawner_gone |= self.is_spawned;
             match step {
-                Step::Start(member) => book.plan.start_called_off(member),
-                Step::Restart { member, .. } => book.plan.restarted(member, false),
-                Step::Stop { member, .. } => book.plan.stop_called_off(member),
+                PlanStep::Start(member) => book.plan.start_called_off(member),
+                PlanStep::Restart { member, .. } => book.plan.restarted(member, false),
+                PlanStep::Stop { member, .. } => book.plan.stop_called_off(member),
             }
         });
     }
 }
 
-impl Step {
+impl PlanStep {
     const fn member(self) -> usize {
         match self {
             Self::Start(member) | Self::Restart { member, .. } | Self::Stop { member, .. } => {

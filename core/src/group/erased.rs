@@ -10,9 +10,9 @@ use core::pin::Pin;
 use core::time::Duration;
 
 use super::Group;
-use super::lifecycle::{Lifecycle, LocalLifecycle};
 use super::members::Members;
 use crate::connection::Connection;
+use crate::lifecycle::{Lifecycle, LocalLifecycle};
 use crate::managed::Managed;
 use crate::pool::Pool;
 use crate::resource::{BoxError, Resource};

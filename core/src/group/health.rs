@@ -11,15 +11,15 @@ use core::time::Duration;
 use super::Group;
 use super::members::Members;
 use super::plan::Role;
-use super::shared::Standing;
+use super::shared::GroupStanding;
 use crate::cause::{Cause, Told};
 use crate::contain::hook;
+use crate::drive::JobSet;
 use crate::name::Name;
 use crate::resource::BoxError;
 use crate::runtime::Clock;
 use crate::state::State;
 use crate::sync::{Lock, Text};
-use crate::work::JobSet;
 
 /// How a group is, and each of its members.
 ///
@@ -106,7 +106,7 @@ impl<C: Clock, M: Members> Group<C, M> {
         let shared = &self.shared;
         let errors = self.ask().await;
         // One that was added meanwhile was not asked.
-        let Standing {
+        let GroupStanding {
             states,
             roles,
             graph,
@@ -146,7 +146,7 @@ impl<C: Clock, M: Members> Group<C, M> {
                 answers.with(|answers| answers.insert(id, cause));
             }
         };
-        let mut asked = JobSet::new();
+        let mut asked = JobSet::new(&self.shared.clock);
         poll_fn(|cx| {
             loop {
                 let room = MOST_CHECKS - asked.len();

@@ -8,7 +8,6 @@ mod erased;
 mod error;
 mod graph;
 mod health;
-mod lifecycle;
 mod members;
 mod plan;
 mod report;
@@ -19,6 +18,7 @@ mod watched;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
+pub use crate::lifecycle::{Lifecycle, LocalLifecycle};
 pub use added::Addition;
 pub use builder::GroupBuilder;
 pub use declared::DeclaredMembers;
@@ -26,7 +26,6 @@ pub use erased::{ErasedMembers, LocalMember, LocalMembers, Member};
 pub use error::{AddError, DependencyFailed, GetError, RemoveError, StartError};
 pub use graph::{Graph, GraphError};
 pub use health::{GroupHealth, MemberHealth};
-pub use lifecycle::{Lifecycle, LocalLifecycle};
 pub use members::Members;
 pub use report::{GroupReport, MemberReport};
 pub use supervisor::{GaveUp, Restarts, Supervisor};
@@ -38,7 +37,7 @@ use crate::state::State;
 use crate::sync::Arc;
 use drive::drive;
 use plan::{Goal, Plan, Role};
-use shared::{Shared, Standing};
+use shared::{GroupShared, GroupStanding};
 
 /// Different resources that depend on each other, started and stopped as one: a service with its database, its
 /// cache, its clients and its workers.
@@ -71,7 +70,7 @@ use shared::{Shared, Standing};
 /// # }).unwrap();
 /// ```
 pub struct Group<C: Clock, M: Members = ErasedMembers> {
-    shared: Arc<Shared<C, M>>,
+    shared: Arc<GroupShared<C, M>>,
 }
 
 impl Group<NoTimer> {
@@ -328,8 +327,8 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
     async fn restart(&self) -> Result<(), BoxError> {
         let graph = self.shared_graph();
         for member in graph.in_order() {
-            if let Some(duty) = Shared::claim_restart(&self.shared, graph.nodes[member].id) {
-                duty.perform().await;
+            if let Some(job) = GroupShared::claim_restart(&self.shared, graph.nodes[member].id) {
+                job.perform().await;
             }
         }
         self.required_health().await
@@ -346,7 +345,7 @@ impl<C: Clock + 'static, M: Members> LocalLifecycle for Group<C, M> {
 
     /// What is down of it, and the group cannot do without, brings itself back up.
     fn is_recovering(&self) -> bool {
-        let Standing { own, roles, .. } = self.shared.standing();
+        let GroupStanding { own, roles, .. } = self.shared.standing();
         let members = own.into_iter().zip(roles).enumerate();
         let is_down = |state: State, role: Role| role == Role::Required && !state.is_healthy();
         let mut down = members

@@ -82,7 +82,7 @@ pub(crate) enum Phase {
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum PlanStep {
     Start(usize),
     /// Only on somebody's word.
     Restart {
@@ -265,7 +265,7 @@ impl Plan {
     }
 
     /// What to do next, if anything can be done now.
-    pub(crate) fn next(&mut self) -> Option<Step> {
+    pub(crate) fn next(&mut self) -> Option<PlanStep> {
         if self.under_way >= self.most_at_once {
             return None;
         }
@@ -275,7 +275,7 @@ impl Plan {
         if self.goal == Goal::Down || node.leaves {
             node.phase = Phase::Stopping;
             node.held_back = false;
-            return Some(Step::Stop {
+            return Some(PlanStep::Stop {
                 member,
                 begun: node.begun,
                 chain: node.depth,
@@ -283,7 +283,7 @@ impl Plan {
         }
         node.phase = Phase::Starting;
         node.begun = true;
-        Some(Step::Start(member))
+        Some(PlanStep::Start(member))
     }
 
     /// A start has ended.
@@ -324,7 +324,7 @@ impl Plan {
     }
 
     /// Has a member restart, if it may.
-    pub(crate) fn restart(&mut self, member: usize) -> Option<Step> {
+    pub(crate) fn restart(&mut self, member: usize) -> Option<PlanStep> {
         if !self.may_restart(member) {
             return None;
         }
@@ -337,7 +337,7 @@ impl Plan {
             node.phase = Phase::Starting;
         });
         self.look_at_dependents(member);
-        Some(Step::Restart { member, begun })
+        Some(PlanStep::Restart { member, begun })
     }
 
     /// A restart has ended, or was dropped half-way.

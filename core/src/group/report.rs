@@ -77,7 +77,7 @@ impl GroupReport {
     }
 
     /// What was left undone, as an error.
-    pub(crate) fn into_result(self) -> Result<(), crate::BoxError> {
+    pub(crate) fn into_result(self) -> Result<(), crate::resource::BoxError> {
         if self.is_clean() {
             Ok(())
         } else {

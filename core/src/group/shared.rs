@@ -6,32 +6,32 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
-use super::drive::Duty;
+use super::drive::StepJob;
 use super::error::DependencyFailed;
 use super::graph::{Graph, GraphError, Wanted};
 use super::members::Members;
-use super::plan::{Goal, Phase, Plan, Role, Step};
+use super::plan::{Goal, Phase, Plan, PlanStep, Role};
 use super::report::{GroupReport, MemberReport};
-use crate::Instant;
 use crate::cause::Cause;
-use crate::event::Reporter;
 use crate::name::Name;
+use crate::reporter::Reporter;
 use crate::runtime::Clock;
 use crate::signal::Signal;
 use crate::sink::Sink;
 use crate::state::State;
 use crate::sync::{self, Arc, AtomicUsize, Lock, Text};
+use crate::time::Instant;
 
-pub(crate) struct Shared<C: Clock, M: Members> {
+pub(crate) struct GroupShared<C: Clock, M: Members> {
     pub(crate) members: M,
     pub(crate) clock: C,
     pub(crate) name: Name,
     pub(crate) sink: Option<Sink>,
-    pub(crate) book: Lock<Book>,
+    pub(crate) book: Lock<GroupBook>,
     /// Tells whoever drives that there may be more to do, or nothing.
     pub(crate) changed: Signal,
     /// Has a start done in a task of its own, where there is a spawner.
-    pub(crate) spawn: Option<fn(Duty<C, M>)>,
+    pub(crate) spawn: Option<fn(StepJob<C, M>)>,
     pub(crate) handles: AtomicUsize,
     /// Tells the starts in tasks of their own that they are called off.
     pub(crate) called_off: Signal,
@@ -39,12 +39,12 @@ pub(crate) struct Shared<C: Clock, M: Members> {
 
 /// How long one member may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct GroupLimits {
     pub(crate) start: Option<Duration>,
     pub(crate) stop: Option<Duration>,
 }
 
-impl Limits {
+impl GroupLimits {
     pub(crate) const DEFAULT: Self = Self {
         start: None,
         stop: Some(Duration::from_secs(30)),
@@ -52,11 +52,11 @@ impl Limits {
 }
 
 /// All that the lock guards.
-pub(crate) struct Book {
+pub(crate) struct GroupBook {
     pub(crate) graph: Arc<Graph>,
     pub(crate) plan: Plan,
     pub(crate) rows: Vec<Row>,
-    pub(crate) limits: Vec<Limits>,
+    pub(crate) limits: Vec<GroupLimits>,
     /// Numbers of members that were removed, have stopped and are forgotten.
     free: Vec<usize>,
     /// Where the removal of a member waits to be told how that stopped.
@@ -70,7 +70,7 @@ pub(crate) struct Book {
 }
 
 /// Where all members stand, at one moment.
-pub(crate) struct Standing {
+pub(crate) struct GroupStanding {
     /// By themselves.
     pub(crate) own: Vec<State>,
     /// No better than what they require.
@@ -115,8 +115,8 @@ impl Row {
     }
 }
 
-impl Book {
-    pub(crate) fn new(graph: Graph, plan: Plan, limits: Vec<Limits>) -> Self {
+impl GroupBook {
+    pub(crate) fn new(graph: Graph, plan: Plan, limits: Vec<GroupLimits>) -> Self {
         Self {
             rows: alloc::vec![Row::default(); graph.nodes.len()],
             graph: Arc::new(graph),
@@ -135,7 +135,7 @@ impl Book {
     pub(crate) fn add(
         &mut self,
         wanted: &Wanted,
-        limits: Limits,
+        limits: GroupLimits,
         keep: impl FnOnce(usize),
     ) -> Result<(usize, u64), GraphError> {
         let member = self.free.last().copied().unwrap_or(self.rows.len());
@@ -196,9 +196,9 @@ impl Book {
     }
 }
 
-impl<C: Clock, M: Members> Shared<C, M> {
+impl<C: Clock, M: Members> GroupShared<C, M> {
     /// Runs `change` under the lock, then tells everybody.
-    pub(crate) fn change<U>(&self, change: impl FnOnce(&mut Book) -> U) -> U {
+    pub(crate) fn change<U>(&self, change: impl FnOnce(&mut GroupBook) -> U) -> U {
         let now = self.now();
         let (changed, turns_back, forgotten) = self.book.with(|book| {
             let before = book.plan.goal();
@@ -224,7 +224,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
     }
 
     /// How to have a start done in a task, if that can be.
-    pub(crate) fn spawner(&self) -> Option<fn(Duty<C, M>)> {
+    pub(crate) fn spawner(&self) -> Option<fn(StepJob<C, M>)> {
         self.spawn
             .filter(|_| !self.book.with(|book| book.is_spawner_gone))
     }
@@ -241,26 +241,28 @@ impl<C: Clock, M: Members> Shared<C, M> {
     }
 
     /// The next thing to do, if there is one.
-    pub(crate) fn claim(this: &Arc<Self>) -> Option<Duty<C, M>> {
+    pub(crate) fn claim(this: &Arc<Self>) -> Option<StepJob<C, M>> {
         let now = this.now();
         this.book.with(|book| {
             let step = book.plan.next()?;
             let within = match step {
-                Step::Start(member) | Step::Restart { member, .. } => book.limits[member].start,
-                Step::Stop { member, chain, .. } => {
+                PlanStep::Start(member) | PlanStep::Restart { member, .. } => {
+                    book.limits[member].start
+                }
+                PlanStep::Stop { member, chain, .. } => {
                     let own = book.limits[member].stop;
                     let left = book.deadline.zip(now).map(|(at, now)| at - now);
                     let share = left.map(|left| left / u32::try_from(chain).unwrap_or(u32::MAX));
                     [own, share].into_iter().flatten().min()
                 }
             };
-            Some(Duty::new(this, step, within))
+            Some(StepJob::new(this, step, within))
         })
     }
 
     /// The restart of a member, unless it is to stop or does not rest. One that was held back is started, if what it
     /// requires is usable.
-    pub(crate) fn claim_restart(this: &Arc<Self>, id: u64) -> Option<Duty<C, M>> {
+    pub(crate) fn claim_restart(this: &Arc<Self>, id: u64) -> Option<StepJob<C, M>> {
         let (member, is_held_back, graph) = this.book.with(|book| {
             let member = book.graph.with_id(id)?;
             let is_held_back = book.plan.is_held_back(member);
@@ -279,7 +281,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
             let step = book.plan.restart(member)?;
             Some((step, book.limits[member].start))
         })?;
-        Some(Duty::new(this, step, within))
+        Some(StepJob::new(this, step, within))
     }
 
     /// Takes note of those of the members, whose start has failed, that have come up without another.
@@ -399,7 +401,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
 
     /// Where each member stands, by itself and with what it requires, and what it is to the group. One that is down for
     /// nothing else than that something is down which the group can do without, is spare as well.
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> GroupStanding {
         let (own, graph) = self.own_states();
         let mut states = own.clone();
         let mut roles: Vec<Role> = self.book.with(|book| {
@@ -421,7 +423,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
                 }
             }
         }
-        Standing {
+        GroupStanding {
             own,
             states,
             roles,
@@ -441,7 +443,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
             (Goal::Down, false) => State::Closing,
             (Goal::Down, true) => State::Closed,
             (Goal::Up, true) => {
-                let Standing {
+                let GroupStanding {
                     states,
                     roles,
                     graph,
@@ -463,7 +465,7 @@ impl<C: Clock, M: Members> Shared<C, M> {
     }
 
     pub(crate) fn report(&self) -> GroupReport {
-        let Standing {
+        let GroupStanding {
             own, states, graph, ..
         } = self.standing();
         let now = self.now();

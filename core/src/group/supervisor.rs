@@ -13,7 +13,7 @@ use super::Group;
 use super::graph::Graph;
 use super::members::Members;
 use super::plan::{Goal, Role};
-use super::shared::{Shared, Standing};
+use super::shared::{GroupShared, GroupStanding};
 use super::watched::{Verdict, Watch};
 use crate::backoff::{Backoff, Delays, Jitter};
 use crate::cause::{Cause, Told};
@@ -303,9 +303,9 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
     }
 
     /// Decides what a member's state and its last checks deserve.
-    fn verdict(&self, watch: &Watch, standing: &Standing, member: usize) -> Verdict {
+    fn verdict(&self, watch: &Watch, standing: &GroupStanding, member: usize) -> Verdict {
         let shared = &self.group.shared;
-        let Standing {
+        let GroupStanding {
             own, states, graph, ..
         } = standing;
         let id = |member: usize| graph.nodes[member].id;
@@ -355,10 +355,10 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
             }
             if meant != member || reach != Reach::Dependents {
                 let id = graph.nodes[meant].id;
-                let Some(duty) = Shared::claim_restart(shared, id) else {
+                let Some(job) = GroupShared::claim_restart(shared, id) else {
                     continue;
                 };
-                duty.perform().await;
+                job.perform().await;
                 let is_up = shared.is_up(id);
                 watch.restarted(id, is_up, shared.clock.now(), || self.delays());
                 if !is_up {

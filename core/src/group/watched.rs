@@ -4,10 +4,10 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::Instant;
 use crate::backoff::Delays;
 use crate::cause::Cause;
 use crate::sync;
+use crate::time::Instant;
 
 /// What a supervisor knows of the members it watches.
 ///

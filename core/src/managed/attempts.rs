@@ -12,11 +12,11 @@ use core::time::Duration;
 
 use super::openings::{Next, UnansweredAfter, UnderWay};
 use super::ready::open_ready;
-use super::shared::{Cell, Effects, Shared};
-use crate::Instant;
+use super::shared::{ManagedCell, ManagedEffects, ManagedShared};
 use crate::alarm::Alarm;
 use crate::backoff::Backoff;
 use crate::cause::Cause;
+use crate::drive::{LEAST_PAUSE, Rounds};
 use crate::event::EventKind;
 use crate::opening::Refusal;
 use crate::resource::LocalResource;
@@ -25,7 +25,7 @@ use crate::retry::{Decision, ErrorClass, StopReason};
 use crate::runtime::Clock;
 use crate::state::Event;
 use crate::sync::{self, Arc};
-use crate::work::{LEAST_PAUSE, Rounds};
+use crate::time::Instant;
 
 /// What is said of an attempt that never came to say anything.
 const CUT_OFF: &str = "cut off by the deadline of its retries";
@@ -52,7 +52,12 @@ pub(super) struct FailedAttempt {
 
 impl FailedAttempt {
     /// Notes it in the state, which callers are told of.
-    pub(super) fn note<V>(self, cell: &mut Cell<V>, generation: u64, effects: &mut Effects) {
+    pub(super) fn note<V>(
+        self,
+        cell: &mut ManagedCell<V>,
+        generation: u64,
+        effects: &mut ManagedEffects,
+    ) {
         cell.step(Event::AttemptFailed { generation }, self.at, effects);
         let attempt = cell.openings.ended(self.number);
         let what = (self.class, self.refused);
@@ -69,7 +74,7 @@ impl FailedAttempt {
 
 /// Opens a value, at the pace of the resource's openings.
 pub(super) async fn open_at_pace<R: LocalResource, C: Clock>(
-    shared: &Arc<Shared<R, C>>,
+    shared: &Arc<ManagedShared<R, C>>,
     generation: u64,
 ) -> Result<R::Value, Exhausted> {
     let began_at = shared.now();
@@ -156,7 +161,7 @@ impl<F: Future> UnderWaySet<F> {
 
 /// The counts of one round.
 struct Attempts<'a, R: LocalResource, C: Clock> {
-    shared: &'a Shared<R, C>,
+    shared: &'a ManagedShared<R, C>,
     generation: u64,
     nesting: Nesting,
     began_at: Option<Instant>,

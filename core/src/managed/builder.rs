@@ -3,23 +3,24 @@
 use core::time::Duration;
 
 use super::Managed;
+use super::config::ManagedConfig;
 use super::runner::Runner;
-use super::shared::{Cell, Shared, SpawnRunner};
+use super::shared::{ManagedCell, ManagedShared, SpawnRunner};
 use crate::backoff::Backoff;
-use crate::config::{ConfigError, above_zero, at_least};
-use crate::event::Reporter;
+use crate::config::ConfigError;
+use crate::drive::LEAST_PERIOD;
 use crate::name::Name;
 use crate::opening::attempt_limit;
 use crate::random::Random;
+use crate::reporter::Reporter;
 use crate::resource::{LocalResource, Resource};
 use crate::retry::Retry;
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::signal::Signal;
 use crate::sink::{SharedBudget, Sink};
 use crate::start::Start;
-use crate::state::{Machine, Thresholds};
+use crate::state::Machine;
 use crate::sync::{Arc, AtomicUsize, Lock};
-use crate::work::LEAST_PERIOD;
 
 /// How a [`Managed`] resource is to be: its retries, its checks, its times. Made by
 /// [`Managed::builder`].
@@ -48,30 +49,8 @@ pub struct ManagedBuilder<R> {
     resource: R,
     name: Option<Name>,
     sink: Option<Sink>,
-    config: Config,
+    config: ManagedConfig,
     start: Start,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Config {
-    /// The policy of calls.
-    pub(crate) retry: Retry,
-    /// The policy of openings: their pace, and where it is limited, how many of them a caller waits for.
-    pub(crate) open_retry: Retry,
-    /// For how long attempts fail, during a caller's wait, before it is told.
-    pub(crate) refuse_after: Option<Duration>,
-    pub(crate) budget: Option<SharedBudget>,
-    pub(crate) thresholds: Thresholds,
-    pub(crate) check_every: Option<Duration>,
-    pub(crate) initial_delay: Option<Duration>,
-    pub(crate) check_timeout: Option<Duration>,
-    pub(crate) open_timeout: Option<Duration>,
-    pub(crate) close_timeout: Option<Duration>,
-    pub(crate) hook_timeout: Option<Duration>,
-    pub(crate) broken_close_timeout: Option<Duration>,
-    /// How long calls on a value that was found dead go on.
-    pub(crate) call_grace: Option<Duration>,
-    pub(crate) proven_after: Option<Duration>,
 }
 
 impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
@@ -91,22 +70,7 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
             resource,
             name: None,
             sink: None,
-            config: Config {
-                retry: Retry::default(),
-                open_retry: Retry::new(Backoff::OPENING).max_retries(u32::MAX),
-                refuse_after: Some(Duration::from_secs(3)),
-                budget: None,
-                thresholds: Thresholds::default(),
-                check_every: None,
-                initial_delay: None,
-                check_timeout: Some(Duration::from_secs(5)),
-                open_timeout: Some(Duration::from_secs(5)),
-                close_timeout: Some(Duration::from_secs(5)),
-                hook_timeout: Some(Duration::from_secs(5)),
-                broken_close_timeout: Some(Duration::from_secs(1)),
-                call_grace: Some(Duration::from_secs(5)),
-                proven_after: Some(Duration::from_secs(60)),
-            },
+            config: ManagedConfig::default(),
             start: Start::Lazily,
         }
     }
@@ -432,9 +396,9 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
         config.open_timeout = attempt_limit(&config.open_retry, config.open_timeout);
         config.check_every = config.check_every.map(|every| every.max(LEAST_PERIOD));
         let machine = Machine::new(config.thresholds, clock.try_now());
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ManagedShared {
             spawn_runner,
-            cell: Lock::new(Cell::new(
+            cell: Lock::new(ManagedCell::new(
                 machine,
                 self.start == Start::InBackground,
                 config.proven_after,
@@ -525,47 +489,8 @@ impl<R: Resource<Value: Clone + Sync>> ManagedBuilder<R> {
     }
 }
 
-impl Config {
-    fn validate(&self) -> Result<(), ConfigError> {
-        self.retry.validate()?;
-        self.open_retry.validate()?;
-        if let Some(budget) = &self.budget {
-            budget.validate()?;
-        }
-        let Thresholds {
-            fail_after,
-            recover_after,
-            reopen_after,
-        } = self.thresholds;
-        above_zero("fail_after", fail_after)?;
-        above_zero("recover_after", recover_after)?;
-        if let Some(reopen_after) = reopen_after {
-            at_least("reopen_after", reopen_after, "fail_after", fail_after)?;
-        }
-        for (field, time) in [
-            ("check_every", self.check_every),
-            ("check_timeout", self.check_timeout),
-            ("open_timeout", self.open_timeout),
-            ("close_timeout", self.close_timeout),
-            ("hook_timeout", self.hook_timeout),
-            ("broken_close_timeout", self.broken_close_timeout),
-        ] {
-            if let Some(time) = time {
-                above_zero(field, time)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// How many failed attempts to open count at most for a retry around them: the pace makes the others for all.
-    pub(crate) fn most_counted_attempts(&self) -> u32 {
-        let calls = self.retry.max_attempts();
-        calls.min(self.open_retry.max_attempts())
-    }
-}
-
 /// Spawns a Runner of this resource.
-pub(crate) fn spawn_runner<R, T>(shared: &Arc<Shared<R, T>>)
+pub(crate) fn spawn_runner<R, T>(shared: &Arc<ManagedShared<R, T>>)
 where
     R: Resource<Value: Clone + Sync>,
     T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
@@ -574,7 +499,7 @@ where
 }
 
 /// Spawns a Runner of this resource on the current thread.
-pub(crate) fn spawn_runner_locally<R, T>(shared: &Arc<Shared<R, T>>)
+pub(crate) fn spawn_runner_locally<R, T>(shared: &Arc<ManagedShared<R, T>>)
 where
     R: LocalResource<Value: Clone> + 'static,
     T: Timer<Sleep: 'static> + SpawnLocal + 'static,

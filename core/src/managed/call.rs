@@ -3,15 +3,15 @@
 use core::future::Future;
 use core::time::Duration;
 
-use super::error::{CallError, CallFailure, OpenError, Revoked};
+use super::error::{CallError, CallFailure, Revoked};
 use super::open::wait_until_open;
 use super::openings::Patience;
 use super::revocation::{Revocable, Revocation};
-use super::shared::Shared;
-use crate::Instant;
+use super::shared::ManagedShared;
 use crate::cause::Cause;
 use crate::event::EventKind;
 use crate::name::redacted;
+use crate::opening::OpenError;
 use crate::resource::LocalResource;
 use crate::retry::course::Hooks;
 use crate::retry::{AnyValue, Attempt, Decision, ErrorClass, Failure, Outcome, Retry, Retrying};
@@ -19,6 +19,7 @@ use crate::runtime::Clock;
 use crate::sink::SharedBudget;
 use crate::state::Event;
 use crate::sync::{Arc, Lock, Text};
+use crate::time::Instant;
 
 /// How one call differs from the others. Made by [`CallOptions::named`].
 ///
@@ -146,7 +147,7 @@ pub(crate) struct Ways<K, W, S> {
 }
 
 /// What is called, and whether it was.
-struct Operation<O> {
+struct CallOperation<O> {
     begin: Option<O>,
     was_begun: bool,
     /// Which opening gave the value that the attempt under way runs on.
@@ -161,7 +162,7 @@ struct Failed {
 
 /// Calls `operation` on the value, opening it if need be, until it succeeds or the policy says stop.
 pub(crate) async fn call<R, C, O, F, U, K, W, P, S>(
-    shared: &Arc<Shared<R, C>>,
+    shared: &Arc<ManagedShared<R, C>>,
     options: CallOptions,
     ways: Ways<K, W, S>,
     operation: O,
@@ -179,7 +180,7 @@ where
     let name = options.operation.clone();
     // Each attempt takes the operation out, calls it, and puts it back, so that no lock is held over
     // user code.
-    let operation = Lock::new(Operation {
+    let operation = Lock::new(CallOperation {
         begin: Some(operation),
         was_begun: false,
         runs_on: None,
@@ -234,9 +235,9 @@ where
 }
 
 async fn attempt<R, C, O, F, U, K, W, P, S>(
-    shared: &Arc<Shared<R, C>>,
+    shared: &Arc<ManagedShared<R, C>>,
     ways: &Ways<K, W, S>,
-    operation: &Lock<Operation<O>>,
+    operation: &Lock<CallOperation<O>>,
 ) -> Result<U, Failed>
 where
     R: LocalResource<Value: Clone>,
@@ -257,7 +258,7 @@ where
     };
     let future = Revocable::new(begin(value), &shared.clock, &call.revocation);
     operation.with(|operation| {
-        *operation = Operation {
+        *operation = CallOperation {
             begin: Some(begin),
             was_begun: true,
             runs_on: Some(call.generation),
@@ -286,7 +287,7 @@ where
 
 /// One attempt's use of the value. While it lives, the value is not closed.
 struct Call<'a, R: LocalResource, C: Clock> {
-    shared: &'a Shared<R, C>,
+    shared: &'a ManagedShared<R, C>,
     value: Arc<R::Value>,
     revocation: Arc<Revocation>,
     generation: u64,
@@ -295,7 +296,7 @@ struct Call<'a, R: LocalResource, C: Clock> {
 }
 
 impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
-    async fn begin(shared: &'a Arc<Shared<R, C>>) -> Result<Self, OpenError> {
+    async fn begin(shared: &'a Arc<ManagedShared<R, C>>) -> Result<Self, OpenError> {
         loop {
             let (begun, respawns) = shared.cell.with(|cell| {
                 let begun = cell.current.as_mut().map(|held| {
@@ -306,7 +307,7 @@ impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
                 (begun, cell.runner.claim_respawn())
             });
             if respawns {
-                Shared::respawn(shared);
+                ManagedShared::respawn(shared);
             }
             if let Some((value, revocation, generation)) = begun {
                 return Ok(Call {
@@ -354,7 +355,7 @@ impl<R: LocalResource, C: Clock> Drop for Call<'_, R, C> {
                 }
             }
             if !cell.retired.is_empty() {
-                cell.bury_retired(effects);
+                cell.queue_unused_for_closing(effects);
                 cell.finish_if_drained(now, effects);
             }
         });
@@ -376,7 +377,7 @@ impl<R: LocalResource, C: Clock> Call<'_, R, C> {
 }
 
 fn report<R: LocalResource, C: Clock, U>(
-    shared: &Shared<R, C>,
+    shared: &ManagedShared<R, C>,
     operation: &Text,
     attempt: &Attempt<'_, U, Failed>,
 ) {

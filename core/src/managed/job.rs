@@ -1,29 +1,29 @@
 //! The work of a managed resource: opening, checking and closing its value.
 //!
-//! A piece of work is a duty: dropping it half-way gives it back for somebody else to do.
-
-use core::time::Duration;
+//! A job was marked as under way when it was claimed: dropping it half-way gives it back for somebody else to do.
 
 use super::attempts::{Exhausted, open_at_pace};
-use super::shared::{Flight, Held, Shared, Suspicion};
-use crate::Instant;
+use super::shared::{Flight, Held, ManagedShared, Suspicion};
 use crate::cause::{Cause, Panicked};
-use crate::cleanup::{Corpse, Ending, Why, abandon_quietly, close_value, take_leave};
+
+use crate::cleanup::RetiredValue;
 use crate::contain::hook;
+use crate::drive::{CloseJob, CloseLimits, CloseOutcome, Closes, LEAST_PAUSE};
+use crate::ending::Why;
 use crate::event::EventKind;
+use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Action, Event};
 use crate::sync::{self, Arc};
-use crate::work::LEAST_PAUSE;
 
-pub(crate) enum Job<R: LocalResource, C: Clock> {
-    Open(OpenDuty<R, C>),
-    Check(CheckDuty<R, C>),
-    Close(CloseDuty<R, C>),
+pub(crate) enum ManagedJob<R: LocalResource, C: Clock> {
+    Open(ManagedOpenJob<R, C>),
+    Check(ManagedCheckJob<R, C>),
+    Close(CloseJob<ManagedShared<R, C>>),
 }
 
-impl<R: LocalResource, C: Clock> Job<R, C> {
+impl<R: LocalResource, C: Clock> ManagedJob<R, C> {
     pub(crate) const fn is_close(&self) -> bool {
         matches!(self, Self::Close(_))
     }
@@ -32,33 +32,33 @@ impl<R: LocalResource, C: Clock> Job<R, C> {
     pub(crate) const fn is_of_shutdown(&self) -> bool {
         match self {
             Self::Close(_) => true,
-            Self::Check(duty) => matches!(duty.purpose, Purpose::Suspicion),
+            Self::Check(job) => matches!(job.purpose, Purpose::Suspicion),
             Self::Open(_) => false,
         }
     }
 
     pub(crate) async fn perform(self) {
         match self {
-            Self::Open(duty) => duty.perform().await,
-            Self::Check(duty) => {
+            Self::Open(job) => job.perform().await,
+            Self::Check(job) => {
                 // The verdict is in the state and in the events; a background check has no caller.
-                let _ = duty.perform().await;
+                let _ = job.perform().await;
             }
-            Self::Close(duty) => duty.perform().await,
+            Self::Close(job) => job.perform().await,
         }
     }
 }
 
 /// The opening under way, its retries included.
-pub(crate) struct OpenDuty<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
+pub(crate) struct ManagedOpenJob<R: LocalResource, C: Clock> {
+    shared: Arc<ManagedShared<R, C>>,
     generation: u64,
     settled: bool,
 }
 
-impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
+impl<R: LocalResource, C: Clock> ManagedOpenJob<R, C> {
     /// Takes on an opening that is due and was marked as under way.
-    pub(crate) fn claim(shared: &Arc<Shared<R, C>>, generation: u64) -> Self {
+    pub(crate) fn claim(shared: &Arc<ManagedShared<R, C>>, generation: u64) -> Self {
         Self {
             shared: shared.clone(),
             generation,
@@ -105,11 +105,11 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
                 cell.check_at = check_at;
                 effects.wakes.push(cell.runner.take_waker());
             } else {
-                cell.graveyard.push_back(Corpse {
+                cell.closing_queue.push_back(RetiredValue {
                     value,
                     why: Why::OpenedTooLate,
                 });
-                cell.bury_retired(effects);
+                cell.queue_unused_for_closing(effects);
             }
             called_off
         });
@@ -152,7 +152,7 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
     }
 }
 
-impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
+impl<R: LocalResource, C: Clock> Drop for ManagedOpenJob<R, C> {
     fn drop(&mut self) {
         if self.settled {
             return;
@@ -178,8 +178,8 @@ impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
 }
 
 /// A check under way.
-pub(crate) struct CheckDuty<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
+pub(crate) struct ManagedCheckJob<R: LocalResource, C: Clock> {
+    shared: Arc<ManagedShared<R, C>>,
     value: Arc<R::Value>,
     generation: u64,
     purpose: Purpose,
@@ -196,9 +196,9 @@ pub(crate) enum Purpose {
     Suspicion,
 }
 
-impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
+impl<R: LocalResource, C: Clock> ManagedCheckJob<R, C> {
     pub(crate) fn claim(
-        shared: &Arc<Shared<R, C>>,
+        shared: &Arc<ManagedShared<R, C>>,
         held: &Held<R::Value>,
         purpose: Purpose,
     ) -> Self {
@@ -273,7 +273,7 @@ impl<R: LocalResource, C: Clock> CheckDuty<R, C> {
     }
 }
 
-impl<R: LocalResource, C: Clock> Drop for CheckDuty<R, C> {
+impl<R: LocalResource, C: Clock> Drop for ManagedCheckJob<R, C> {
     fn drop(&mut self) {
         let shared = &self.shared;
         match self.purpose {
@@ -301,125 +301,59 @@ impl<R: LocalResource, C: Clock> Drop for CheckDuty<R, C> {
     }
 }
 
-/// A close under way.
-pub(crate) struct CloseDuty<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
-    /// Absent once its close has begun to be driven.
-    shared_value: Option<Arc<R::Value>>,
-    /// Here from its first poll until its close is called. Dropped meanwhile, it is abandoned.
-    value: Option<R::Value>,
-    why: Why,
-    /// When whoever drives it has no more time.
-    until: Option<Instant>,
-    era: u64,
-    settled: bool,
-}
+impl<R: LocalResource, C: Clock> Closes for ManagedShared<R, C> {
+    type Resource = R;
+    type Clock = C;
+    type Retired = Arc<R::Value>;
 
-impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
-    /// Takes on a close that was counted as under way. It gets at most `limit`.
-    pub(crate) fn claim(
-        shared: &Arc<Shared<R, C>>,
-        corpse: Corpse<Arc<R::Value>>,
-        era: u64,
-        limit: Option<Duration>,
-    ) -> Self {
-        let Corpse { value, why } = corpse;
-        Self {
-            shared: shared.clone(),
-            shared_value: Some(value),
-            value: None,
-            why,
-            until: shared.now().zip(limit).map(|(now, limit)| now + limit),
-            era,
-            settled: false,
+    fn resource(&self) -> &R {
+        &self.resource
+    }
+
+    fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    fn close_limits(&self) -> CloseLimits {
+        CloseLimits {
+            hook: self.config.hook_timeout,
+            close: self.config.close_timeout,
+            broken: self.config.broken_close_timeout,
         }
     }
 
-    pub(super) async fn perform(mut self) {
-        let Some(value) = self.shared_value.take() else {
-            return;
-        };
-        let shared = self.shared.clone();
-        let value = match shared.unshare(value) {
-            Ok(value) => self.value.insert(value),
-            Err(cause) => return self.settle(Ending::CloseFailed, Some(cause)),
-        };
-        let (resource, clock, reporter) = (&shared.resource, &shared.clock, &shared.reporter);
-        let of_broken = shared
-            .config
-            .broken_close_timeout
-            .filter(|_| self.why.is_of_broken_value());
-        let limited = |general: Option<Duration>| general.into_iter().chain(of_broken).min();
-        let limit = limit_until(clock, self.until, limited(shared.config.hook_timeout));
-        take_leave(resource, clock, reporter, limit, value).await;
-        if let Some(value) = self.value.take() {
-            let limit = limit_until(clock, self.until, limited(shared.config.close_timeout));
-            let why = self.why;
-            let (ending, error) = close_value(resource, clock, limit, Corpse { value, why }).await;
-            self.settle(ending, error);
-        }
+    fn take_out(&self, value: Arc<R::Value>) -> Result<R::Value, Cause> {
+        self.unshare(value)
     }
-}
 
-/// The general limit, or the time that is left if that is less.
-fn limit_until(
-    clock: &impl Clock,
-    until: Option<Instant>,
-    general: Option<Duration>,
-) -> Option<Duration> {
-    let left = until.zip(clock.try_now()).map(|(until, now)| until - now);
-    left.into_iter().chain(general).min()
-}
-
-impl<R: LocalResource, C: Clock> CloseDuty<R, C> {
-    fn settle(&mut self, ending: Ending, error: Option<Cause>) {
-        self.settled = true;
-        let (shared, why) = (&self.shared, self.why);
-        let now = shared.now();
-        let counts = shared.with(|cell, effects| {
-            let counts = cell.era == self.era;
-            if counts {
-                cell.closing -= 1;
-                cell.closing_broken -= usize::from(why.is_of_broken_value());
-                let forgotten = cell.ledger.record(ending, why, error.clone());
-                effects.wakes.drop_cause(forgotten);
-            }
-            counts
-        });
-        if counts {
-            let ended = EventKind::Ended {
-                ending,
-                why,
-                error: error.as_ref(),
-            };
-            shared.reporter.send(&shared.clock, ended);
-        }
-        shared.with(|cell, effects| {
-            cell.finish_if_drained(now, effects);
-            effects.wakes.push(cell.runner.take_waker());
-            effects.wakes.signal();
-        });
-    }
-}
-
-impl<R: LocalResource, C: Clock> Drop for CloseDuty<R, C> {
-    fn drop(&mut self) {
-        if self.settled {
-            return;
-        }
-        // One that was dropped before its close began still has its value.
-        let (value, why) = (self.value.take(), self.why);
-        let shared_value = self.shared_value.take();
-        let value = match shared_value.map(|value| self.shared.unshare(value)) {
-            Some(Ok(value)) => Ok(Some(value)),
-            Some(Err(cause)) => Err(cause),
-            None => Ok(value),
-        };
-        let error = match value {
-            Ok(Some(value)) => abandon_quietly(&self.shared.resource, Corpse { value, why }),
-            Ok(None) => None,
-            Err(cause) => Some(cause),
-        };
-        self.settle(Ending::Abandoned, error);
+    fn close_ended(&self, era: u64, end: CloseOutcome) {
+        let CloseOutcome { ending, why, error } = end;
+        let now = self.now();
+        self.change_and_tell(
+            |cell, effects| {
+                let counts = cell.era == era;
+                if counts {
+                    cell.closing -= 1;
+                    cell.closing_broken -= usize::from(why.is_of_broken_value());
+                    let forgotten = cell.ledger.record(ending, why, error.clone());
+                    effects.wakes.drop_cause(forgotten);
+                }
+                cell.finish_if_drained(now, effects);
+                effects.wakes.push(cell.runner.take_waker());
+                effects.wakes.signal();
+                counts
+            },
+            |counts| {
+                if counts {
+                    let error = error.as_ref();
+                    let ended = EventKind::Ended { ending, why, error };
+                    self.reporter.send(&self.clock, ended);
+                }
+            },
+        );
     }
 }

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use super::Managed;
 use super::shared::Flight;
-use crate::cleanup::Why;
-use crate::group::LocalLifecycle;
+use crate::ending::Why;
+use crate::lifecycle::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
 use crate::state::State;

@@ -3,18 +3,19 @@
 mod attempts;
 mod builder;
 mod call;
+mod config;
 mod error;
-mod evidence;
-mod facts;
 mod job;
 mod member;
 mod open;
 mod openings;
 mod ready;
+mod reconnect;
 mod revocation;
 mod runner;
 mod shared;
 mod shutdown;
+mod status;
 mod watch;
 mod weak;
 
@@ -22,25 +23,27 @@ use core::future::{Future, ready};
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
+pub use crate::opening::OpenError;
 pub use builder::ManagedBuilder;
 pub(crate) use builder::{spawn_runner, spawn_runner_locally};
 pub use call::CallOptions;
 pub(crate) use call::Ways;
-pub use error::{CallError, CheckError, OpenError, Revoked, RevokedFor, Unreachable};
+pub use error::{CallError, CheckError, Revoked, RevokedFor, Unreachable};
 pub use runner::Runner;
 pub use watch::{StateChange, Watch};
 
-use crate::Instant;
-use crate::cleanup::{Report, Why};
+use crate::cleanup::Report;
+use crate::ending::Why;
 use crate::resource::LocalResource;
 use crate::retry::{ErrorClass, Failure};
 use crate::runtime::{Clock, Timer};
 use crate::sync::{Arc, Text};
-pub(crate) use evidence::Standing;
-use job::{CheckDuty, Purpose};
+use crate::time::Instant;
+use job::{ManagedCheckJob, Purpose};
 use open::wait_until_open;
 pub(crate) use openings::Patience;
-use shared::Shared;
+pub(crate) use reconnect::ManagedStanding;
+use shared::ManagedShared;
 pub(crate) use shared::SpawnRunner;
 pub(crate) use weak::WeakManaged;
 
@@ -85,10 +88,10 @@ pub(crate) use weak::WeakManaged;
 /// # }).unwrap()
 /// ```
 pub struct Managed<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
+    shared: Arc<ManagedShared<R, C>>,
 }
 
-impl<R: LocalResource<Value: Clone>> Managed<R, crate::NoTimer> {
+impl<R: LocalResource<Value: Clone>> Managed<R, crate::runtime::NoTimer> {
     /// Begins to build a managed `resource`. The runtime comes at the end, with
     /// [`build`](ManagedBuilder::build).
     ///
@@ -108,7 +111,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
         Runner::new(self.shared.clone())
     }
 
-    pub(crate) const fn new(shared: Arc<Shared<R, C>>) -> Self {
+    pub(crate) const fn new(shared: Arc<ManagedShared<R, C>>) -> Self {
         Self { shared }
     }
 
@@ -317,15 +320,15 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
     async fn check_now(&self) -> Result<(), CheckError> {
         let name = self.name().clone();
         let shared = &self.shared;
-        let duty = shared.cell.with(|cell| {
-            Some(CheckDuty::claim(
+        let job = shared.cell.with(|cell| {
+            Some(ManagedCheckJob::claim(
                 shared,
                 cell.current.as_ref()?,
                 Purpose::Asked,
             ))
         });
-        match duty {
-            Some(duty) => duty
+        match job {
+            Some(job) => job
                 .perform()
                 .await
                 .map_err(|cause| CheckError::Failed { name, cause }),

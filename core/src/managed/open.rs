@@ -2,27 +2,27 @@
 
 use core::time::Duration;
 
-use super::error::OpenError;
-use super::job::{CloseDuty, Job, OpenDuty};
+use super::job::{ManagedJob, ManagedOpenJob};
 use super::openings::{Patience, Since};
-use super::shared::{Cell, Flight, Shared};
-use crate::Instant;
+use super::shared::{Flight, ManagedCell, ManagedShared};
+use crate::drive::{CloseJob, OneJob, Round, go_round};
+use crate::opening::OpenError;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Event, State};
 use crate::sync::Arc;
-use crate::work::{OneJob, Round, go_round};
+use crate::time::Instant;
 
 /// Waits until the value is open, for at most `timeout`; opens it where no Runner does.
 pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
-    shared: &Arc<Shared<R, C>>,
+    shared: &Arc<ManagedShared<R, C>>,
     timeout: Option<Duration>,
     patience: Patience,
 ) -> Result<Arc<R::Value>, OpenError> {
-    let look = |cell: &mut Cell<R::Value>| (opened(cell), cell.runner.claim_respawn());
+    let look = |cell: &mut ManagedCell<R::Value>| (opened(cell), cell.runner.claim_respawn());
     let (value, respawns) = shared.cell.with(look);
     if respawns {
-        Shared::respawn(shared);
+        ManagedShared::respawn(shared);
     }
     if let Some(value) = value {
         return Ok(value);
@@ -66,11 +66,11 @@ pub(crate) async fn wait_until_open<R: LocalResource<Value: Clone>, C: Clock>(
         }
         if may_respawn && shared.cell.with(|cell| cell.runner.claim_respawn()) {
             may_respawn = false;
-            Shared::respawn(shared);
+            ManagedShared::respawn(shared);
             return Round::Again;
         }
         if work.is_none() {
-            if let Some(job) = Shared::claim_for_opener(shared, left) {
+            if let Some(job) = ManagedShared::claim_for_opener(shared, left) {
                 is_closing = job.is_close();
                 work.begin(job.perform());
                 return Round::Again;
@@ -94,7 +94,7 @@ enum Look<T> {
 
 /// One task that wants the value to be open.
 struct Demand<'a, R: LocalResource, C: Clock> {
-    shared: &'a Arc<Shared<R, C>>,
+    shared: &'a Arc<ManagedShared<R, C>>,
     patience: Patience,
     /// When it began to wait, once it does.
     since: Option<Since>,
@@ -165,23 +165,28 @@ impl<R: LocalResource, C: Clock> Drop for Demand<'_, R, C> {
     }
 }
 
-fn opened<V>(cell: &Cell<V>) -> Option<Arc<V>> {
+fn opened<V>(cell: &ManagedCell<V>) -> Option<Arc<V>> {
     cell.current.as_ref().map(|held| held.value.clone())
 }
 
-impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
+impl<R: LocalResource<Value: Clone>, C: Clock> ManagedShared<R, C> {
     /// Work that a task which wants the value open has to do itself, where there is no Runner: first
     /// it closes what is out of use, since a device may not allow two openings at once.
-    fn claim_for_opener(this: &Arc<Self>, left: Option<Duration>) -> Option<Job<R, C>> {
+    fn claim_for_opener(this: &Arc<Self>, left: Option<Duration>) -> Option<ManagedJob<R, C>> {
+        let until = this.now().zip(left).map(|(now, left)| now + left);
         this.cell.with(|cell| {
             if cell.runner.is_attached() {
                 return None;
             }
-            Self::claim_close(this, cell, left).or_else(|| Self::claim_open(this, cell))
+            let close = Self::claim_close(this, cell, until).map(ManagedJob::Close);
+            close.or_else(|| Self::claim_open(this, cell))
         })
     }
 
-    pub(crate) fn claim_open(this: &Arc<Self>, cell: &mut Cell<R::Value>) -> Option<Job<R, C>> {
+    pub(crate) fn claim_open(
+        this: &Arc<Self>,
+        cell: &mut ManagedCell<R::Value>,
+    ) -> Option<ManagedJob<R, C>> {
         let may_open = cell.flight == Flight::Due
             && cell.state() == State::Initializing
             && !cell.closes_first(R::EXCLUSIVE);
@@ -189,18 +194,21 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
             return None;
         }
         cell.flight = Flight::UnderWay;
-        Some(Job::Open(OpenDuty::claim(this, cell.machine.generation())))
+        Some(ManagedJob::Open(ManagedOpenJob::claim(
+            this,
+            cell.machine.generation(),
+        )))
     }
 
     pub(crate) fn claim_close(
         this: &Arc<Self>,
-        cell: &mut Cell<R::Value>,
-        limit: Option<Duration>,
-    ) -> Option<Job<R, C>> {
-        let corpse = cell.graveyard.pop_front()?;
+        cell: &mut ManagedCell<R::Value>,
+        until: Option<Instant>,
+    ) -> Option<CloseJob<Self>> {
+        let retired = cell.closing_queue.pop_front()?;
         cell.closing += 1;
-        cell.closing_broken += usize::from(corpse.why.is_of_broken_value());
-        Some(Job::Close(CloseDuty::claim(this, corpse, cell.era, limit)))
+        cell.closing_broken += usize::from(retired.why.is_of_broken_value());
+        Some(CloseJob::new(this, retired, cell.era, until))
     }
 
     /// Why there is no value yet, for a caller that has waited for so long: only what happened meanwhile.
@@ -222,7 +230,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     }
 }
 
-impl<R: LocalResource, C: Clock> Shared<R, C> {
+impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
     /// How the latest attempt failed, for a caller that does not wait for the next. `None` if none has failed, or if
     /// the caller has to make the next attempt itself.
     pub(crate) fn latest_failure(&self) -> Option<OpenError> {

@@ -1,6 +1,6 @@
 //! The attempts to open a managed resource's value: their pace, those under way, and how they fail.
 //!
-//! All of it stands in the resource's cell, under one lock. One [`OpenDuty`](super::job::OpenDuty) at a time drives a
+//! All of it stands in the resource's cell, under one lock. One [`ManagedOpenJob`](super::job::ManagedOpenJob) at a time drives a
 //! round of attempts ([`attempts`](super::attempts)):
 //!
 //! - **Begun**: the attempt joins the list of those under way. The start of the next is paced from here.
@@ -8,20 +8,20 @@
 //!   beside it. There are two at most. If another is due, the newer one gives way to it; the older runs to its
 //!   timeout, so that a slow handshake can succeed.
 //! - **Failed**: the count `failed` grows, and never shrinks. A caller notes the count when it begins to wait
-//!   ([`Since`]). What it is told ([`Openings::refusal`]) follows from the attempts that failed after that.
+//!   ([`Since`]). What it is told ([`ManagedOpenings::refusal`]) follows from the attempts that failed after that.
 //! - **Opened**: the failures are forgotten. The pace is forgotten once the value has proven itself, so that a server that
 //!   accepts and then breaks every value is asked no more often than one that refuses.
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::Instant;
 use crate::backoff::Delays;
 use crate::cause::Cause;
+use crate::drive::LEAST_PAUSE;
 use crate::failure::OpenFailure;
 use crate::random::Random;
 use crate::retry::{Decision, ErrorClass, Retry, StopReason};
-use crate::work::LEAST_PAUSE;
+use crate::time::Instant;
 
 /// After so long without an answer an attempt no longer holds up the next. Up to a twentieth later as long as nothing is
 /// known to be wrong, since a handshake may take a second; up to a quarter earlier after that, so that a server that is back
@@ -50,7 +50,7 @@ impl UnansweredAfter {
 const MOST_UNDER_WAY: usize = 2;
 
 #[derive(Debug)]
-pub(crate) struct Openings {
+pub(crate) struct ManagedOpenings {
     /// A value that has been open for so long has proven itself.
     proven_after: Option<Duration>,
     /// The opening that the latest attempt is of.
@@ -122,7 +122,7 @@ pub(crate) enum Next {
     Later,
 }
 
-impl Openings {
+impl ManagedOpenings {
     pub(crate) const fn new(proven_after: Option<Duration>) -> Self {
         Self {
             proven_after,

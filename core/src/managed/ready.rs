@@ -1,8 +1,9 @@
 //! Opening a value and having it ready for its first use.
 
-use super::job::CloseDuty;
-use super::shared::Shared;
-use crate::cleanup::{Corpse, Why};
+use super::shared::ManagedShared;
+use crate::cleanup::RetiredValue;
+use crate::drive::CloseJob;
+use crate::ending::Why;
 use crate::hooks::Hooks;
 use crate::opening::{Refusal, make_ready, open_value};
 use crate::resource::LocalResource;
@@ -12,7 +13,7 @@ use crate::sync::Arc;
 /// One attempt: opens a value, and awaits its `after_open`. If that fails the value is closed before this returns, because
 /// some resources allow no other opening before.
 pub(crate) async fn open_ready<R: LocalResource, C: Clock>(
-    shared: &Arc<Shared<R, C>>,
+    shared: &Arc<ManagedShared<R, C>>,
 ) -> Result<R::Value, Refusal> {
     let (resource, clock, reporter) = (&shared.resource, &shared.clock, &shared.reporter);
     let value = open_value(resource, clock, reporter, shared.config.open_timeout).await?;
@@ -38,7 +39,7 @@ pub(crate) async fn open_ready<R: LocalResource, C: Clock>(
 
 /// A value that is open, and not ready. It is not counted before that is decided.
 struct Unready<'s, R: LocalResource, C: Clock> {
-    shared: &'s Arc<Shared<R, C>>,
+    shared: &'s Arc<ManagedShared<R, C>>,
     value: Option<R::Value>,
 }
 
@@ -55,7 +56,7 @@ impl<R: LocalResource, C: Clock> Unready<'_, R, C> {
             cell.era
         });
         let (value, why) = (Arc::new(value), Why::HookFailed);
-        CloseDuty::claim(shared, Corpse { value, why }, era, None)
+        CloseJob::new(shared, RetiredValue { value, why }, era, None)
             .perform()
             .await;
     }
@@ -70,7 +71,7 @@ impl<R: LocalResource, C: Clock> Drop for Unready<'_, R, C> {
         let (value, why) = (Arc::new(value), Why::HookCutOff);
         self.shared.with(|cell, effects| {
             cell.ledger.tally.opened += 1;
-            cell.graveyard.push_back(Corpse { value, why });
+            cell.closing_queue.push_back(RetiredValue { value, why });
             effects.wakes.push(cell.runner.take_waker());
             effects.wakes.signal();
         });

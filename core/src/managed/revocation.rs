@@ -13,10 +13,10 @@ use core::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::error::RevokedFor;
-use crate::Instant;
 use crate::runtime::Clock;
 use crate::signal::{Listener, Signal};
 use crate::sync::Lock;
+use crate::time::Instant;
 
 /// What the calls on one value have to know of it.
 #[derive(Debug, Default)]

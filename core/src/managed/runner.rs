@@ -1,20 +1,19 @@
 //! The background work of a managed resource, as a value.
 
-use core::future::{Future, poll_fn};
-use core::pin::pin;
-use core::task::Poll;
+use core::future::Future;
+use core::task::Waker;
 
-use super::job::{CheckDuty, Job, Purpose};
-use super::shared::{Cell, Effects, Shared, Suspicion};
-use crate::Instant;
-use crate::alarm::Alarm;
-use crate::cleanup::Why;
+use super::job::{ManagedCheckJob, ManagedJob, Purpose};
+use super::shared::{ManagedCell, ManagedEffects, ManagedShared, Suspicion};
+use crate::drive::{self, Attachment, CloseJob, Driven, GivenUp, Turn};
+use crate::ending::Why;
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
+use crate::signal::Signal;
 use crate::state::{Event, State};
 use crate::sync::{self, Arc};
-use crate::work::{Attachment, JobSet, Rounds};
+use crate::time::Instant;
 
 /// The background work of a [`Managed`](crate::Managed) resource: opening, checking, recovering and
 /// closing its value.
@@ -45,11 +44,11 @@ use crate::work::{Attachment, JobSet, Rounds};
 /// ```
 #[must_use = "spawn or await its `run`, or drop it on purpose"]
 pub struct Runner<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
+    shared: Arc<ManagedShared<R, C>>,
 }
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Runner<R, C> {
-    pub(crate) const fn new(shared: Arc<Shared<R, C>>) -> Self {
+    pub(crate) const fn new(shared: Arc<ManagedShared<R, C>>) -> Self {
         Self { shared }
     }
 
@@ -71,8 +70,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Runner<R, C> {
     /// Dropping the future hands an opening under way to whoever waits for it, who starts anew, and
     /// counts a close under way as abandoned. The resource goes on without a Runner.
     pub fn run(self) -> impl Future<Output = ()> + use<R, C> {
-        let attached = Attached::new(self.shared);
-        async move { attached.drive().await }
+        drive::run(self.shared)
     }
 }
 
@@ -84,96 +82,32 @@ impl<R: LocalResource, C: Clock> core::fmt::Debug for Runner<R, C> {
     }
 }
 
-/// The resource knows of its Runner for as long as this lives.
-struct Attached<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
-    /// `true` if it takes the place of one that was lost.
-    restarted: bool,
-    /// `true` once it was polled: a value may have been opened under its runtime.
-    begun: bool,
-}
+/// Whether an opening may begin in this turn: what is closed beside the next opening begins before it.
+pub(crate) struct MayOpen(bool);
 
-impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
-    fn new(shared: Arc<Shared<R, C>>) -> Self {
-        let restarted = shared.with(|cell, _| {
+impl<R: LocalResource<Value: Clone>, C: Clock> Driven for ManagedShared<R, C> {
+    type Job = ManagedJob<R, C>;
+    type Maintenance = MayOpen;
+
+    fn changed(&self) -> &Signal {
+        &self.changed
+    }
+
+    fn has_handles(&self) -> bool {
+        self.has_handles()
+    }
+
+    fn attach_runner(&self) -> bool {
+        self.with(|cell, _| {
             cell.runner = Attachment::Attached(None);
-            core::mem::replace(&mut cell.had_runner, true) && shared.spawn_runner.is_some()
-        });
-        Self {
-            shared,
-            restarted,
-            begun: false,
-        }
-    }
-
-    async fn drive(mut self) {
-        self.begun = true;
-        let shared = &self.shared;
-        if self.restarted {
-            shared
-                .reporter
-                .send(&shared.clock, EventKind::RunnerRestarted);
-        }
-        // What a shutdown calls off, and what it waits for.
-        let mut services = JobSet::new();
-        let mut closings = JobSet::new();
-        let mut era = 0;
-        let mut alarm = pin!(Alarm::unset());
-        poll_fn(|cx| {
-            let mut rounds = Rounds::new();
-            while rounds.go_on(cx) {
-                shared.leave_runner_waker(cx.waker());
-                if !shared.has_handles() {
-                    shared.begin_closing(Why::HandlesDropped);
-                }
-                let mut may_open = true;
-                let wake_at = loop {
-                    let claimed = Shared::claim_for_runner(shared, may_open);
-                    if claimed.is_closing {
-                        services.clear();
-                    }
-                    if claimed.era != era {
-                        era = claimed.era;
-                        closings.clear();
-                    }
-                    let Some(job) = claimed.job else {
-                        break claimed.wake_at;
-                    };
-                    // What is closed beside the next opening begins before it.
-                    may_open &= !job.is_close();
-                    let jobs = if job.is_of_shutdown() {
-                        &mut closings
-                    } else {
-                        &mut services
-                    };
-                    jobs.push(job.perform());
-                };
-                let progressed = services.poll(cx) | closings.poll(cx) | !may_open;
-                services.tell_panics(&shared.reporter, &shared.clock);
-                closings.tell_panics(&shared.reporter, &shared.clock);
-                if shared.is_closed() {
-                    return Poll::Ready(());
-                }
-                if progressed {
-                    continue;
-                }
-                if alarm.as_mut().poll(&shared.clock, wake_at, cx).is_pending() {
-                    return Poll::Pending;
-                }
-            }
-            Poll::Pending
+            core::mem::replace(&mut cell.had_runner, true) && self.spawn_runner.is_some()
         })
-        .await;
     }
-}
 
-impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
-    /// Spawns nothing: where a runtime drops its tasks, there is none to spawn on.
-    fn drop(&mut self) {
-        let shared = &self.shared;
-        let (now, spawned) = (shared.now(), shared.spawn_runner.is_some());
-        let spawned = spawned && shared.has_handles();
-        let lost = shared.with(|cell, effects| {
+    fn detach_runner(&self, had_begun: bool) {
+        let (now, spawned) = (self.now(), self.spawn_runner.is_some());
+        let spawned = spawned && self.has_handles();
+        let lost = self.with(|cell, effects| {
             effects.wakes.drop_waker(cell.runner.take_waker());
             effects.wakes.signal();
             let lost = spawned && !cell.is_closing();
@@ -182,30 +116,97 @@ impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
             } else {
                 Attachment::Absent
             };
+            let retires = lost && had_begun && !R::OUTLIVES_RUNTIME;
             let current = cell.current.as_ref().map(|held| held.generation);
-            if let (Some(generation), true) = (current, lost && self.begun && !R::OUTLIVES_RUNTIME)
-            {
+            if let (Some(generation), true) = (current, retires) {
                 let event = Event::ValueLost { generation };
                 cell.step_because(Why::RuntimeEnded, event, now, effects);
             }
             lost
         });
-        if lost && self.begun {
-            shared.reporter.send(&shared.clock, EventKind::RunnerEnded);
+        if lost && had_begun {
+            self.reporter.send(&self.clock, EventKind::RunnerEnded);
         }
-        shared.close_if_orphaned();
+        self.close_if_orphaned();
+    }
+
+    fn leave_runner_waker(&self, waker: Waker) {
+        let replaced = self.cell.with(|cell| cell.runner.leave_waker(waker));
+        drop(replaced);
+    }
+
+    fn begin_maintenance(&self, _is_restarted: bool) -> MayOpen {
+        MayOpen(true)
+    }
+
+    fn begin_turn(
+        _this: &Arc<Self>,
+        may_open: &mut MayOpen,
+        _now: Option<Instant>,
+        _begin: impl FnMut(ManagedJob<R, C>),
+    ) {
+        *may_open = MayOpen(true);
+    }
+
+    fn claim_for_runner(
+        this: &Arc<Self>,
+        may_open: &mut MayOpen,
+        now: Option<Instant>,
+    ) -> Turn<ManagedJob<R, C>> {
+        this.with(|cell, effects| {
+            let recover_at = recover(cell, now, effects);
+            let opens = may_open.0;
+            let close = Self::claim_close(this, cell, None).map(ManagedJob::Close);
+            may_open.0 &= close.is_none();
+            let job = close
+                .or_else(|| opens.then(|| Self::claim_open(this, cell)).flatten())
+                .or_else(|| Self::claim_check(this, cell, now))
+                .or_else(|| Self::claim_suspect(this, cell));
+            let check_at = cell.check_at.filter(|_| !cell.is_checking());
+            Turn {
+                job,
+                wake_at: [check_at, recover_at].into_iter().flatten().min(),
+                is_closing: cell.is_closing(),
+                era: cell.era,
+            }
+        })
+    }
+
+    fn end_turn(may_open: &mut MayOpen, _now: Option<Instant>, _some_ended: bool) -> bool {
+        !may_open.0
+    }
+
+    fn is_of_shutdown(job: &ManagedJob<R, C>) -> bool {
+        job.is_of_shutdown()
+    }
+
+    fn perform(job: ManagedJob<R, C>) -> impl Future<Output = ()> {
+        job.perform()
+    }
+
+    fn begin_closing(&self, why: Why) {
+        self.begin_closing(why);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.cell.with(|cell| cell.state() == State::Closed)
+    }
+
+    fn claim_close(this: &Arc<Self>, until: Option<Instant>) -> Option<CloseJob<Self>> {
+        this.cell.with(|cell| {
+            let is_driven = cell.runner.is_attached();
+            { !is_driven }
+                .then(|| Self::claim_close(this, cell, until))
+                .flatten()
+        })
+    }
+
+    fn give_up_closing(&self, tell: impl FnOnce(GivenUp<Arc<R::Value>>)) {
+        self.give_up(tell);
     }
 }
 
-/// What the Runner finds to do.
-struct Claimed<R: LocalResource, C: Clock> {
-    job: Option<Job<R, C>>,
-    wake_at: Option<Instant>,
-    is_closing: bool,
-    era: u64,
-}
-
-impl<R: LocalResource, C: Clock> Shared<R, C> {
+impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
     /// Spawns another Runner, for a caller that has claimed it: never in a `drop`.
     #[cold]
     pub(crate) fn respawn(this: &Arc<Self>) {
@@ -218,31 +219,12 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 }
 
-impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
-    fn claim_for_runner(this: &Arc<Self>, may_open: bool) -> Claimed<R, C> {
-        let now = this.now();
-        this.with(|cell, effects| {
-            let recover_at = recover(cell, now, effects);
-            let job = Self::claim_close(this, cell, None)
-                .or_else(|| may_open.then(|| Self::claim_open(this, cell)).flatten())
-                .or_else(|| Self::claim_check(this, cell, now))
-                .or_else(|| Self::claim_suspect(this, cell));
-            let check_at = cell.check_at.filter(|_| !cell.is_checking());
-            let wake_at = [check_at, recover_at].into_iter().flatten().min();
-            Claimed {
-                job,
-                wake_at,
-                is_closing: cell.is_closing(),
-                era: cell.era,
-            }
-        })
-    }
-
+impl<R: LocalResource<Value: Clone>, C: Clock> ManagedShared<R, C> {
     fn claim_check(
         this: &Arc<Self>,
-        cell: &mut Cell<R::Value>,
+        cell: &mut ManagedCell<R::Value>,
         now: Option<Instant>,
-    ) -> Option<Job<R, C>> {
+    ) -> Option<ManagedJob<R, C>> {
         let every = this.config.check_every?;
         let (now, check_at) = (now?, cell.check_at?);
         if cell.is_checking() || now < check_at {
@@ -259,30 +241,31 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
             cell.check_at = Some(until);
             return None;
         }
-        let duty = CheckDuty::claim(this, held, Purpose::Schedule);
+        let job = ManagedCheckJob::claim(this, held, Purpose::Schedule);
         cell.checking = Some(held.generation);
-        Some(Job::Check(duty))
+        Some(ManagedJob::Check(job))
     }
 
     /// A check of a value that one call has found broken, while others still use it.
-    fn claim_suspect(this: &Arc<Self>, cell: &mut Cell<R::Value>) -> Option<Job<R, C>> {
+    fn claim_suspect(
+        this: &Arc<Self>,
+        cell: &mut ManagedCell<R::Value>,
+    ) -> Option<ManagedJob<R, C>> {
         let mut retired = cell.retired.iter_mut().map(|(held, _)| held);
         let held = retired.find(|held| held.suspicion == Suspicion::Due)?;
         held.suspicion = Suspicion::UnderCheck;
-        let duty = CheckDuty::claim(this, held, Purpose::Suspicion);
-        Some(Job::Check(duty))
-    }
-
-    fn leave_runner_waker(&self, waker: &core::task::Waker) {
-        let waker = waker.clone();
-        let replaced = self.cell.with(|cell| cell.runner.leave_waker(waker));
-        drop(replaced);
+        let job = ManagedCheckJob::claim(this, held, Purpose::Suspicion);
+        Some(ManagedJob::Check(job))
     }
 }
 
 /// Opens again by itself what was lost or could not be opened, once it has been wanted. Says when to
 /// look again.
-fn recover<V>(cell: &mut Cell<V>, now: Option<Instant>, effects: &mut Effects) -> Option<Instant> {
+fn recover<V>(
+    cell: &mut ManagedCell<V>,
+    now: Option<Instant>,
+    effects: &mut ManagedEffects,
+) -> Option<Instant> {
     if !cell.kept_open {
         return None;
     }

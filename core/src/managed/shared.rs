@@ -5,36 +5,38 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
-use super::builder::Config;
+use super::config::ManagedConfig;
 use super::error::RevokedFor;
-use super::openings::Openings;
+use super::openings::ManagedOpenings;
 use super::revocation::{Revocation, Verdict};
 use super::watch::History;
-use crate::Instant;
 use crate::cause::{Cause, Panicked};
-use crate::cleanup::{Audit, Corpse, Ledger, Why};
-use crate::event::{EventKind, Reporter};
+use crate::cleanup::{Audit, Ledger, RetiredValue};
+use crate::drive::{Attachment, Wakes};
+use crate::ending::Why;
+use crate::event::EventKind;
 use crate::random::Random;
+use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::signal::Signal;
 use crate::state::{Action, Event, Machine, State};
 use crate::sync::{self, Arc, AtomicUsize, Lock};
-use crate::work::{Attachment, Wakes};
+use crate::time::Instant;
 
 /// Spawns a Runner of this resource on its own runtime. User code: under no lock.
-pub(crate) type SpawnRunner<R, C> = fn(&Arc<Shared<R, C>>);
+pub(crate) type SpawnRunner<R, C> = fn(&Arc<ManagedShared<R, C>>);
 
-pub(crate) struct Shared<R: LocalResource, C: Clock> {
+pub(crate) struct ManagedShared<R: LocalResource, C: Clock> {
     pub(crate) resource: R,
     /// `Clone::clone` of the value, for places that do not know it can be cloned.
     pub(crate) clone_value: fn(&R::Value) -> R::Value,
     /// Spawns a Runner, where `build` was told how.
     pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,
     pub(crate) clock: C,
-    pub(crate) config: Config,
+    pub(crate) config: ManagedConfig,
     pub(crate) reporter: Reporter,
-    pub(crate) cell: Lock<Cell<R::Value>>,
+    pub(crate) cell: Lock<ManagedCell<R::Value>>,
     pub(crate) random: Lock<Random>,
     /// How many `Managed` handles there are. Watchers do not count.
     pub(crate) handles: AtomicUsize,
@@ -43,13 +45,13 @@ pub(crate) struct Shared<R: LocalResource, C: Clock> {
 }
 
 /// All that the lock guards.
-pub(crate) struct Cell<V> {
+pub(crate) struct ManagedCell<V> {
     pub(crate) machine: Machine,
     pub(crate) history: History,
     pub(crate) current: Option<Held<V>>,
     /// Values out of use whose calls have not ended.
     pub(crate) retired: Vec<(Held<V>, Why)>,
-    pub(crate) graveyard: VecDeque<Corpse<Arc<V>>>,
+    pub(crate) closing_queue: VecDeque<RetiredValue<Arc<V>>>,
     pub(crate) closing: usize,
     /// Those of them that do not hold up the next opening.
     pub(crate) closing_broken: usize,
@@ -60,7 +62,7 @@ pub(crate) struct Cell<V> {
     pub(crate) waiting: usize,
     /// How many callers of `reconnect` have not returned.
     pub(crate) reconnecting: usize,
-    pub(crate) openings: Openings,
+    pub(crate) openings: ManagedOpenings,
     pub(crate) last_error: Option<Cause>,
     pub(crate) runner: Attachment,
     /// `true` once a Runner was attached.
@@ -108,14 +110,14 @@ pub(crate) enum Flight {
 /// What was found under the lock and is done outside it.
 #[derive(Default)]
 #[must_use = "whoever waits sleeps on until they are applied"]
-pub(crate) struct Effects {
+pub(crate) struct ManagedEffects {
     pub(crate) wakes: Wakes,
     /// Values whose calls are to end.
     pub(crate) revoked: Vec<(Arc<Revocation>, RevokedFor)>,
     moves: Vec<(State, State, u64)>,
 }
 
-impl Effects {
+impl ManagedEffects {
     /// The calls on this value end after the grace period.
     pub(crate) fn found_dead<V>(&mut self, held: &Held<V>) {
         let revocation = held.revocation.clone();
@@ -123,21 +125,21 @@ impl Effects {
     }
 }
 
-impl<V> Cell<V> {
+impl<V> ManagedCell<V> {
     pub(crate) fn new(machine: Machine, kept_open: bool, proven_after: Option<Duration>) -> Self {
         Self {
             machine,
             history: History::default(),
             current: None,
             retired: Vec::new(),
-            graveyard: VecDeque::new(),
+            closing_queue: VecDeque::new(),
             closing: 0,
             closing_broken: 0,
             close_why: Why::Shutdown,
             flight: Flight::None,
             waiting: 0,
             reconnecting: 0,
-            openings: Openings::new(proven_after),
+            openings: ManagedOpenings::new(proven_after),
             last_error: None,
             runner: Attachment::Absent,
             had_runner: false,
@@ -162,7 +164,11 @@ impl<V> Cell<V> {
         } else {
             self.closing - self.closing_broken
         };
-        in_order > 0 || self.graveyard.iter().any(|corpse| holds_up(corpse.why))
+        in_order > 0
+            || self
+                .closing_queue
+                .iter()
+                .any(|retired| holds_up(retired.why))
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -180,7 +186,7 @@ impl<V> Cell<V> {
         &mut self,
         event: Event,
         now: Option<Instant>,
-        effects: &mut Effects,
+        effects: &mut ManagedEffects,
     ) -> Action {
         let why = match event {
             Event::CheckFailed { .. } => Why::CheckFailed,
@@ -189,13 +195,13 @@ impl<V> Cell<V> {
         self.step_because(why, event, now, effects)
     }
 
-    /// Like [`step`](Cell::step); a value that is retired by it, and not by a shutdown, is closed for `why`.
+    /// Like [`step`](ManagedCell::step); a value that is retired by it, and not by a shutdown, is closed for `why`.
     pub(crate) fn step_because(
         &mut self,
         why: Why,
         event: Event,
         now: Option<Instant>,
-        effects: &mut Effects,
+        effects: &mut ManagedEffects,
     ) -> Action {
         let change = self.machine.step(event, now);
         if let Some((from, to)) = change.moved {
@@ -233,7 +239,7 @@ impl<V> Cell<V> {
     }
 
     /// Takes the current value out of use: it is closed once the calls on it have ended.
-    fn retire(&mut self, why: Why, effects: &mut Effects) {
+    fn retire(&mut self, why: Why, effects: &mut ManagedEffects) {
         self.check_at = None;
         if let Some(held) = self.current.take() {
             if why == Why::CheckFailed && held.calls > 0 {
@@ -241,16 +247,16 @@ impl<V> Cell<V> {
             }
             self.retired.push((held, why));
         }
-        self.bury_retired(effects);
+        self.queue_unused_for_closing(effects);
     }
 
     /// Sends those retired values to be closed that no call uses any more.
-    pub(crate) fn bury_retired(&mut self, effects: &mut Effects) {
+    pub(crate) fn queue_unused_for_closing(&mut self, effects: &mut ManagedEffects) {
         let mut index = 0;
         while index < self.retired.len() {
             if self.retired[index].0.calls == 0 {
                 let (held, why) = self.retired.remove(index);
-                self.graveyard.push_back(Corpse {
+                self.closing_queue.push_back(RetiredValue {
                     value: held.value,
                     why,
                 });
@@ -263,10 +269,10 @@ impl<V> Cell<V> {
     }
 
     /// Closes for good once nothing is left to close.
-    pub(crate) fn finish_if_drained(&mut self, now: Option<Instant>, effects: &mut Effects) {
+    pub(crate) fn finish_if_drained(&mut self, now: Option<Instant>, effects: &mut ManagedEffects) {
         let drained = self.current.is_none()
             && self.retired.is_empty()
-            && self.graveyard.is_empty()
+            && self.closing_queue.is_empty()
             && self.closing == 0
             && self.flight != Flight::UnderWay;
         if drained && self.state() == State::Closing {
@@ -284,7 +290,7 @@ impl<V> Cell<V> {
     }
 
     /// One call has found the value of this generation broken. The Runner checks it if other calls still use it.
-    pub(crate) fn suspect(&mut self, generation: u64, effects: &mut Effects) {
+    pub(crate) fn suspect(&mut self, generation: u64, effects: &mut ManagedEffects) {
         let suspected = self.retired_by(generation);
         if let Some(held) = suspected.filter(|held| held.calls > 0) {
             if held.suspicion == Suspicion::None {
@@ -299,7 +305,7 @@ impl<V> Cell<V> {
         &mut self,
         generation: u64,
         is_dead: bool,
-        effects: &mut Effects,
+        effects: &mut ManagedEffects,
     ) {
         if let Some(held) = self.retired_by(generation) {
             held.suspicion = Suspicion::None;
@@ -310,7 +316,7 @@ impl<V> Cell<V> {
     }
 
     /// The check of a suspected value was dropped, unless it has ended: another is due.
-    pub(crate) fn suspect_again(&mut self, generation: u64, effects: &mut Effects) {
+    pub(crate) fn suspect_again(&mut self, generation: u64, effects: &mut ManagedEffects) {
         if let Some(held) = self.retired_by(generation) {
             if held.suspicion == Suspicion::UnderCheck {
                 held.suspicion = Suspicion::Due;
@@ -329,20 +335,33 @@ impl<V> Cell<V> {
             idle: u64::from(self.current.as_ref().is_some_and(|held| held.calls == 0)),
             in_use: u64::from(self.current.as_ref().is_some_and(|held| held.calls > 0))
                 + self.retired.len() as u64,
-            closing: (self.graveyard.len() + self.closing) as u64,
+            closing: (self.closing_queue.len() + self.closing) as u64,
             ..self.ledger.tally.audit()
         }
     }
 }
 
-impl<R: LocalResource, C: Clock> Shared<R, C> {
+impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
     /// Runs `change` under the lock, then does outside it what it found.
-    pub(crate) fn with<U>(&self, change: impl FnOnce(&mut Cell<R::Value>, &mut Effects) -> U) -> U {
-        let mut effects = Effects::default();
-        let result = self.cell.with(|cell| change(cell, &mut effects));
+    pub(crate) fn with<U>(
+        &self,
+        change: impl FnOnce(&mut ManagedCell<R::Value>, &mut ManagedEffects) -> U,
+    ) -> U {
+        self.change_and_tell(change, |output| output)
+    }
+
+    /// The same, and tells of it before what follows from it is told, and before anybody is woken.
+    pub(crate) fn change_and_tell<T, U>(
+        &self,
+        change: impl FnOnce(&mut ManagedCell<R::Value>, &mut ManagedEffects) -> T,
+        tell: impl FnOnce(T) -> U,
+    ) -> U {
+        let mut effects = ManagedEffects::default();
+        let output = self.cell.with(|cell| change(cell, &mut effects));
         for (revocation, why) in effects.revoked {
             self.revoke(&revocation, why);
         }
+        let told = tell(output);
         for (from, to, number) in effects.moves {
             self.reporter
                 .send(&self.clock, EventKind::Transition { from, to, number });
@@ -350,7 +369,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         if let Err(message) = effects.wakes.wake(&self.changed) {
             self.reporter.swallowed(&self.clock, "waker", message);
         }
-        result
+        told
     }
 
     #[cold]
@@ -388,7 +407,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 }
 
-impl<R: LocalResource, C: Clock> core::fmt::Debug for Shared<R, C> {
+impl<R: LocalResource, C: Clock> core::fmt::Debug for ManagedShared<R, C> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Managed")
             .field("name", &self.reporter.name)

@@ -8,14 +8,14 @@ use core::task::{Context, Poll};
 use futures_core::Stream;
 
 use super::error::Unreachable;
-use super::evidence::Standing;
-use super::shared::Shared;
-use crate::Instant;
+use super::reconnect::ManagedStanding;
+use super::shared::ManagedShared;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::signal::Listener;
 use crate::state::State;
 use crate::sync::Arc;
+use crate::time::Instant;
 
 /// How many changes are kept for watchers that are behind.
 const KEPT: usize = 32;
@@ -99,14 +99,14 @@ impl History {
 /// ```
 #[must_use = "a watch sees nothing until it is awaited"]
 pub struct Watch<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
+    shared: Arc<ManagedShared<R, C>>,
     seen: u64,
     listener: Option<Listener>,
 }
 
 impl<R: LocalResource, C: Clock> Watch<R, C> {
     /// A watch that sees what changes from now on.
-    pub(crate) fn new(shared: Arc<Shared<R, C>>) -> Self {
+    pub(crate) fn new(shared: Arc<ManagedShared<R, C>>) -> Self {
         let seen = shared.cell.with(|cell| cell.machine.changes());
         Self {
             shared,
@@ -115,7 +115,7 @@ impl<R: LocalResource, C: Clock> Watch<R, C> {
         }
     }
 
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> ManagedStanding {
         self.shared.standing()
     }
 

@@ -3,13 +3,13 @@
 use core::sync::atomic::Ordering;
 
 use super::Managed;
-use super::shared::Shared;
+use super::shared::ManagedShared;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::{Arc, Weak};
 
 /// A handle that does not count as one.
-pub(crate) struct WeakManaged<R: LocalResource, C: Clock>(Weak<Shared<R, C>>);
+pub(crate) struct WeakManaged<R: LocalResource, C: Clock>(Weak<ManagedShared<R, C>>);
 
 impl<R: LocalResource, C: Clock> Managed<R, C> {
     pub(crate) fn downgrade(&self) -> WeakManaged<R, C> {

@@ -8,18 +8,18 @@ use core::time::Duration;
 
 use super::Pool;
 use super::error::AcquireError;
-use super::job::{CareDuty, Done, Job};
+use super::job::{CheckJob, Done, PoolJob};
+use super::kernel::{Admission, End};
 use super::lease::{Lease, OwnedLease};
-use super::lend::found_broken;
-use super::queue::End;
-use super::refusal::Rejected;
-use super::shared::{Handed, Shared};
-use super::waiting::{Waiting, Wish};
-use crate::Instant;
-use crate::cleanup::Why;
+use super::shared::PoolShared;
+use super::state::Handed;
+use super::validation::found_broken;
+use super::waiter::{AcquireRequest, Rejected, Waiting};
+use crate::ending::Why;
 use crate::resource::LocalResource;
 use crate::runtime::{Clock, Timer};
 use crate::sync::Arc;
+use crate::time::Instant;
 
 impl<R: LocalResource, C: Clock> Pool<R, C> {
     /// Takes a value: an idle one, else whichever comes first, one that is given back or one newly
@@ -49,7 +49,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         &self,
     ) -> impl Future<Output = Result<Lease<'_, R, C>, AcquireError>> + use<'_, R, C> {
         let wish = self.wish_for_one(self.shared.config.acquire_timeout);
-        Waiting::new(&self.shared, wish, Job::perform, borrowed)
+        Waiting::new(&self.shared, wish, PoolJob::perform, borrowed)
     }
 
     /// Like [`acquire`](Pool::acquire), but the lease keeps the pool alive and can move to other
@@ -75,7 +75,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         &self,
     ) -> impl Future<Output = Result<OwnedLease<R, C>, AcquireError>> + use<'_, R, C> {
         let wish = self.wish_for_one(self.shared.config.acquire_timeout);
-        Waiting::new(&self.shared, wish, Job::perform, owned)
+        Waiting::new(&self.shared, wish, PoolJob::perform, owned)
     }
 
     /// Takes several values at once: all of them or none. Whoever came first is served first, and gathers
@@ -138,10 +138,10 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             return None;
         }
         loop {
-            let mut slot = Shared::try_take(&self.shared)?;
+            let mut slot = PoolShared::try_take(&self.shared)?;
             match self.shared.unfit_to_lend(&mut slot, Instant::MAX, None) {
                 None => return Some(Lease::new(&self.shared, slot, Location::caller())),
-                Some(why) => self.shared.bury(slot, why),
+                Some(why) => self.shared.retire(slot, why),
             }
         }
     }
@@ -151,17 +151,17 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         &self,
         asked_at: &'static Location<'static>,
     ) -> Result<OwnedLease<R, C>, AcquireError> {
-        let wish = Wish {
+        let wish = AcquireRequest {
             asked_at,
             ..self.wish_for_one(self.shared.config.acquire_timeout)
         };
-        Waiting::new(&self.shared, wish, Job::perform, owned).await
+        Waiting::new(&self.shared, wish, PoolJob::perform, owned).await
     }
 
     #[inline]
     #[track_caller]
-    fn wish_for_one(&self, within: Option<Duration>) -> Wish {
-        Wish {
+    fn wish_for_one(&self, within: Option<Duration>) -> AcquireRequest {
+        AcquireRequest {
             wanted: 1,
             end: End::Back,
             within,
@@ -196,13 +196,20 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         }
         // More than can be counted as waited for, and than there can be.
         let Ok(wanted) = u32::try_from(values) else {
-            return Err(shared.refuse_uncountable(values));
+            return Err(shared.adjust(|transaction| {
+                let refused = if transaction.kernel().is_open() {
+                    Admission::TooMany
+                } else {
+                    Admission::Closed
+                };
+                transaction.refusal(refused, values)
+            }));
         };
         let until = shared
             .now()
             .zip(within)
             .map_or(Instant::MAX, |(now, within)| now + within);
-        let wish = Wish {
+        let wish = AcquireRequest {
             wanted,
             end: End::Back,
             within,
@@ -210,7 +217,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             rejected: None,
             asked_at,
         };
-        let mut leases = Waiting::new(shared, wish, Job::perform, many_borrowed).await?;
+        let mut leases = Waiting::new(shared, wish, PoolJob::perform, many_borrowed).await?;
         // One is made ready as it is taken.
         if values > 1 {
             let mut ready = Vec::with_capacity(values);
@@ -237,22 +244,22 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
                 if why == Why::Broken {
                     rejected = Some(Rejected::another(None, Duration::ZERO, found_broken()));
                 }
-                unfit = Some(CareDuty::claim_unfit(shared, slot, why));
+                unfit = Some(CheckJob::claim_unfit(shared, slot, why));
             } else {
-                let checks = shared.checks_before_lending(&slot);
+                let checks = shared.checks_before_lending(&slot.life);
                 if !checks && !shared.prepares() {
                     return Ok(Lease::new(shared, slot, asked_at));
                 }
                 let since = shared.now().unwrap_or_default();
-                match CareDuty::claim_lent(shared, slot, until, checks)
+                match CheckJob::claim_lent(shared, slot, until, checks)
                     .perform()
                     .await
                 {
                     Done::Ready(slot) => return Ok(Lease::new(shared, slot, asked_at)),
-                    Done::Unfit(cause, duty) => {
+                    Done::Unfit(cause, job) => {
                         let took = shared.now().map_or(Duration::ZERO, |now| now - since);
                         rejected = Some(Rejected::another(None, took, cause));
-                        unfit = Some(duty);
+                        unfit = Some(job);
                     }
                     Done::Nothing => {}
                 }
@@ -261,7 +268,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         let left = (until != Instant::MAX)
             .then(|| shared.now().map(|now| until - now))
             .flatten();
-        let wish = Wish {
+        let wish = AcquireRequest {
             wanted: 1,
             end: End::Front,
             within: left,
@@ -269,7 +276,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             rejected,
             asked_at,
         };
-        let mut another = pin!(Waiting::new(shared, wish, Job::perform, borrowed));
+        let mut another = pin!(Waiting::new(shared, wish, PoolJob::perform, borrowed));
         poll_fn(|cx| {
             let polled = another.as_mut().poll(cx);
             drop(unfit.take());
@@ -302,7 +309,7 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
         timeout: Duration,
     ) -> impl Future<Output = Result<Lease<'_, R, T>, AcquireError>> + use<'_, R, T> {
         let wish = self.wish_for_one(Some(timeout));
-        Waiting::new(&self.shared, wish, Job::perform, borrowed)
+        Waiting::new(&self.shared, wish, PoolJob::perform, borrowed)
     }
 
     /// Takes a value like [`acquire_owned`](Pool::acquire_owned), waiting for at most `timeout` in
@@ -327,7 +334,7 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
         timeout: Duration,
     ) -> impl Future<Output = Result<OwnedLease<R, T>, AcquireError>> + use<'_, R, T> {
         let wish = self.wish_for_one(Some(timeout));
-        Waiting::new(&self.shared, wish, Job::perform, owned)
+        Waiting::new(&self.shared, wish, PoolJob::perform, owned)
     }
 
     /// Takes several values like [`acquire_many`](Pool::acquire_many), waiting for at most `timeout` in
@@ -358,7 +365,7 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
 
 #[inline(always)]
 fn borrowed<'p, R: LocalResource, C: Clock>(
-    pool: &'p Arc<Shared<R, C>>,
+    pool: &'p Arc<PoolShared<R, C>>,
     handed: Handed<R::Value>,
     taken_at: &'static Location<'static>,
 ) -> Lease<'p, R, C> {
@@ -370,7 +377,7 @@ fn borrowed<'p, R: LocalResource, C: Clock>(
 
 #[inline(always)]
 fn owned<R: LocalResource, C: Clock>(
-    pool: &Arc<Shared<R, C>>,
+    pool: &Arc<PoolShared<R, C>>,
     handed: Handed<R::Value>,
     taken_at: &'static Location<'static>,
 ) -> OwnedLease<R, C> {
@@ -381,7 +388,7 @@ fn owned<R: LocalResource, C: Clock>(
 }
 
 fn many_borrowed<'p, R: LocalResource, C: Clock>(
-    pool: &'p Arc<Shared<R, C>>,
+    pool: &'p Arc<PoolShared<R, C>>,
     handed: Handed<R::Value>,
     taken_at: &'static Location<'static>,
 ) -> Vec<Lease<'p, R, C>> {

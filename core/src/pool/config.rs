@@ -2,17 +2,17 @@
 
 use core::time::Duration;
 
-use super::lend::CheckOnAcquire;
 use super::slot::Limits;
 use super::stack::IdleOrder;
-use crate::Instant;
+use super::validation::CheckOnAcquire;
 use crate::config::{ConfigError, above_zero, at_most};
+use crate::time::Instant;
 
 /// With a limit below this, the clock is read before each loan.
 const LEAST_LENIENT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Config {
+pub(crate) struct PoolConfig {
     pub(crate) min_size: usize,
     /// At first: the pool can be resized.
     pub(crate) max_size: usize,
@@ -46,7 +46,7 @@ pub(crate) struct CheckOn {
     pub(crate) release: bool,
 }
 
-impl Config {
+impl PoolConfig {
     pub(crate) fn new(checked: bool) -> Self {
         Self {
             min_size: 0,

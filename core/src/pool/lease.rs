@@ -6,15 +6,15 @@ use core::ops::{Deref, DerefMut};
 use core::panic::Location;
 use core::time::Duration;
 
-use super::loans::Ticket;
-use super::shared::Shared;
+use super::loans::LoanTicket;
+use super::shared::PoolShared;
 use super::slot::{Generation, Slot, Standing};
-use crate::Instant;
-use crate::cleanup::Why;
+use crate::ending::Why;
 use crate::name::Redacted;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::{self, Arc};
+use crate::time::Instant;
 
 /// A value on loan from a [`Pool`](crate::Pool), which it borrows. Dropping it gives the value back.
 ///
@@ -53,7 +53,7 @@ use crate::sync::{self, Arc};
 /// # }).unwrap()
 /// ```
 #[must_use = "dropping a lease gives its value back at once"]
-pub struct Lease<'p, R: LocalResource, C: Clock>(Loan<&'p Shared<R, C>, R, C>);
+pub struct Lease<'p, R: LocalResource, C: Clock>(Loan<&'p PoolShared<R, C>, R, C>);
 
 /// A value on loan that keeps its pool alive, so that it can move into another task.
 ///
@@ -76,17 +76,17 @@ pub struct Lease<'p, R: LocalResource, C: Clock>(Loan<&'p Shared<R, C>, R, C>);
 /// # }).unwrap()
 /// ```
 #[must_use = "dropping a lease gives its value back at once"]
-pub struct OwnedLease<R: LocalResource, C: Clock>(Loan<Arc<Shared<R, C>>, R, C>);
+pub struct OwnedLease<R: LocalResource, C: Clock>(Loan<Arc<PoolShared<R, C>>, R, C>);
 
 /// The loan itself, whichever way the pool is held.
-struct Loan<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> {
+struct Loan<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> {
     pool: P,
     /// Absent only once the value has been taken out for good.
     slot: Option<Slot<R::Value>>,
-    ticket: Ticket,
+    ticket: LoanTicket,
 }
 
-impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> {
+impl<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> {
     fn value(&self) -> &R::Value {
         match &self.slot {
             Some(slot) => &slot.value,
@@ -119,13 +119,13 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> 
     }
 
     fn age(&self) -> Option<Duration> {
-        let opened_at = self.slot().opened_at;
+        let opened_at = self.slot().life.opened_at;
         self.pool.now().map(|now| now - opened_at)
     }
 
     fn invalidate(&mut self) {
         if let Some(slot) = &mut self.slot {
-            slot.generation = Generation::REVOKED;
+            slot.life.generation = Generation::REVOKED;
         }
     }
 
@@ -137,13 +137,14 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> 
     }
 
     fn opened_at(&self) -> Option<Instant> {
-        let opened_at = self.slot().opened_at;
+        let opened_at = self.slot().life.opened_at;
         self.pool.now().map(|_| opened_at)
     }
 
     fn is_revoked(&self) -> bool {
         let slot = self.slot();
-        self.pool.has_revoked(slot.generation, slot.opened_at)
+        self.pool
+            .has_revoked(slot.life.generation, slot.life.opened_at)
     }
 
     #[inline(always)]
@@ -155,7 +156,7 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> 
 
     fn discard(mut self) {
         if let Some(slot) = self.take() {
-            self.pool.bury(slot, Why::Broken);
+            self.pool.retire(slot, Why::Broken);
         }
     }
 
@@ -170,7 +171,7 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> 
     }
 }
 
-impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<P, R, C> {
+impl<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<P, R, C> {
     #[inline]
     fn drop(&mut self) {
         let Some(mut slot) = self.take() else {
@@ -178,15 +179,15 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<
         };
         let pool = &self.pool;
         if pool.is_broken(&mut slot) {
-            pool.bury_broken(slot);
+            pool.retire_broken(slot);
         } else if sync::is_panicking() {
-            pool.bury(slot, Why::Broken);
-        } else if slot.standing == Standing::SUSPECT {
+            pool.retire(slot, Why::Broken);
+        } else if slot.life.standing == Standing::SUSPECT {
             pool.release_suspect(slot);
         } else if pool.returns_plainly {
             pool.release(slot);
         } else {
-            pool.release_with_care(slot);
+            pool.release_with_validation(slot);
         }
     }
 }
@@ -194,7 +195,7 @@ impl<P: Deref<Target = Shared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<
 impl<'p, R: LocalResource, C: Clock> Lease<'p, R, C> {
     #[inline(always)]
     pub(crate) fn new(
-        pool: &'p Shared<R, C>,
+        pool: &'p PoolShared<R, C>,
         slot: Slot<R::Value>,
         taken_at: &'static Location<'static>,
     ) -> Self {
@@ -222,7 +223,7 @@ impl<R: LocalResource, C: Clock> OwnedLease<R, C> {
 
     #[inline(always)]
     pub(crate) fn new(
-        pool: Arc<Shared<R, C>>,
+        pool: Arc<PoolShared<R, C>>,
         slot: Slot<R::Value>,
         taken_at: &'static Location<'static>,
     ) -> Self {
@@ -316,7 +317,7 @@ macro_rules! lease {
             /// Dropping the future loses nothing.
             pub fn revoked(&self) -> impl Future<Output = ()> + use<$($life,)? R, C> {
                 let slot = self.0.slot();
-                let (generation, opened_at) = (slot.generation, slot.opened_at);
+                let (generation, opened_at) = (slot.life.generation, slot.life.opened_at);
                 let pool = self.0.pool.clone();
                 async move {
                     loop {
@@ -372,7 +373,7 @@ macro_rules! lease {
             /// ```
             #[must_use]
             pub fn uses(&self) -> u32 {
-                self.0.slot().uses.saturating_add(1)
+                self.0.slot().life.uses.saturating_add(1)
             }
 
             /// Takes the value out of the pool for good. Nothing closes it but you, and its slot is

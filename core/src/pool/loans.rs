@@ -4,31 +4,31 @@ use alloc::vec::Vec;
 use core::panic::Location;
 use core::time::Duration;
 
-use super::shared::Shared;
+use super::shared::PoolShared;
 use super::timings::Timings;
-use crate::Instant;
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Lock;
+use crate::time::Instant;
 
 /// The loans of a pool, each under a ticket.
 #[derive(Debug, Default)]
 pub(crate) struct Loans {
-    entries: Vec<Option<Loan>>,
-    free: Vec<Ticket>,
+    entries: Vec<Option<LoanRecord>>,
+    free: Vec<LoanTicket>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(u32);
+pub(crate) struct LoanTicket(u32);
 
-impl Ticket {
+impl LoanTicket {
     /// Of a loan that nobody keeps a record of.
     pub(crate) const NONE: Self = Self(u32::MAX);
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Loan {
+struct LoanRecord {
     /// The task that took it, where the backend can tell tasks apart.
     task: Option<u64>,
     taken_at: &'static Location<'static>,
@@ -37,7 +37,7 @@ struct Loan {
 }
 
 impl Loans {
-    fn begin(&mut self, loan: Loan) -> Ticket {
+    fn begin(&mut self, loan: LoanRecord) -> LoanTicket {
         match self.free.pop() {
             Some(ticket) => {
                 self.entries[ticket.0 as usize] = Some(loan);
@@ -45,12 +45,12 @@ impl Loans {
             }
             None => {
                 self.entries.push(Some(loan));
-                Ticket((self.entries.len() - 1) as u32)
+                LoanTicket((self.entries.len() - 1) as u32)
             }
         }
     }
 
-    fn end(&mut self, ticket: Ticket) -> Option<Loan> {
+    fn end(&mut self, ticket: LoanTicket) -> Option<LoanRecord> {
         let loan = self.entries.get_mut(ticket.0 as usize)?.take()?;
         self.free.push(ticket);
         Some(loan)
@@ -90,21 +90,21 @@ impl Loans {
     }
 }
 
-impl<R: LocalResource, C: Clock> Shared<R, C> {
+impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     #[inline(always)]
-    pub(crate) fn loan_begins(&self, taken_at: &'static Location<'static>) -> Ticket {
+    pub(crate) fn loan_begins(&self, taken_at: &'static Location<'static>) -> LoanTicket {
         match &self.loans {
-            None => Ticket::NONE,
+            None => LoanTicket::NONE,
             Some(loans) => self.note_begin(loans, taken_at),
         }
     }
 
     #[cold]
-    fn note_begin(&self, loans: &Lock<Loans>, taken_at: &'static Location<'static>) -> Ticket {
+    fn note_begin(&self, loans: &Lock<Loans>, taken_at: &'static Location<'static>) -> LoanTicket {
         let (task, since) = (self.clock.current_task(), self.now());
         let reported = false;
         let ticket = loans.with(|loans| {
-            loans.begin(Loan {
+            loans.begin(LoanRecord {
                 task,
                 taken_at,
                 since,
@@ -113,20 +113,20 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         });
         // After it is noted: the Runner looks at the loans after it has begun to rest.
         if self.config.leak_after.is_some() && self.stacks.is_watched() {
-            self.change(|queue, wakes| self.wake_sweeper(queue, wakes));
+            self.adjust(|transaction| transaction.kernel().wake_sweeper());
         }
         ticket
     }
 
     #[inline(always)]
-    pub(crate) fn loan_ends(&self, ticket: Ticket) {
-        if ticket != Ticket::NONE {
+    pub(crate) fn loan_ends(&self, ticket: LoanTicket) {
+        if ticket != LoanTicket::NONE {
             self.note_end(ticket);
         }
     }
 
     #[cold]
-    fn note_end(&self, ticket: Ticket) {
+    fn note_end(&self, ticket: LoanTicket) {
         if let Some(loans) = &self.loans {
             let loan = loans.with(|loans| loans.end(ticket));
             let since = loan.and_then(|loan| loan.since);
@@ -137,7 +137,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     /// The same for a loan that its user has never had.
-    pub(crate) fn loan_withdrawn(&self, ticket: Ticket) {
+    pub(crate) fn loan_withdrawn(&self, ticket: LoanTicket) {
         if let Some(loans) = &self.loans {
             loans.with(|loans| loans.end(ticket));
         }
@@ -154,7 +154,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     #[inline(never)]
     fn held_by_this_task_of(&self, loans: &Lock<Loans>) -> Option<usize> {
         let task = self.clock.current_task()?;
-        let most = self.queue.with(|queue| queue.max_size);
+        let most = self.look(|kernel| kernel.max_size());
         loans
             .with(|loans| loans.all_of(task))
             .filter(|held| *held >= most)

@@ -4,11 +4,11 @@ use alloc::format;
 use core::time::Duration;
 
 use super::Pool;
-use super::openings::OVERDUE_AFTER;
-use super::shared::Phase;
+use super::kernel::{OVERDUE_AFTER, PoolPhase};
 use super::shutdown::close_pool;
-use crate::cleanup::Why;
-use crate::group::LocalLifecycle;
+use crate::drive::{Driven, cut_short};
+use crate::ending::Why;
+use crate::lifecycle::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
 use crate::state::State;
@@ -33,10 +33,9 @@ impl<R: LocalResource + 'static, C: Clock + 'static> LocalLifecycle for Pool<R, 
     /// Idle values are checked by the pool itself. What is asked here is whether values can be opened.
     async fn check(&self) -> Result<(), BoxError> {
         let now = self.shared.now();
-        let queue = &self.shared.queue;
-        let (failure, under_way) = queue.with(|queue| {
-            let under_way = queue.openings.longest_under_way(now);
-            (queue.openings.failure(now), under_way)
+        let (failure, under_way) = self.shared.adjust(|transaction| {
+            let under_way = transaction.kernel().openings().longest_under_way(now);
+            (transaction.latest_failure(now), under_way)
         });
         match (failure, under_way) {
             (Some(failure), _) => Err(format!("{failure}: {}", failure.cause).into()),
@@ -49,31 +48,34 @@ impl<R: LocalResource + 'static, C: Clock + 'static> LocalLifecycle for Pool<R, 
 
     fn state(&self) -> State {
         let now = self.shared.now();
-        self.shared.queue.with(|queue| match queue.phase {
-            Phase::Draining => State::Closing,
-            Phase::Closed => State::Closed,
-            Phase::Open if queue.openings.are_failing(now) && queue.in_service() == 0 => {
-                State::Error
+        self.shared.look(|kernel| match kernel.phase() {
+            PoolPhase::Draining => State::Closing,
+            PoolPhase::Closed => State::Closed,
+            PoolPhase::Open if kernel.openings().are_failing(now) => {
+                if kernel.counts().in_service() == 0 {
+                    State::Error
+                } else {
+                    State::Degraded
+                }
             }
-            Phase::Open if queue.openings.are_failing(now) => State::Degraded,
-            Phase::Open if queue.warm || queue.size > 0 => State::Ready,
-            Phase::Open => State::Uninitialized,
+            PoolPhase::Open if kernel.is_warm() || kernel.counts().size() > 0 => State::Ready,
+            PoolPhase::Open => State::Uninitialized,
         })
     }
 
     /// It lends what it has, or the next opening is under way or due. One that nobody asks for a value opens none: a
     /// restart does.
     fn is_recovering(&self) -> bool {
-        let config = &self.shared.config;
-        self.shared.queue.with(|queue| {
-            let opens = queue.opening > 0
-                || (queue.runner.is_attached() && queue.openings_wanted(config) > 0);
-            queue.phase == Phase::Open && (queue.in_service() > 0 || opens)
+        self.shared.look(|kernel| {
+            let counts = kernel.counts();
+            let opens =
+                counts.openings() > 0 || (kernel.has_runner() && kernel.openings_wanted() > 0);
+            kernel.is_open() && (counts.in_service() > 0 || opens)
         })
     }
 
     fn abandon(&self) {
         self.shared.begin_closing(Why::Shutdown);
-        self.shared.cut_short();
+        cut_short(&*self.shared);
     }
 }

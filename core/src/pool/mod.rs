@@ -1,58 +1,54 @@
 //! Many interchangeable values, each used by one task at a time.
 
 mod acquire;
+mod admin;
 mod builder;
 mod config;
-mod control;
 mod error;
 mod family;
-mod handoff;
 mod job;
+mod kernel;
 mod keyed;
-mod keys;
 mod lease;
-mod lend;
 mod loans;
+mod maintenance;
 mod member;
-mod openings;
 mod operation;
-mod queue;
 mod quota;
-mod refusal;
-mod retired;
+mod release;
 mod runner;
-mod settings;
 mod shared;
 mod shutdown;
 mod slot;
 mod stack;
 mod start;
+mod state;
 mod status;
 mod timings;
-mod upkeep;
-mod waiting;
+mod validation;
+mod waiter;
 
 use core::sync::atomic::Ordering;
 
+pub use admin::Idle;
 pub use builder::PoolBuilder;
-pub use control::Idle;
 pub use error::AcquireError;
 pub use keyed::{KeyedPool, KeyedPoolBuilder};
 pub use lease::{Lease, OwnedLease};
-pub use lend::CheckOnAcquire;
 pub use operation::Operation;
 pub use runner::Runner;
 pub use stack::IdleOrder;
 pub use status::Status;
 pub use timings::{Histogram, Timings};
+pub use validation::CheckOnAcquire;
 
 use crate::cleanup::Audit;
+use crate::drive::Driven;
 use crate::name::Name;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::Wakes;
-use shared::Shared;
+use shared::PoolShared;
 
 /// A pool of values that are expensive to open: connections, sessions, worker processes.
 ///
@@ -93,10 +89,10 @@ use shared::Shared;
 /// # }).unwrap()
 /// ```
 pub struct Pool<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
+    shared: Arc<PoolShared<R, C>>,
 }
 
-impl<R: LocalResource> Pool<R, crate::NoTimer> {
+impl<R: LocalResource> Pool<R, crate::runtime::NoTimer> {
     /// Begins to build a pool of `resource`'s values. The runtime comes at the end, with
     /// [`build`](PoolBuilder::build).
     ///
@@ -111,7 +107,7 @@ impl<R: LocalResource> Pool<R, crate::NoTimer> {
 }
 
 impl<R: LocalResource, C: Clock> Pool<R, C> {
-    pub(crate) const fn new(shared: Arc<Shared<R, C>>) -> Self {
+    pub(crate) const fn new(shared: Arc<PoolShared<R, C>>) -> Self {
         Self { shared }
     }
 
@@ -187,21 +183,21 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared
-            .queue
-            .with(|queue| queue.phase != shared::Phase::Open)
+        self.shared.look(|kernel| !kernel.is_open())
     }
 
     /// Begins a shutdown that nothing waits for.
     fn begin_closing(&self) {
-        self.shared.begin_closing(crate::Why::Shutdown);
+        self.shared.begin_closing(crate::ending::Why::Shutdown);
     }
 
     /// Returns `true` if it has nothing open but what its minimum keeps, and none of that is in use.
     fn is_unused(&self) -> bool {
-        self.shared.queue.with(|queue| {
-            let in_use = queue.lent != 0 || queue.waiters.waiting() > 0 || queue.starters > 0;
-            !in_use && queue.size <= self.shared.config.min_size
+        self.shared.look(|kernel| {
+            let counts = kernel.counts();
+            let in_use =
+                counts.lent() != 0 || kernel.queue().waiting() > 0 || kernel.starters() > 0;
+            !in_use && counts.size() <= kernel.min_size()
         })
     }
 
@@ -233,11 +229,7 @@ impl<R: LocalResource, C: Clock> Clone for Pool<R, C> {
 impl<R: LocalResource, C: Clock> Drop for Pool<R, C> {
     fn drop(&mut self) {
         if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let mut wakes = Wakes::default();
-            self.shared
-                .queue
-                .with(|queue| wakes.push(queue.runner.take_waker()));
-            self.shared.wake(wakes);
+            self.shared.wake_runner();
         }
     }
 }

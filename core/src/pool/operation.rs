@@ -33,7 +33,7 @@ pub struct Operation<'l, R: LocalResource> {
 
 impl<'l, R: LocalResource> Operation<'l, R> {
     fn new(slot: &'l mut Slot<R::Value>) -> Self {
-        let before = core::mem::replace(&mut slot.standing, Standing::SUSPECT);
+        let before = core::mem::replace(&mut slot.life.standing, Standing::SUSPECT);
         Self { slot, before }
     }
 
@@ -51,7 +51,7 @@ impl<'l, R: LocalResource> Operation<'l, R> {
     /// # }).unwrap();
     /// ```
     pub fn complete(self) {
-        self.slot.standing = self.before;
+        self.slot.life.standing = self.before;
     }
 }
 

@@ -35,8 +35,8 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use super::family::FamilyPool;
-use crate::Instant;
 use crate::sync::{Arc, AtomicBool, Lock};
+use crate::time::Instant;
 
 /// A pool of the family, as the quota reaches it.
 pub(super) type QuotaLink = Arc<dyn FamilyPool + Send + Sync>;

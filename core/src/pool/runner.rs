@@ -1,20 +1,23 @@
 //! The pool's background work, as a value.
 
-use core::future::{Future, poll_fn};
-use core::pin::pin;
-use core::task::Poll;
+use core::future::Future;
+use core::sync::atomic::Ordering;
+use core::task::Waker;
+use core::time::Duration;
 
-use super::job::{CareDuty, CloseDuty, Job, Occasion, OpenDuty};
-use super::shared::{Phase, Queue, Shared, Watch};
-use super::slot::Limits;
-use crate::Instant;
-use crate::alarm::Alarm;
-use crate::cleanup::Why;
+use super::job::{CheckJob, Occasion, PoolJob};
+use super::kernel::{Driver, IdleWatch, Kernel, PoolPhase};
+use super::shared::PoolShared;
+use crate::cause::Cause;
+use crate::drive::{self, CloseJob, CloseLimits, CloseOutcome, Closes, Driven, GivenUp, Turn};
+use crate::ending::{Ending, Why};
 use crate::event::EventKind;
+use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
+use crate::signal::Signal;
 use crate::sync::{self, Arc};
-use crate::work::{Attachment, JobSet, Rounds, Wakes};
+use crate::time::Instant;
 
 /// The background work of a [`Pool`](crate::Pool): opening, checking, trimming and closing its values.
 ///
@@ -44,11 +47,11 @@ use crate::work::{Attachment, JobSet, Rounds, Wakes};
 /// ```
 #[must_use = "spawn or await its `run`, or drop it on purpose"]
 pub struct Runner<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
+    shared: Arc<PoolShared<R, C>>,
 }
 
 impl<R: LocalResource, C: Clock> Runner<R, C> {
-    pub(crate) const fn new(shared: Arc<Shared<R, C>>) -> Self {
+    pub(crate) const fn new(shared: Arc<PoolShared<R, C>>) -> Self {
         Self { shared }
     }
 
@@ -70,8 +73,7 @@ impl<R: LocalResource, C: Clock> Runner<R, C> {
     /// Dropping the future calls off the openings under way, hands values under a check to be closed,
     /// and counts the closes under way as abandoned. The pool goes on without a Runner.
     pub fn run(self) -> impl Future<Output = ()> + use<R, C> {
-        let attached = Attached::new(self.shared);
-        async move { attached.drive().await }
+        drive::run(self.shared)
     }
 }
 
@@ -83,206 +85,253 @@ impl<R: LocalResource, C: Clock> core::fmt::Debug for Runner<R, C> {
     }
 }
 
-/// The pool knows of its Runner for as long as this lives.
-struct Attached<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
-    /// `true` if it takes the place of one that was lost.
-    restarted: bool,
-    /// `true` once it was polled: values may have been opened under its runtime.
-    begun: bool,
+/// When the Runner looks after what lies idle.
+pub(crate) struct Sweeps {
+    next_at: Option<Instant>,
+    /// A check is due that has to wait until another one ends.
+    is_overdue: bool,
+    /// It plans a sweep only for what lies idle now.
+    rests: bool,
 }
 
-impl<R: LocalResource, C: Clock> Attached<R, C> {
-    fn new(shared: Arc<Shared<R, C>>) -> Self {
-        let restarted = shared.queue.with(|queue| {
-            queue.runner = Attachment::Attached(None);
-            shared.watch_by_sweeps(queue);
-            // They were up for the next use to come by and spawn it.
-            shared.settle_gates(queue);
-            let restarted = core::mem::replace(&mut queue.had_runner, true);
-            queue.runner_spawned = !restarted;
-            restarted
-        });
-        Self {
-            shared,
-            restarted,
-            begun: false,
+impl<R: LocalResource, C: Clock> Closes for PoolShared<R, C> {
+    type Resource = R;
+    type Clock = C;
+    type Retired = R::Value;
+
+    fn resource(&self) -> &R {
+        &self.resource
+    }
+
+    fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    fn close_limits(&self) -> CloseLimits {
+        CloseLimits {
+            hook: self.config.hook_timeout,
+            close: self.config.close_timeout,
+            broken: self.config.broken_close_timeout,
         }
     }
 
-    /// Says that it goes on where another left off, and returns when to sweep first.
-    fn begin(&mut self) -> Option<Instant> {
-        self.begun = true;
-        let shared = &self.shared;
-        let first_sweep = shared.first_sweep();
-        if !self.restarted {
-            return first_sweep;
-        }
-        shared
-            .reporter
-            .send(&shared.clock, EventKind::RunnerRestarted);
-        // Meanwhile time has passed that no sweep saw.
-        first_sweep.and(shared.now())
+    fn take_out(&self, value: R::Value) -> Result<R::Value, Cause> {
+        Ok(value)
     }
 
-    async fn drive(mut self) {
-        let mut sweep_at = self.begin();
-        let shared = &self.shared;
-        // What a shutdown calls off, and what it waits for.
-        let mut services = JobSet::new();
-        let mut closings = JobSet::new();
-        let mut era = 0;
-        let mut overdue = false;
-        // While it rests, a sweep is planned only for what lies idle.
-        let mut rests = false;
-        let mut alarm = pin!(Alarm::unset());
-        poll_fn(|cx| {
-            let mut rounds = Rounds::new();
-            while rounds.go_on(cx) {
-                shared.leave_runner_waker(cx.waker());
-                shared.restart_lost_family();
-                if !shared.has_handles() {
-                    shared.begin_closing(Why::HandlesDropped);
+    fn close_ended(&self, era: u64, end: CloseOutcome) {
+        let CloseOutcome { ending, why, error } = end;
+        self.transact_and_tell(
+            |transaction| {
+                let counts = transaction.kernel().era() == era;
+                if counts {
+                    transaction.kernel().closed(why);
+                    transaction.record_ending(ending, why, error.clone());
                 }
-                let now = shared.now();
-                if let Some((now, at)) = now.zip(sweep_at).filter(|(now, at)| now >= at) {
-                    shared.tell_if_late(now - at);
-                    shared.report_leaks(now);
-                    shared.queue.with(|queue| shared.watch_by_sweeps(queue));
-                    shared.retire_broken();
-                    let swept = shared.sweep(now, now - at);
-                    for slot in swept.to_check {
-                        let duty = CareDuty::claim(shared, slot, Occasion::Idle);
-                        services.push(Job::Care(duty).perform_quietly());
-                    }
-                    sweep_at = swept.next_at;
-                    (overdue, rests) = (swept.overdue, swept.rests);
-                    if rests || sweep_at.is_none() {
-                        sweep_at = sweep_at.into_iter().chain(shared.next_leak()).min();
-                    }
+                counts
+            },
+            |counts| {
+                if counts {
+                    let error = error.as_ref();
+                    let ended = EventKind::Ended { ending, why, error };
+                    self.reporter.send(&self.clock, ended);
                 }
-                let resumes_at = loop {
-                    let claimed = Shared::claim_for_runner(shared, now);
-                    if claimed.phase != Phase::Open {
-                        services.clear();
-                    }
-                    if rests {
-                        let planned = match claimed.watch {
-                            Watch::Nothing => {
-                                rests = false;
-                                now.zip(shared.sweep_period())
-                                    .map(|(now, period)| now + period)
-                            }
-                            _ => Some(claimed.next_due).filter(|at| *at != Instant::MAX),
-                        };
-                        sweep_at = sweep_at.into_iter().chain(planned).min();
-                    }
-                    if claimed.era != era {
-                        era = claimed.era;
-                        closings.clear();
-                    }
-                    let Some(job) = claimed.job else {
-                        break claimed.resumes_at;
-                    };
-                    let jobs = if job.is_close() {
-                        &mut closings
-                    } else {
-                        &mut services
-                    };
-                    jobs.push(job.perform_quietly());
-                };
-                let served = services.poll(cx);
-                if served && overdue {
-                    sweep_at = now;
-                }
-                let progressed = served | closings.poll(cx);
-                services.tell_panics(&shared.reporter, &shared.clock);
-                closings.tell_panics(&shared.reporter, &shared.clock);
-                if shared.is_closed() {
-                    return Poll::Ready(());
-                }
-                if progressed {
-                    continue;
-                }
-                let wake_at = [sweep_at, resumes_at].into_iter().flatten().min();
-                if alarm.as_mut().poll(&shared.clock, wake_at, cx).is_pending() {
-                    return Poll::Pending;
-                }
-            }
-            Poll::Pending
+            },
+        );
+    }
+}
+
+impl<R: LocalResource, C: Clock> Driven for PoolShared<R, C> {
+    type Job = PoolJob<R, C>;
+    type Maintenance = Sweeps;
+
+    fn changed(&self) -> &Signal {
+        &self.changed
+    }
+
+    fn has_handles(&self) -> bool {
+        self.handles.load(Ordering::Acquire) > 0
+    }
+
+    fn attach_runner(&self) -> bool {
+        // The gates go down that were up for the next use to come by and spawn it.
+        self.adjust(|transaction| {
+            transaction.kernel().set_watch(IdleWatch::Nothing);
+            transaction.kernel().attach_runner()
         })
-        .await;
     }
-}
 
-impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
-    /// Spawns nothing: where a runtime drops its tasks, there is none to spawn on.
-    fn drop(&mut self) {
-        let shared = &self.shared;
-        let now = shared.now();
-        let mut wakes = Wakes::default();
-        let lost = shared.queue.with(|queue| {
-            wakes.drop_waker(queue.runner.take_waker());
-            let lost = shared.spawn_runner.is_some() && queue.wants_next_runner();
-            queue.runner = if lost {
-                Attachment::Lost
-            } else {
-                Attachment::Absent
-            };
-            shared.watch_without_runner(queue, now);
-            if lost {
-                shared.runner_lost(queue, self.begun, &mut wakes);
+    fn detach_runner(&self, had_begun: bool) {
+        let now = self.now();
+        let retires = had_begun && !R::OUTLIVES_RUNTIME;
+        let lost = self.transact(|transaction| {
+            transaction.drop_runner_waker();
+            let can_spawn = self.spawn_runner.is_some();
+            let lost = transaction.kernel().detach_runner(can_spawn);
+            self.watch_without_runner(transaction, now);
+            if lost && retires {
+                transaction.call_in(Why::RuntimeEnded, |limits| {
+                    limits.generation = limits.generation.next();
+                });
             }
-            shared.poke(queue, &mut wakes);
+            if lost {
+                transaction.kernel().runner_lost(had_begun);
+            }
             lost
         });
-        shared.wake(wakes);
-        if lost && self.begun {
-            shared.reporter.send(&shared.clock, EventKind::RunnerEnded);
+        if lost && had_begun {
+            self.reporter.send(&self.clock, EventKind::RunnerEnded);
         }
     }
-}
 
-/// What the Runner finds to do.
-struct Claimed<R: LocalResource, C: Clock> {
-    job: Option<Job<R, C>>,
-    resumes_at: Option<Instant>,
-    phase: Phase,
-    watch: Watch,
-    next_due: Instant,
-    era: u64,
-}
+    fn leave_runner_waker(&self, waker: Waker) {
+        self.adjust(|transaction| transaction.leave_runner_waker(waker));
+    }
 
-impl<R: LocalResource, C: Clock> Shared<R, C> {
-    /// The Runner ended before its time, most likely with its runtime. Under the queue's lock.
-    fn runner_lost(&self, queue: &mut Queue<R::Value>, had_begun: bool, wakes: &mut Wakes) {
-        // If not, the caller that was to restart it was refused by its executor.
-        let was_spawned = had_begun || queue.runner_spawned;
-        if had_begun && !R::OUTLIVES_RUNTIME {
-            let next = |limits: &mut Limits| limits.generation = limits.generation.next();
-            self.retire_forbidden(queue, Why::RuntimeEnded, next, wakes);
+    fn begin_maintenance(&self, is_restarted: bool) -> Sweeps {
+        let (now, period) = (self.now(), self.sweep_period());
+        // Since the Runner before, time has passed that no sweep saw.
+        let wait = period.map(|period| if is_restarted { Duration::ZERO } else { period });
+        Sweeps {
+            next_at: now.zip(wait).map(|(now, wait)| now + wait),
+            is_overdue: false,
+            rests: false,
         }
-        self.settle_gates(queue);
-        if let Some(family) = &queue.family {
-            if family.quota.note_lost_runner(was_spawned) {
-                wakes.tell_family();
+    }
+
+    fn begin_turn(
+        this: &Arc<Self>,
+        sweeps: &mut Sweeps,
+        now: Option<Instant>,
+        mut begin: impl FnMut(PoolJob<R, C>),
+    ) {
+        this.restart_lost_family();
+        let Some((now, at)) = now.zip(sweeps.next_at).filter(|(now, at)| now >= at) else {
+            return;
+        };
+        this.tell_if_late(now - at);
+        this.report_leaks(now);
+        this.adjust(|transaction| transaction.kernel().set_watch(IdleWatch::Nothing));
+        this.ask_idle();
+        let swept = this.sweep(now, now - at);
+        for slot in swept.to_check {
+            begin(PoolJob::Check(CheckJob::new(this, slot, Occasion::Idle)));
+        }
+        *sweeps = Sweeps {
+            next_at: swept.next_at,
+            is_overdue: swept.overdue,
+            rests: swept.rests,
+        };
+        if sweeps.rests || sweeps.next_at.is_none() {
+            sweeps.next_at = sweeps.next_at.into_iter().chain(this.next_leak()).min();
+        }
+    }
+
+    fn claim_for_runner(
+        this: &Arc<Self>,
+        sweeps: &mut Sweeps,
+        now: Option<Instant>,
+    ) -> Turn<PoolJob<R, C>> {
+        let claimed = Self::claim(this, Driver::Runner, now, None);
+        let (is_closing, watch, due, era) = this.look(|kernel| {
+            let due = kernel.next_due();
+            (!kernel.is_open(), kernel.watch(), due, kernel.era())
+        });
+        if sweeps.rests {
+            let planned = match watch {
+                IdleWatch::Nothing => {
+                    sweeps.rests = false;
+                    let period = this.sweep_period();
+                    now.zip(period).map(|(now, period)| now + period)
+                }
+                _ => Some(due).filter(|due| *due != Instant::MAX),
+            };
+            sweeps.next_at = sweeps.next_at.into_iter().chain(planned).min();
+        }
+        let wake_at = sweeps.next_at.into_iter().chain(claimed.resumes_at).min();
+        Turn {
+            job: claimed.job,
+            wake_at,
+            is_closing,
+            era,
+        }
+    }
+
+    fn end_turn(sweeps: &mut Sweeps, now: Option<Instant>, some_ended: bool) -> bool {
+        if some_ended && sweeps.is_overdue {
+            sweeps.next_at = now;
+        }
+        false
+    }
+
+    fn is_of_shutdown(job: &PoolJob<R, C>) -> bool {
+        matches!(job, PoolJob::Close(_))
+    }
+
+    fn perform(job: PoolJob<R, C>) -> impl Future<Output = ()> {
+        job.perform_quietly()
+    }
+
+    fn begin_closing(&self, why: Why) {
+        if !self.look(Kernel::is_open) {
+            // The Runner asks at each turn, and would wake itself for another.
+            return;
+        }
+        let now = self.now();
+        self.transact(|transaction| {
+            if !transaction.kernel().is_open() {
+                return;
             }
-        }
-        // Any of them may live in the runtime that ends, and never run again, and what keeps the others may be work of
-        // another pool of the family. Each tries once to spawn a Runner. Of a try that fails no more hear than the one
-        // that made it and another, or all would be woken as often as there are waiters.
-        let told = if was_spawned { usize::MAX } else { 2 };
-        queue.waiters.wake_idlers(told, |waker| wakes.push(waker));
+            transaction.kernel().begin_draining();
+            transaction.begin_report(now);
+            transaction.retire_all(why);
+            transaction.refuse_all();
+        });
     }
 
+    fn is_closed(&self) -> bool {
+        self.look(|kernel| kernel.phase() == PoolPhase::Closed)
+    }
+
+    fn claim_close(this: &Arc<Self>, until: Option<Instant>) -> Option<CloseJob<Self>> {
+        let (retired, era) = this.adjust(|transaction| transaction.claim_close())?;
+        Some(CloseJob::new(this, retired, era, until))
+    }
+
+    fn give_up_closing(&self, tell: impl FnOnce(GivenUp<R::Value>)) {
+        self.transact_and_tell(
+            |transaction| {
+                let timed_out = transaction.kernel().all_closed();
+                let abandoned = transaction.take_retired();
+                let cut_off = (0..timed_out).map(|_| (Ending::CloseTimedOut, Why::Shutdown));
+                let given_up = { abandoned.iter() }.map(|retired| (Ending::Abandoned, retired.why));
+                for (ending, why) in cut_off.chain(given_up) {
+                    transaction.record_ending(ending, why, None);
+                }
+                GivenUp {
+                    timed_out,
+                    abandoned,
+                }
+            },
+            tell,
+        );
+    }
+}
+
+impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     /// Spawns another Runner, if there is none any more and this is the first use to see it. Returns `true` if so.
     ///
     /// To be called where a runtime is likely to live: never in a `drop`.
     pub(crate) fn respawn_if_lost(this: &Arc<Self>) -> bool {
-        let claim = |queue: &mut Queue<R::Value>| {
-            queue.phase != Phase::Closed && queue.runner.claim_respawn()
-        };
-        let respawns = this.spawn_runner.is_some() && this.queue.with(claim);
+        let respawns = this.spawn_runner.is_some()
+            && this.adjust(|transaction| {
+                let kernel = transaction.kernel();
+                kernel.phase() != PoolPhase::Closed && kernel.claim_respawn()
+            });
         if respawns {
             Self::respawn(this);
         }
@@ -291,8 +340,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Returns `true` if a Runner of this pool opens values before anything is asked of the pool.
     pub(crate) fn opens_by_itself(&self) -> bool {
-        self.queue
-            .with(|queue| queue.warm && queue.least(&self.config) > 0)
+        self.look(|kernel| kernel.is_warm() && kernel.least() > 0)
     }
 
     /// Spawns another Runner, for a caller that has claimed it.
@@ -302,48 +350,13 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             return;
         };
         match sync::contain(|| spawn(this)) {
-            Ok(()) => this.queue.with(|queue| queue.runner_spawned = true),
+            Ok(()) => this.adjust(|transaction| transaction.kernel().runner_was_spawned()),
             Err(message) => this.reporter.swallowed(&this.clock, "spawn", message),
         }
     }
 
-    fn claim_for_runner(this: &Arc<Self>, now: Option<Instant>) -> Claimed<R, C> {
-        let mut wakes = Wakes::default();
-        let claimed = this.queue.with(|queue| {
-            this.settle_family_in_turn(queue, now, &mut wakes);
-            this.note_time(queue, now, &mut wakes);
-            let wanted = queue.openings_wanted(&this.config) > 0;
-            let wants_place = queue.wants_place(&this.config);
-            let paused = (wanted || wants_place) && !queue.may_open(now);
-            let due = wanted && !paused && queue.openings_due(&this.config) > 0;
-            if wants_place && !paused {
-                // Seen when the jobs are polled, and its place is free then.
-                wakes.push(queue.openings.give_way());
-            }
-            let job = if let Some(duty) = Self::claim_returned(this, queue) {
-                Some(Job::Care(duty))
-            } else {
-                let opening = due.then(|| OpenDuty::claim(this, queue, now));
-                let opening = opening.flatten().map(Job::Open);
-                opening.or_else(|| CloseDuty::claim(this, queue, None).map(Job::Close))
-            };
-            let resumes_at = queue.opens_at(paused);
-            Claimed {
-                job,
-                resumes_at,
-                phase: queue.phase,
-                watch: queue.watch,
-                next_due: queue.next_due,
-                era: queue.era,
-            }
-        });
-        this.wake(wakes);
-        claimed
-    }
-
-    fn leave_runner_waker(&self, waker: &core::task::Waker) {
-        let waker = waker.clone();
-        let replaced = self.queue.with(|queue| queue.runner.leave_waker(waker));
-        drop(replaced);
+    /// Has the Runner look, as when the last handle is gone.
+    pub(super) fn wake_runner(&self) {
+        self.adjust(|transaction| transaction.kernel().wake_runner());
     }
 }

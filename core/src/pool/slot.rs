@@ -2,17 +2,23 @@
 
 use core::time::Duration;
 
-use crate::Instant;
+use crate::time::Instant;
 
-/// A value and its ages.
+/// A value, with what the pool keeps about it.
+#[derive(Debug)]
+pub(crate) struct Slot<V> {
+    pub(crate) value: V,
+    pub(crate) life: Life,
+}
+
+/// The ages of a value, and how it stands.
 ///
 /// No clock is read when a value comes back, since a reading costs as much as a whole acquire: the next
 /// sweep of the Runner notes the time. A value thus counts as idle from the first sweep after its last
 /// use, never earlier. Where limits are strict, and where there is no Runner and values are checked after they have
 /// lain idle, the time is noted as they come back.
 #[derive(Debug)]
-pub(crate) struct Slot<V> {
-    pub(crate) value: V,
+pub(crate) struct Life {
     pub(crate) opened_at: Instant,
     /// When a sweep first saw it idle since its last use, if one did; where limits are strict, when it came back.
     /// While it is in use: when it was opened or last checked before a loan, if that was later.
@@ -23,20 +29,19 @@ pub(crate) struct Slot<V> {
     /// Of which generation of the pool it is. Only equality counts, so it may come round.
     pub(crate) generation: Generation,
     /// By how much its life is shorter than the longest: a drawn part of the spread.
-    pub(crate) lottery: u8,
+    pub(crate) lifetime_jitter: u8,
     pub(crate) standing: Standing,
 }
 
-impl<V> Slot<V> {
-    pub(crate) const fn new(value: V, birth: Birth) -> Self {
+impl Life {
+    pub(crate) const fn new(birth: Birth) -> Self {
         Self {
-            value,
             opened_at: birth.at,
             idle_since: birth.at,
             check_at: Instant::MAX,
             uses: 0,
             generation: birth.generation,
-            lottery: birth.lottery,
+            lifetime_jitter: birth.lifetime_jitter,
             standing: Standing::USED,
         }
     }
@@ -66,6 +71,11 @@ impl<V> Slot<V> {
         }
         is_new
     }
+
+    /// It stands at least as badly as that from now on.
+    pub(crate) fn worsen(&mut self, standing: Standing) {
+        self.standing = self.standing.max(standing);
+    }
 }
 
 /// How a value has spent its time since its last use.
@@ -93,7 +103,7 @@ impl Standing {
 pub(crate) struct Birth {
     pub(crate) at: Instant,
     pub(crate) generation: Generation,
-    pub(crate) lottery: u8,
+    pub(crate) lifetime_jitter: u8,
 }
 
 /// Values that are called in together.
@@ -141,10 +151,10 @@ const SPREAD_PARTS: u32 = 10;
 
 impl Lifetime {
     /// When the life of this value ends.
-    pub(crate) fn ends_at<V>(self, slot: &Slot<V>) -> Instant {
+    pub(crate) fn ends_at(self, life: &Life) -> Instant {
         let spread = crate::time::nanos(self.longest / SPREAD_PARTS);
-        let early = (u128::from(spread) * u128::from(slot.lottery)) >> u8::BITS;
-        slot.opened_at + (self.longest - Duration::from_nanos(early as u64))
+        let early = (u128::from(spread) * u128::from(life.lifetime_jitter)) >> u8::BITS;
+        life.opened_at + (self.longest - Duration::from_nanos(early as u64))
     }
 }
 
@@ -182,8 +192,8 @@ impl Limits {
     }
 
     /// Returns `true` if the value was called in.
-    pub(crate) fn has_evicted<V>(&self, slot: &Slot<V>) -> bool {
-        self.have_evicted(slot.generation, slot.opened_at)
+    pub(crate) fn has_evicted(&self, life: &Life) -> bool {
+        self.have_evicted(life.generation, life.opened_at)
     }
 
     /// The same for a value that is known by these.
@@ -192,21 +202,21 @@ impl Limits {
     }
 
     #[inline]
-    pub(crate) fn allow<V>(&self, slot: &Slot<V>) -> bool {
-        slot.generation == self.generation
-            && slot.uses < self.max_uses
-            && (slot.opened_at >= self.young_after || self.is_young(slot))
+    pub(crate) fn allow(&self, life: &Life) -> bool {
+        life.generation == self.generation
+            && life.uses < self.max_uses
+            && (life.opened_at >= self.young_after || self.is_young(life))
     }
 
     /// The same for the end of a loan, before it is counted.
     #[inline]
-    pub(crate) fn allow_after_loan<V>(&self, slot: &Slot<V>) -> bool {
-        slot.uses < self.max_uses.saturating_sub(1) && self.allow(slot)
+    pub(crate) fn allow_after_loan(&self, life: &Life) -> bool {
+        life.uses < self.max_uses.saturating_sub(1) && self.allow(life)
     }
 
     #[cold]
-    fn is_young<V>(&self, slot: &Slot<V>) -> bool {
-        let is_over = |lifetime: Lifetime| lifetime.now >= lifetime.ends_at(slot);
-        slot.opened_at >= self.evicted_before && !self.lifetime.is_some_and(is_over)
+    fn is_young(&self, life: &Life) -> bool {
+        let is_over = |lifetime: Lifetime| lifetime.now >= lifetime.ends_at(life);
+        life.opened_at >= self.evicted_before && !self.lifetime.is_some_and(is_over)
     }
 }

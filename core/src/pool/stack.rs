@@ -10,13 +10,13 @@ use crate::sync::{self, AtomicBool, CachePadded, Lock};
 
 /// The idle values, spread over a few stacks so that threads do not meet at one lock.
 ///
-/// While a gate is up, nobody takes from its stack or puts there but under the queue's lock. While
-/// anybody waits, all gates are up and every value that comes back goes through the queue: so nobody
+/// While a gate is up, nobody takes from its stack or puts there but under the pool's lock. While
+/// anybody waits, all gates are up and every value that comes back goes through that lock: so nobody
 /// overtakes. Three rules keep that true:
 ///
-/// - a gate is raised and lowered only under the queue's lock;
-/// - whoever finds a gate up goes to the queue;
-/// - the queue's lock comes before any stack's.
+/// - a gate is raised and lowered only under the pool's lock;
+/// - whoever finds a gate up goes to the pool's lock;
+/// - the pool's lock comes before any stack's.
 #[derive(Debug)]
 pub(crate) struct Stacks<V> {
     stacks: Box<[CachePadded<Lock<Stack<V>>>]>,
@@ -80,7 +80,7 @@ impl Bars {
 }
 
 /// What somebody finds who looks into a stack.
-enum Found<V> {
+enum StackLook<V> {
     Value(Slot<V>),
     Nothing,
     /// The value whose turn it is has lain idle, and is to be looked at before it is lent.
@@ -154,9 +154,9 @@ impl<V> Stacks<V> {
         }
         let home = self.home();
         match self.take_from::<WARY>(home) {
-            Found::Value(slot) => Some(slot),
-            Found::Gate => None,
-            Found::Nothing | Found::Rested => self.take_from_others::<WARY>(home),
+            StackLook::Value(slot) => Some(slot),
+            StackLook::Gate => None,
+            StackLook::Nothing | StackLook::Rested => self.take_from_others::<WARY>(home),
         }
     }
 
@@ -164,28 +164,28 @@ impl<V> Stacks<V> {
     fn take_from_others<const WARY: bool>(&self, home: usize) -> Option<Slot<V>> {
         let mut others = (1..self.stacks.len()).map(|step| (home + step) & (self.stacks.len() - 1));
         others.find_map(|index| match self.take_from::<WARY>(index) {
-            Found::Value(slot) => Some(slot),
-            Found::Gate | Found::Nothing | Found::Rested => None,
+            StackLook::Value(slot) => Some(slot),
+            StackLook::Gate | StackLook::Nothing | StackLook::Rested => None,
         })
     }
 
     #[inline(always)]
-    fn take_from<const WARY: bool>(&self, index: usize) -> Found<V> {
+    fn take_from<const WARY: bool>(&self, index: usize) -> StackLook<V> {
         self.stacks[index].with(|stack| {
             if stack.barred.has(Bars::GATE) {
-                return Found::Gate;
+                return StackLook::Gate;
             }
             match stack.pop(self.order) {
                 // Looked at once it is taken: to look where it lies would mean to find the place twice.
-                Some(slot) if WARY && slot.standing >= Standing::RESTED => {
+                Some(slot) if WARY && slot.life.standing >= Standing::RESTED => {
                     stack.lay_back(self.order, slot);
-                    Found::Rested
+                    StackLook::Rested
                 }
                 Some(slot) => {
                     stack.lent += 1;
-                    Found::Value(slot)
+                    StackLook::Value(slot)
                 }
-                None => Found::Nothing,
+                None => StackLook::Nothing,
             }
         })
     }
@@ -205,7 +205,7 @@ impl<V> Stacks<V> {
         })
     }
 
-    /// Puts back a lent value whose loan has ended, unless a gate sends it to the queue, or it is not fit to
+    /// Puts back a lent value whose loan has ended, unless a gate sends it to the pool's lock, or it is not fit to
     /// be used again.
     #[inline]
     pub(crate) fn put_back(&self, slot: Slot<V>) -> Result<(), Slot<V>> {
@@ -213,7 +213,7 @@ impl<V> Stacks<V> {
             return Err(slot);
         }
         self.stacks[self.home()].with(|stack| {
-            if stack.barred != Bars::NONE || !stack.limits.allow_after_loan(&slot) {
+            if stack.barred != Bars::NONE || !stack.limits.allow_after_loan(&slot.life) {
                 return Err(slot);
             }
             stack.lent -= 1;
@@ -221,7 +221,7 @@ impl<V> Stacks<V> {
             // Where it lies. Written before, it would be copied while the write is still under way, and
             // the processor would wait for that.
             if let Some(slot) = stack.idle.back_mut() {
-                slot.loan_ended();
+                slot.life.loan_ended();
             }
             Ok(())
         })
@@ -240,12 +240,12 @@ impl<V> Stacks<V> {
         }
     }
 
-    /// Adds a value that nobody had. Under the queue's lock, with nobody waiting.
+    /// Adds a value that nobody had. Under the pool's lock, with nobody waiting.
     pub(crate) fn add(&self, slot: Slot<V>) {
         self.stacks[self.home()].with(|stack| stack.idle.push_back(slot));
     }
 
-    /// Adds a value that is to be used last of all. Under the queue's lock, with nobody waiting.
+    /// Adds a value that is to be used last of all. Under the pool's lock, with nobody waiting.
     pub(crate) fn add_last(&self, slot: Slot<V>) {
         self.stacks[self.home()].with(|stack| match self.order {
             IdleOrder::LatestFirst => stack.idle.push_front(slot),
@@ -254,7 +254,7 @@ impl<V> Stacks<V> {
     }
 
     /// Raises all gates, unless an idle value turns up on the way: then that is the answer, and the
-    /// gates stay down. Under the queue's lock, with all gates down.
+    /// gates stay down. Under the pool's lock, with all gates down.
     pub(crate) fn gate_or_take(&self) -> Option<Slot<V>> {
         for stack in &self.stacks {
             let found = stack.with(|stack| {
@@ -271,20 +271,20 @@ impl<V> Stacks<V> {
         None
     }
 
-    /// Takes the first fit idle value whether a gate is up or not. Under the queue's lock.
+    /// Takes the first fit idle value whether a gate is up or not. Under the pool's lock.
     pub(crate) fn take_fit_behind_gates(&self, fit: impl Fn(&Slot<V>) -> bool) -> Option<Slot<V>> {
         let mut stacks = self.stacks.iter();
         stacks.find_map(|stack| stack.with(|stack| stack.pop_fit(self.order, &fit)))
     }
 
-    /// Takes an idle value whether a gate is up or not. Under the queue's lock.
+    /// Takes an idle value whether a gate is up or not. Under the pool's lock.
     pub(crate) fn take_behind_gates(&self) -> Option<Slot<V>> {
         self.stacks
             .iter()
             .find_map(|stack| stack.with(|stack| stack.pop(self.order)))
     }
 
-    /// Takes the value of the first stack that has any which has been idle for longest. Under the queue's lock,
+    /// Takes the value of the first stack that has any which has been idle for longest. Under the pool's lock,
     /// with the gates up.
     pub(crate) fn take_longest_idle(&self) -> Option<Slot<V>> {
         self.stacks
@@ -292,7 +292,7 @@ impl<V> Stacks<V> {
             .find_map(|stack| stack.with(|stack| stack.idle.pop_front()))
     }
 
-    /// Raises or lowers all gates. Under the queue's lock; down only with nobody waiting.
+    /// Raises or lowers all gates. Under the pool's lock; down only with nobody waiting.
     pub(crate) fn set_gates(&self, up: bool) {
         for stack in &self.stacks {
             stack.with(|stack| stack.barred.set(Bars::GATE, up));
@@ -300,7 +300,7 @@ impl<V> Stacks<V> {
         self.congested.store(up, Ordering::Relaxed);
     }
 
-    /// From now on, values that come back go through the queue, or no longer. Under the queue's lock.
+    /// From now on, values that come back go through the queue, or no longer. Under the pool's lock.
     pub(crate) fn set_watch(&self, on: bool) {
         for stack in &self.stacks {
             stack.with(|stack| stack.barred.set(Bars::WATCH, on));
@@ -313,21 +313,21 @@ impl<V> Stacks<V> {
         self.watched.load(Ordering::Relaxed)
     }
 
-    /// From now on, what these limits forbid is not put back. Under the queue's lock.
+    /// From now on, what these limits forbid is not put back. Under the pool's lock.
     pub(crate) fn set_limits(&self, limits: Limits) {
         for stack in &self.stacks {
             stack.with(|stack| stack.limits = limits);
         }
     }
 
-    /// Shows every idle value. Under the queue's lock.
+    /// Shows every idle value. Under the pool's lock.
     pub(crate) fn for_each(&self, mut look: impl FnMut(&mut Slot<V>)) {
         for stack in &self.stacks {
             stack.with(|stack| stack.idle.iter_mut().for_each(&mut look));
         }
     }
 
-    /// Takes out every value for which `fate` has a word, with that word. Under the queue's lock.
+    /// Takes out every value for which `fate` has a word, with that word. Under the pool's lock.
     pub(crate) fn sort_out<F>(
         &self,
         mut fate: impl FnMut(&mut Slot<V>) -> Option<F>,
@@ -350,7 +350,7 @@ impl<V> Stacks<V> {
     }
 
     /// Takes out the values that are meant, each with the number of its stack, in the order in which they lie.
-    /// Under the queue's lock.
+    /// Under the pool's lock.
     pub(crate) fn take_those(&self, meant: impl Fn(&Slot<V>) -> bool) -> Vec<(usize, Slot<V>)> {
         let mut taken = Vec::new();
         for (home, stack) in self.stacks.iter().enumerate() {
@@ -368,12 +368,12 @@ impl<V> Stacks<V> {
         taken
     }
 
-    /// Adds a value below all others of a stack. Under the queue's lock, with nobody waiting.
+    /// Adds a value below all others of a stack. Under the pool's lock, with nobody waiting.
     pub(crate) fn add_under(&self, home: usize, slot: Slot<V>) {
         self.stacks[home].with(|stack| stack.idle.push_front(slot));
     }
 
-    /// Takes out every value. Under the queue's lock.
+    /// Takes out every value. Under the pool's lock.
     pub(crate) fn take_all(&self) -> Vec<Slot<V>> {
         let all = self.sort_out(|_| Some(()));
         all.into_iter().map(|((), slot)| slot).collect()
@@ -382,7 +382,7 @@ impl<V> Stacks<V> {
     /// How many values lie idle, and how many more were taken from the stacks than put back.
     ///
     /// All stacks are locked until the last is counted: else a value that moves from one that is not
-    /// yet counted to one that is would count nowhere. Under the queue's lock.
+    /// yet counted to one that is would count nowhere. Under the pool's lock.
     pub(crate) fn count(&self) -> (usize, i64) {
         self.count_from(0, (0, 0))
     }

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::Decision;
-use crate::sync::Redacted;
+use crate::name::Redacted;
 
 /// One attempt that has just ended, as [`Retrying::on_attempt`](super::Retrying::on_attempt) sees it.
 ///

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::sync::Redacted;
+use crate::name::Redacted;
 
 /// How an attempt failed: the question to a classifier.
 ///

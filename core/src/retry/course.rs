@@ -12,8 +12,9 @@ use super::{
 };
 use crate::backoff::Delays;
 use crate::config::ConfigError;
+use crate::runtime::Clock;
 use crate::sync::Text;
-use crate::{Clock, Instant};
+use crate::time::Instant;
 
 /// What the user gave beside the operation.
 pub(crate) struct Hooks<K, U, H, B> {

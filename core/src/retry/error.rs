@@ -7,7 +7,8 @@ use core::time::Duration;
 
 use super::{AttemptRecord, Ended, StopReason};
 use crate::config::ConfigError;
-use crate::sync::{Latest, Redacted, Text};
+use crate::name::Redacted;
+use crate::sync::{Latest, Text};
 
 /// How many attempts [`RetryError::history`] remembers: all of every preset's.
 const REMEMBERED: usize = 16;

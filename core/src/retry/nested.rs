@@ -1,61 +1,8 @@
 //! Retries within each other: what they count together, and how they find each other.
 
-use crate::sync;
-
 use super::Retry;
-
-/// The attempts of a retry and of all retries within its attempts, as one number.
-///
-/// An attempt that holds others is no work of its own: the first that begins within it counts in its
-/// stead. So what is counted are the attempts that do something, also those that were cut off, are
-/// still under way, or succeeded before something else failed.
-#[derive(Clone, Copy, Debug)]
-struct Ledger {
-    attempts: u32,
-    /// The most attempts that any of the retries may make by itself; `u32::MAX` is no limit.
-    limit: u32,
-    /// The most attempts that came at once: what one more may cost.
-    largest: u32,
-}
-
-impl Ledger {
-    const fn new(limit: u32) -> Self {
-        Self {
-            attempts: 0,
-            limit,
-            largest: 1,
-        }
-    }
-
-    /// Whether a retry could make it more than one above the limit.
-    const fn is_spent(&self) -> bool {
-        let after_another = self.attempts.saturating_add(self.largest);
-        self.limit < u32::MAX
-            && (self.attempts >= self.limit || after_another > self.limit.saturating_add(1))
-    }
-}
-
-/// An attempt, as it is shown to what is polled within it.
-///
-/// The thread shows it for the length of the poll. So a retry finds the one around it on whichever
-/// thread that is, and there is nothing to allocate, to share or to give back.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Enclosing {
-    ledger: Ledger,
-    /// Whether the attempt counts as one; not any more once something within it does.
-    is_counted: bool,
-}
-
-impl Enclosing {
-    /// Counts attempts that are made within this one: one that begins, or all of an opening's.
-    pub(crate) fn count(&mut self, attempts: u32) {
-        let stead = u32::from(core::mem::take(&mut self.is_counted));
-        let ledger = &mut self.ledger;
-        ledger.attempts = ledger.attempts.saturating_add(attempts);
-        ledger.attempts = ledger.attempts.saturating_sub(stead);
-        ledger.largest = ledger.largest.max(attempts);
-    }
-}
+use crate::enclosing::{AttemptLedger, Enclosing};
+use crate::sync;
 
 /// Looks at the attempt that is being polled, if one is.
 pub(crate) fn enclosing<U>(look: impl FnOnce(&mut Enclosing) -> U) -> Option<U> {
@@ -100,7 +47,7 @@ impl Drop for Shown {
 /// A retry among others: by itself, unless it is polled within an attempt of another.
 pub(crate) struct Nesting {
     /// What it counts while it is by itself.
-    own: Ledger,
+    own: AttemptLedger,
     /// As [`Enclosing`] has it, of the attempt under way.
     is_counted: bool,
     max_attempts: u32,
@@ -111,7 +58,7 @@ pub(crate) struct Nesting {
 impl Nesting {
     pub(crate) const fn new(policy: &Retry) -> Self {
         Self {
-            own: Ledger::new(policy.max_attempts()),
+            own: AttemptLedger::new(policy.max_attempts()),
             is_counted: false,
             max_attempts: policy.max_attempts(),
             multiplies: policy.multiplies,

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::{Budget, ErrorClass};
-use crate::Backoff;
+use crate::backoff::Backoff;
 use crate::config::{self, ConfigError};
 
 /// When to try again, and when to stop: a plain value, `Copy` and built by `const` functions.

@@ -11,8 +11,10 @@ use pin_project_lite::pin_project;
 
 use super::course::{Course, Hooks};
 use super::{Accept, AnyValue, Attempt, Budget, ErrorClass, Failure, Retry, RetryError, Until};
-use crate::sync::{Text, redacted};
-use crate::{Clock, Timer};
+use crate::name::redacted;
+use crate::runtime::Clock;
+use crate::runtime::Timer;
+use crate::sync::Text;
 
 /// Runs `op` until it succeeds, its error is not worth a retry, or `policy` says stop.
 ///

@@ -9,11 +9,11 @@ use super::finalizer::{Kind, Sending, Staying};
 use super::handle::{LocalScope, Scope};
 use super::opened::{LocalOpened, Opened};
 use super::run::run;
-use super::runner::Attached;
-use super::shared::{Handle, ScopeLimits, Shared};
+use super::runner::AttachedScopeRunner;
+use super::shared::{Handle, ScopeLimits, ScopeShared};
 use crate::config::{ConfigError, above_zero};
-use crate::managed::OpenError;
 use crate::name::Name;
+use crate::opening::OpenError;
 use crate::resource::{LocalResource, Resource};
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::sink::Sink;
@@ -335,7 +335,7 @@ impl ScopeBuilder {
     fn with_resource_staying<C, R, B, F, U, E>(
         self,
         clock: &C,
-        spawn: Option<fn(Attached<Staying, C>)>,
+        spawn: Option<fn(AttachedScopeRunner<Staying, C>)>,
         resource: R,
         body: B,
     ) -> impl Future<Output = Result<U, ScopeError<E, U>>> + use<C, R, B, F, U, E>
@@ -355,7 +355,7 @@ impl ScopeBuilder {
     fn run_staying<C, B, F, U, E>(
         self,
         clock: &C,
-        spawn: Option<fn(Attached<Staying, C>)>,
+        spawn: Option<fn(AttachedScopeRunner<Staying, C>)>,
         body: B,
     ) -> impl Future<Output = Result<U, ScopeError<E, U>>> + use<C, B, F, U, E>
     where
@@ -375,7 +375,7 @@ impl ScopeBuilder {
     fn begin<K: Kind, C: Clock>(
         self,
         clock: &C,
-        spawn: Option<fn(Attached<K, C>)>,
+        spawn: Option<fn(AttachedScopeRunner<K, C>)>,
     ) -> Result<Handle<K, C>, ConfigError> {
         for (field, time) in [
             ("close_timeout", self.close_timeout),
@@ -387,7 +387,7 @@ impl ScopeBuilder {
                 above_zero(field, time)?;
             }
         }
-        Ok(Handle::root(Shared::new(
+        Ok(Handle::root(ScopeShared::new(
             clock.clone(),
             self.name.unwrap_or_else(Name::generated::<Scope<C>>),
             ScopeLimits {
@@ -401,7 +401,7 @@ impl ScopeBuilder {
     }
 }
 
-fn spawn<T>(runner: Attached<Sending, T>)
+fn spawn<T>(runner: AttachedScopeRunner<Sending, T>)
 where
     T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
 {
@@ -409,7 +409,7 @@ where
     runtime.spawn(runner.run());
 }
 
-fn spawn_local<T>(runner: Attached<Staying, T>)
+fn spawn_local<T>(runner: AttachedScopeRunner<Staying, T>)
 where
     T: Timer<Sleep: 'static> + SpawnLocal + 'static,
 {

@@ -6,12 +6,12 @@ use core::task::{Context, Poll};
 
 use super::book::Work;
 use super::finalizer::Kind;
-use super::shared::{Shared, Step};
-use crate::cleanup::Ending;
+use super::shared::{ScopeShared, ScopeStep};
+use crate::drive::Rounds;
+use crate::ending::Ending;
 use crate::runtime::Clock;
 use crate::signal::Listener;
 use crate::sync::Arc;
-use crate::work::Rounds;
 
 /// Runs the finalizers of a scope that has ended, and of its child scopes, until none is left.
 ///
@@ -19,7 +19,7 @@ use crate::work::Rounds;
 /// are abandoned.
 #[must_use = "finalizers run only while it is polled"]
 pub(crate) struct Drive<K: Kind, C: Clock> {
-    shared: Arc<Shared<K, C>>,
+    shared: Arc<ScopeShared<K, C>>,
     scope: u64,
     in_hand: Option<Work<K>>,
     change: Option<Listener>,
@@ -30,7 +30,7 @@ pub(crate) struct Drive<K: Kind, C: Clock> {
 
 impl<K: Kind, C: Clock> Drive<K, C> {
     /// Drives a scope that counts one more driver already.
-    pub(crate) const fn new(shared: Arc<Shared<K, C>>, scope: u64) -> Self {
+    pub(crate) const fn new(shared: Arc<ScopeShared<K, C>>, scope: u64) -> Self {
         Self {
             shared,
             scope,
@@ -59,9 +59,9 @@ impl<K: Kind, C: Clock> Future for Drive<K, C> {
                         continue;
                     }
                     match this.shared.claim(this.scope) {
-                        Step::Work(work) => this.in_hand.insert(work),
-                        Step::Wait => return Poll::Pending,
-                        Step::Nothing => {
+                        ScopeStep::Work(work) => this.in_hand.insert(work),
+                        ScopeStep::Wait => return Poll::Pending,
+                        ScopeStep::Nothing => {
                             this.is_done = true;
                             return Poll::Ready(());
                         }

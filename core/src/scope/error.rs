@@ -7,8 +7,8 @@ use core::time::Duration;
 use crate::cause::Cause;
 use crate::cleanup::Report;
 use crate::config::ConfigError;
-use crate::managed::OpenError;
 use crate::name::Redacted;
+use crate::opening::OpenError;
 
 /// Why a scope did not simply succeed: its body's own error, or what went wrong at its end.
 ///

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::cleanup::Why;
+use crate::ending::Why;
 
 /// How a scope ended, as its deferred finalizers are told: a transaction is committed if the body
 /// succeeded, and else rolled back.

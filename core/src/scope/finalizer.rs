@@ -8,9 +8,10 @@ use core::time::Duration;
 use super::exit::Exit;
 use super::shared::ScopeLimits;
 use crate::cause::{Cause, Panicked};
-use crate::cleanup::{Corpse, Ending, Why, abandon_quietly, close_value, ending_of, take_leave};
+use crate::cleanup::{RetiredValue, abandon_quietly, close_value, ending_of, take_leave};
 use crate::contain::hook;
-use crate::event::Reporter;
+use crate::ending::{Ending, Why};
+use crate::reporter::Reporter;
 use crate::resource::{BoxError, LocalResource, Resource};
 use crate::runtime::Clock;
 use crate::sync::{self, Arc, Lock};
@@ -75,38 +76,38 @@ impl<R: LocalResource> Home<R> {
 }
 
 impl<R: LocalResource, C: Clock> Close<R, C> {
-    pub(super) async fn perform(self, corpse: Corpse<R::Value>) -> Outcome {
+    pub(super) async fn perform(self, retired: RetiredValue<R::Value>) -> Outcome {
         let (resource, clock) = (&self.home.resource, &self.clock);
         let mut leaving = Leaving {
             resource,
-            corpse: Some(corpse),
+            retired: Some(retired),
         };
-        if let Some(Corpse { value, .. }) = &mut leaving.corpse {
+        if let Some(RetiredValue { value, .. }) = &mut leaving.retired {
             take_leave(resource, clock, &self.reporter, self.limits.hook, value).await;
         }
-        match leaving.corpse.take() {
-            Some(corpse) => close_value(resource, clock, self.limits.close, corpse).await,
+        match leaving.retired.take() {
+            Some(retired) => close_value(resource, clock, self.limits.close, retired).await,
             None => unreachable!("it was put there above"),
         }
     }
 
     fn abandon(self, why: Why) -> Option<Cause> {
         let value = self.home.take();
-        abandon_quietly(&self.home.resource, Corpse { value, why })
+        abandon_quietly(&self.home.resource, RetiredValue { value, why })
     }
 }
 
 /// A value whose close has not been called. Dropped before, it is abandoned.
 struct Leaving<'r, R: LocalResource> {
     resource: &'r R,
-    corpse: Option<Corpse<R::Value>>,
+    retired: Option<RetiredValue<R::Value>>,
 }
 
 impl<R: LocalResource> Drop for Leaving<'_, R> {
     fn drop(&mut self) {
-        if let Some(corpse) = self.corpse.take() {
+        if let Some(retired) = self.retired.take() {
             // That it was cut off is told by whoever dropped it; a panic of this has nobody to hear it.
-            let _panic = abandon_quietly(self.resource, corpse);
+            let _panic = abandon_quietly(self.resource, retired);
         }
     }
 }
@@ -119,7 +120,7 @@ where
     fn begin(self: Box<Self>, exit: Exit) -> Pin<Box<<Sending as Kind>::Work>> {
         let value = self.home.take();
         let why = exit.why();
-        Box::pin(self.perform(Corpse { value, why }))
+        Box::pin(self.perform(RetiredValue { value, why }))
     }
 
     fn give_up(self: Box<Self>, why: Why) -> Option<Cause> {
@@ -135,7 +136,7 @@ where
     fn begin(self: Box<Self>, exit: Exit) -> Pin<Box<<Staying as Kind>::Work>> {
         let value = self.home.take();
         let why = exit.why();
-        Box::pin(self.perform(Corpse { value, why }))
+        Box::pin(self.perform(RetiredValue { value, why }))
     }
 
     fn give_up(self: Box<Self>, why: Why) -> Option<Cause> {

@@ -12,10 +12,10 @@ use super::exit::Exit;
 use super::finalizer::{Deferred, Kind, Sending, Staying};
 use super::opened::{LocalOpened, Opened};
 use super::run::run;
-use super::shared::{Handle, Shared};
+use super::shared::{Handle, ScopeShared};
 use crate::cleanup::Audit;
-use crate::managed::OpenError;
 use crate::name::Name;
+use crate::opening::OpenError;
 use crate::resource::{BoxError, LocalResource, Resource};
 use crate::runtime::{Clock, NoTimer};
 
@@ -67,7 +67,7 @@ impl Scope<NoTimer> {
 
 impl<K: Kind, C: Clock> Handle<K, C> {
     fn defer(&self, at: &Location<'_>, finalizer: Box<K::Finalizer>) {
-        Shared::ensure_runner(&self.shared);
+        ScopeShared::ensure_runner(&self.shared);
         let name = self.name().within(format_args!("finalizer at {at}"));
         let number = self.shared.book.with(|book| book.number());
         let registered = Registered {
@@ -80,7 +80,7 @@ impl<K: Kind, C: Clock> Handle<K, C> {
             is_lent: false,
             finalizer,
         };
-        Shared::register(&self.shared, self.scope, registered);
+        ScopeShared::register(&self.shared, self.scope, registered);
     }
 
     fn deferred<B>(&self, body: B) -> Box<Deferred<B, C>> {

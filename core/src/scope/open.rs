@@ -7,18 +7,20 @@ use super::book::{Registered, Subject, Tag};
 use super::drive::Drive;
 use super::finalizer::{Close, Home, Kind, Outcome};
 use super::opened::Held;
-use super::shared::{Handle, Shared};
-use crate::Instant;
+use super::shared::{Handle, ScopeShared};
 use crate::cause::Cause;
-use crate::cleanup::{Corpse, Ending, Why};
-use crate::event::{EventKind, Reporter};
+use crate::cleanup::RetiredValue;
+use crate::ending::{Ending, Why};
+use crate::event::EventKind;
 use crate::failure::OpenFailure;
-use crate::managed::OpenError;
 use crate::name::{Name, type_name};
+use crate::opening::OpenError;
 use crate::opening::{make_ready, open_value};
+use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::{Arc, Lock};
+use crate::time::Instant;
 
 impl<K: Kind, C: Clock> Handle<K, C> {
     /// Opens a value, and has it closed at the scope's end. `erase` knows what may be `Send`.
@@ -32,7 +34,7 @@ impl<K: Kind, C: Clock> Handle<K, C> {
             return Err(self.scope_ended());
         }
         // Before there is anything that it could be too late for.
-        Shared::ensure_runner(shared);
+        ScopeShared::ensure_runner(shared);
         let reporter = shared.reporter(self.name().within(type_name::<R>()));
         let mut opening = Opening::begin(self, &reporter);
         let opened = open_value(&resource, &shared.clock, &reporter, shared.limits.open).await;
@@ -160,7 +162,7 @@ impl<K: Kind, C: Clock, R: LocalResource> Unready<'_, K, C, R> {
             why,
             outcome: (Ending::Abandoned, None),
         };
-        closing.outcome = close.perform(Corpse { value, why }).await;
+        closing.outcome = close.perform(RetiredValue { value, why }).await;
     }
 }
 
@@ -268,7 +270,7 @@ impl<'a, K: Kind, C: Clock> Opening<'a, K, C> {
         self.reporter.send(&self.shared().clock, kind);
     }
 
-    fn shared(&self) -> &Shared<K, C> {
+    fn shared(&self) -> &ScopeShared<K, C> {
         &self.scope.shared
     }
 }

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use super::error::ScopeError;
 use super::exit::Exit;
 use super::finalizer::Kind;
-use super::shared::{Handle, Shared};
+use super::shared::{Handle, ScopeShared};
 use crate::cleanup::Report;
 use crate::runtime::Clock;
 use crate::sync::{self, Payload};
@@ -92,7 +92,7 @@ impl<K: Kind, C: Clock> Live<K, C> {
     async fn end(mut self, exit: Exit) -> Report {
         self.has_ended = true;
         let Handle { shared, scope } = &self.scope;
-        Shared::end(shared, *scope, exit).await;
+        ScopeShared::end(shared, *scope, exit).await;
         shared.report(*scope)
     }
 }

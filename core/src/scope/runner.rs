@@ -5,20 +5,20 @@ use core::task::{Poll, Waker};
 
 use super::drive::Drive;
 use super::finalizer::Kind;
-use super::shared::Shared;
+use super::shared::ScopeShared;
+use crate::drive::{Attachment, JobSet, Rounds};
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::{Attachment, JobSet, Rounds};
 
 /// The scope knows of its Runner for as long as this lives.
-pub(crate) struct Attached<K: Kind, C: Clock> {
-    pub(crate) shared: Arc<Shared<K, C>>,
+pub(crate) struct AttachedScopeRunner<K: Kind, C: Clock> {
+    pub(crate) shared: Arc<ScopeShared<K, C>>,
     has_ended: bool,
 }
 
-impl<K: Kind, C: Clock> Attached<K, C> {
+impl<K: Kind, C: Clock> AttachedScopeRunner<K, C> {
     /// The Runner of a scope that counts on it already.
-    pub(crate) const fn new(shared: Arc<Shared<K, C>>) -> Self {
+    pub(crate) const fn new(shared: Arc<ScopeShared<K, C>>) -> Self {
         Self {
             shared,
             has_ended: false,
@@ -28,7 +28,7 @@ impl<K: Kind, C: Clock> Attached<K, C> {
     /// Waits for scopes that are dropped, and finalizes them, until all have ended and every guard is back.
     pub(crate) async fn run(mut self) {
         let shared = self.shared.clone();
-        let mut drives = JobSet::new();
+        let mut drives = JobSet::new(&shared.clock);
         poll_fn(|cx| {
             let mut rounds = Rounds::new();
             while rounds.go_on(cx) {
@@ -55,7 +55,7 @@ impl<K: Kind, C: Clock> Attached<K, C> {
     }
 }
 
-impl<K: Kind, C: Clock> Drop for Attached<K, C> {
+impl<K: Kind, C: Clock> Drop for AttachedScopeRunner<K, C> {
     fn drop(&mut self) {
         if self.has_ended {
             return;
@@ -69,7 +69,7 @@ impl<K: Kind, C: Clock> Drop for Attached<K, C> {
     }
 }
 
-impl<K: Kind, C: Clock> Shared<K, C> {
+impl<K: Kind, C: Clock> ScopeShared<K, C> {
     /// Lets the Runner go, if it will have nothing to do. What is registered after that spawns another.
     fn end_runner(&self) -> bool {
         self.with(|book, effects| {

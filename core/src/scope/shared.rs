@@ -3,20 +3,24 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use super::book::{Book, Claim, Due, Effects, Orphan, ROOT, Registered, Subject, Tag, Work};
+use super::book::{
+    Claim, Due, Orphan, ROOT, Registered, ScopeBook, ScopeEffects, Subject, Tag, Work,
+};
 use super::drive::Drive;
 use super::exit::Exit;
 use super::finalizer::{Finalize, Kind, Outcome};
-use super::runner::Attached;
+use super::runner::AttachedScopeRunner;
 use crate::cause::Cause;
-use crate::cleanup::{Ending, Report, Why};
-use crate::event::{EventKind, Reporter};
+use crate::cleanup::Report;
+use crate::drive::Attachment;
+use crate::ending::{Ending, Why};
+use crate::event::EventKind;
 use crate::name::Name;
+use crate::reporter::Reporter;
 use crate::runtime::Clock;
 use crate::signal::Signal;
 use crate::sink::Sink;
 use crate::sync::{Arc, Lock};
-use crate::work::Attachment;
 
 /// How long each thing may take that is done for a value.
 #[derive(Clone, Copy, Debug)]
@@ -26,38 +30,41 @@ pub(crate) struct ScopeLimits {
     pub(crate) close: Option<Duration>,
 }
 
-pub(crate) struct Shared<K: Kind, C: Clock> {
+pub(crate) struct ScopeShared<K: Kind, C: Clock> {
     pub(crate) clock: C,
     pub(crate) limits: ScopeLimits,
     sink: Option<Sink>,
     /// How to spawn the Runner, where anything spawns.
-    spawn: Option<fn(Attached<K, C>)>,
-    pub(crate) book: Lock<Book<K>>,
+    spawn: Option<fn(AttachedScopeRunner<K, C>)>,
+    pub(crate) book: Lock<ScopeBook<K>>,
     /// Tells everybody who drives that something changed.
     pub(crate) changed: Signal,
 }
 
-impl<K: Kind, C: Clock> Shared<K, C> {
+impl<K: Kind, C: Clock> ScopeShared<K, C> {
     pub(crate) fn new(
         clock: C,
         name: Name,
         limits: ScopeLimits,
         sink: Option<Sink>,
-        spawn: Option<fn(Attached<K, C>)>,
+        spawn: Option<fn(AttachedScopeRunner<K, C>)>,
     ) -> Self {
         Self {
             clock,
             limits,
             sink,
             spawn,
-            book: Lock::new(Book::new(name)),
+            book: Lock::new(ScopeBook::new(name)),
             changed: Signal::new(),
         }
     }
 
     /// Runs `change` under the lock, then does outside it what it found.
-    pub(crate) fn with<U>(&self, change: impl FnOnce(&mut Book<K>, &mut Effects<K>) -> U) -> U {
-        let mut effects = Effects::default();
+    pub(crate) fn with<U>(
+        &self,
+        change: impl FnOnce(&mut ScopeBook<K>, &mut ScopeEffects<K>) -> U,
+    ) -> U {
+        let mut effects = ScopeEffects::default();
         let result = self.book.with(|book| change(book, &mut effects));
         if let Err(message) = effects.apply(&self.changed) {
             self.swallowed("waker or drop of a finalizer", message);
@@ -77,7 +84,7 @@ impl<K: Kind, C: Clock> Shared<K, C> {
     }
 
     /// Runs `change` under the lock, and spawns the Runner if there is none.
-    fn with_runner(this: &Arc<Self>, change: impl FnOnce(&mut Book<K>, &mut Effects<K>)) {
+    fn with_runner(this: &Arc<Self>, change: impl FnOnce(&mut ScopeBook<K>, &mut ScopeEffects<K>)) {
         let spawn = this.with(|book, effects| {
             let spawn = this.spawn.filter(|_| !book.runner.is_attached());
             if spawn.is_some() {
@@ -87,7 +94,7 @@ impl<K: Kind, C: Clock> Shared<K, C> {
             spawn
         });
         if let Some(spawn) = spawn {
-            spawn(Attached::new(this.clone()));
+            spawn(AttachedScopeRunner::new(this.clone()));
         }
     }
 
@@ -128,7 +135,7 @@ impl<K: Kind, C: Clock> Shared<K, C> {
     }
 
     /// Takes on the next finalizer. A driver that finds nothing to do has stopped driving.
-    pub(crate) fn claim(&self, scope: u64) -> Step<K> {
+    pub(crate) fn claim(&self, scope: u64) -> ScopeStep<K> {
         let now = self.clock.try_now();
         let claim = self.with(|book, effects| {
             let claim = book.claim(scope, now, effects);
@@ -138,10 +145,10 @@ impl<K: Kind, C: Clock> Shared<K, C> {
             claim
         });
         match claim {
-            Claim::Begin(due) => Step::Work(begin(due)),
-            Claim::Resume(work) => Step::Work(work),
-            Claim::Wait => Step::Wait,
-            Claim::Nothing => Step::Nothing,
+            Claim::Begin(due) => ScopeStep::Work(begin(due)),
+            Claim::Resume(work) => ScopeStep::Work(work),
+            Claim::Wait => ScopeStep::Wait,
+            Claim::Nothing => ScopeStep::Nothing,
         }
     }
 
@@ -202,7 +209,7 @@ impl<K: Kind, C: Clock> Shared<K, C> {
 }
 
 /// What a driver does next.
-pub(crate) enum Step<K: Kind> {
+pub(crate) enum ScopeStep<K: Kind> {
     Work(Work<K>),
     Wait,
     Nothing,
@@ -225,18 +232,18 @@ fn begin<K: Kind>(due: Due<K>) -> Work<K> {
 
 /// One handle on a scope: what its number refers to stays there for as long as this lives.
 pub(crate) struct Handle<K: Kind, C: Clock> {
-    pub(crate) shared: Arc<Shared<K, C>>,
+    pub(crate) shared: Arc<ScopeShared<K, C>>,
     pub(crate) scope: u64,
 }
 
 impl<K: Kind, C: Clock> Handle<K, C> {
     /// The first handle on a scope that was just begun.
-    pub(crate) const fn first(shared: Arc<Shared<K, C>>, scope: u64) -> Self {
+    pub(crate) const fn first(shared: Arc<ScopeShared<K, C>>, scope: u64) -> Self {
         Self { shared, scope }
     }
 
     /// The first handle on the scope that all others are children of.
-    pub(crate) fn root(shared: Shared<K, C>) -> Self {
+    pub(crate) fn root(shared: ScopeShared<K, C>) -> Self {
         Self::first(Arc::new(shared), ROOT)
     }
 

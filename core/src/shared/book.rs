@@ -3,19 +3,20 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::generation::{Generation, Lent};
-use crate::Instant;
-use crate::cleanup::{Audit, Report, Why};
+use super::generation::{Lent, SharedGeneration};
+use crate::cleanup::{Audit, Report};
+use crate::ending::Why;
 use crate::managed::{Managed, Runner};
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
+use crate::time::Instant;
 
-pub(crate) struct Book<R: LocalResource, C: Clock> {
+pub(crate) struct GenerationBook<R: LocalResource, C: Clock> {
     /// What the next generation is opened with.
     pub(crate) resource: Arc<R>,
     /// Those that have not ended, the oldest first.
-    pub(crate) generations: Vec<Generation<R, C>>,
+    pub(crate) generations: Vec<SharedGeneration<R, C>>,
     /// The number of the one that new users get.
     pub(crate) current: Option<u64>,
     pub(crate) latest: u64,
@@ -48,13 +49,13 @@ pub(crate) struct Standby {
     pub(crate) replaces: Option<u64>,
 }
 
-impl<R: LocalResource, C: Clock> Book<R, C> {
-    pub(crate) fn generation(&mut self, number: u64) -> Option<&mut Generation<R, C>> {
+impl<R: LocalResource, C: Clock> GenerationBook<R, C> {
+    pub(crate) fn generation(&mut self, number: u64) -> Option<&mut SharedGeneration<R, C>> {
         let mut generations = self.generations.iter_mut();
         generations.find(|generation| generation.number == number)
     }
 
-    pub(crate) fn current(&mut self) -> Option<&mut Generation<R, C>> {
+    pub(crate) fn current(&mut self) -> Option<&mut SharedGeneration<R, C>> {
         let number = self.current?;
         self.generation(number)
     }
@@ -66,7 +67,7 @@ impl<R: LocalResource, C: Clock> Book<R, C> {
         runner: Runner<Lent<R>, C>,
     ) -> (u64, Option<Runner<Lent<R>, C>>) {
         self.latest += 1;
-        self.generations.push(Generation {
+        self.generations.push(SharedGeneration {
             number: self.latest,
             managed,
             waiting: 0,
@@ -84,7 +85,7 @@ impl<R: LocalResource, C: Clock> Book<R, C> {
     }
 
     /// The generation under way that is to take the place of the current one, if there is any that is waited for.
-    pub(crate) fn standby(&mut self) -> Option<(Standby, &mut Generation<R, C>)> {
+    pub(crate) fn standby(&mut self) -> Option<(Standby, &mut SharedGeneration<R, C>)> {
         let standby = self.standby?;
         if standby.replaces != self.current {
             return None;
@@ -150,7 +151,7 @@ impl<R: LocalResource, C: Clock> Book<R, C> {
     }
 
     /// Nobody will use these again, and nobody closes them.
-    pub(crate) fn take_orphans(&mut self) -> Vec<Generation<R, C>> {
+    pub(crate) fn take_orphans(&mut self) -> Vec<SharedGeneration<R, C>> {
         let (orphans, used) = core::mem::take(&mut self.generations)
             .into_iter()
             .partition(|generation| !generation.is_used());
@@ -159,9 +160,9 @@ impl<R: LocalResource, C: Clock> Book<R, C> {
     }
 }
 
-impl<R: LocalResource<Value: Clone>, C: Clock> Book<R, C> {
+impl<R: LocalResource<Value: Clone>, C: Clock> GenerationBook<R, C> {
     /// A generation was closed. It is handed out, to be dropped outside the lock.
-    pub(crate) fn end(&mut self, number: u64, report: Report) -> Option<Generation<R, C>> {
+    pub(crate) fn end(&mut self, number: u64, report: Report) -> Option<SharedGeneration<R, C>> {
         let place = self
             .generations
             .iter()

@@ -3,15 +3,16 @@
 use core::time::Duration;
 
 use super::Shared;
-use super::book::Book;
+use super::book::GenerationBook;
 use super::generation::Lent;
 use super::inner::{Built, Inner, SpawnRunner};
 use super::runner::Runner;
 use crate::cleanup::{Audit, Report};
+
 use crate::config::ConfigError;
-use crate::event::Reporter;
 use crate::managed::{Managed, ManagedBuilder};
 use crate::name::Name;
+use crate::reporter::Reporter;
 use crate::resource::{LocalResource, Resource};
 use crate::retry::Retry;
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
@@ -197,7 +198,7 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
         let inner = Arc::new(Inner {
             clock,
             spawn_runner,
-            book: Lock::new(Book {
+            book: Lock::new(GenerationBook {
                 resource,
                 generations: alloc::vec::Vec::new(),
                 current: None,

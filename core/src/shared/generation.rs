@@ -2,17 +2,18 @@
 
 use core::future::Future;
 
-use crate::Instant;
-use crate::cleanup::{Audit, Why};
+use crate::cleanup::Audit;
+use crate::ending::Why;
 use crate::hooks::Hooks;
 use crate::managed::Managed;
 use crate::resource::LocalResource;
 use crate::retry::{ErrorClass, Failure};
 use crate::runtime::Clock;
 use crate::sync::Arc;
+use crate::time::Instant;
 
 /// A value, and how many use it. The value itself is a managed one, which is closed for good.
-pub(crate) struct Generation<R: LocalResource, C: Clock> {
+pub(crate) struct SharedGeneration<R: LocalResource, C: Clock> {
     pub(crate) number: u64,
     pub(crate) managed: Managed<Lent<R>, C>,
     /// Those who wait for it to open. It is not closed for want of users, nor because it was replaced.
@@ -27,13 +28,13 @@ pub(crate) struct Generation<R: LocalResource, C: Clock> {
     pub(crate) is_closing: bool,
 }
 
-impl<R: LocalResource, C: Clock> Generation<R, C> {
+impl<R: LocalResource, C: Clock> SharedGeneration<R, C> {
     pub(crate) fn is_used(&self) -> bool {
         self.waiting > 0 || self.holding > 0
     }
 }
 
-impl<R: LocalResource<Value: Clone>, C: Clock> Generation<R, C> {
+impl<R: LocalResource<Value: Clone>, C: Clock> SharedGeneration<R, C> {
     /// Its part in the audit of all.
     pub(crate) fn audit(&self) -> Audit {
         let mut audit = self.managed.audit();

@@ -4,27 +4,29 @@ use core::mem;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
-use super::book::Book;
+use super::book::GenerationBook;
 use super::builder::Settings;
-use super::generation::{Generation, Lent};
+use super::generation::{Lent, SharedGeneration};
 use super::share::{Seat, Share};
-use crate::Instant;
 use crate::cause::Cause;
-use crate::cleanup::{Audit, Why};
-use crate::managed::{Managed, OpenError, Runner};
+use crate::cleanup::Audit;
+use crate::drive::{OneJob, Round, go_round};
+use crate::ending::Why;
+use crate::managed::{Managed, Runner};
+use crate::opening::OpenError;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::signal::Signal;
 use crate::state::State;
 use crate::sync::{Arc, AtomicUsize, Lock};
-use crate::work::{OneJob, Round, go_round};
+use crate::time::Instant;
 
 pub(crate) struct Inner<R: LocalResource, C: Clock> {
     pub(crate) clock: C,
     /// Spawns a Runner, where `build` was told how.
     pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,
     pub(crate) settings: Settings,
-    pub(crate) book: Lock<Book<R, C>>,
+    pub(crate) book: Lock<GenerationBook<R, C>>,
     pub(crate) handles: AtomicUsize,
     /// Tells the Runner, and all who wait, that there may be more to do.
     pub(crate) changed: Signal,
@@ -111,7 +113,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
             }
             let mut generations = book.generations.iter();
             // Two values of some resources exclude each other.
-            let excludes = |generation: &&Generation<R, C>| match generation.retired {
+            let excludes = |generation: &&SharedGeneration<R, C>| match generation.retired {
                 Some(Why::IdleTooLong) => true,
                 Some(Why::RuntimeEnded) => !generation.is_used(),
                 _ => false,
@@ -140,7 +142,10 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     }
 
     /// One more who waits for a generation.
-    pub(crate) fn place_in(this: &Arc<Self>, generation: &mut Generation<R, C>) -> Place<R, C> {
+    pub(crate) fn place_in(
+        this: &Arc<Self>,
+        generation: &mut SharedGeneration<R, C>,
+    ) -> Place<R, C> {
         generation.waiting += 1;
         Place {
             seat: Seat::new(this.clone(), generation.number),
@@ -173,7 +178,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
 
     /// The value that a new user would get.
     pub(crate) fn current(&self) -> Option<Managed<Lent<R>, C>> {
-        let current = |book: &mut Book<R, C>| Some(book.current()?.managed.clone());
+        let current = |book: &mut GenerationBook<R, C>| Some(book.current()?.managed.clone());
         self.book.with(current)
     }
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::Shared;
 use super::inner::Inner;
-use crate::group::LocalLifecycle;
+use crate::lifecycle::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
 use crate::state::State;

@@ -18,8 +18,9 @@ pub use runner::Runner;
 pub use share::Share;
 
 use crate::cleanup::{Audit, Report};
-use crate::managed::OpenError;
+
 use crate::name::Name;
+use crate::opening::OpenError;
 use crate::resource::LocalResource;
 use crate::runtime::{Clock, NoTimer, Timer};
 use crate::state::State;

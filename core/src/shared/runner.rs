@@ -3,17 +3,17 @@
 use alloc::vec::Vec;
 use core::future::Future;
 
-use super::book::Book;
+use super::book::GenerationBook;
 use super::generation::Lent;
 use super::inner::Inner;
-use crate::Instant;
-use crate::cleanup::Why;
+use crate::drive::{JobSet, Round, go_round};
+use crate::ending::Why;
 use crate::event::EventKind;
 use crate::managed;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::{self, Arc};
-use crate::work::{JobSet, Round, go_round};
+use crate::time::Instant;
 
 /// The background work of a [`Shared`](super::Shared) value: opening it, closing it once it has been idle for too
 /// long or was replaced, closing what the last handle left behind.
@@ -60,7 +60,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Runner<R, C> {
     /// Dropping the future hands an opening under way to whoever waits for it, who starts anew, and counts a close
     /// under way as abandoned. All goes on without a Runner.
     pub fn run(self) -> impl Future<Output = ()> + use<R, C> {
-        let attached = Attached::new(self.inner);
+        let attached = AttachedSharedRunner::new(self.inner);
         async move { attached.drive().await }
     }
 }
@@ -74,21 +74,21 @@ impl<R: LocalResource, C: Clock> core::fmt::Debug for Runner<R, C> {
 }
 
 /// The resource knows of its Runner for as long as this lives.
-struct Attached<R: LocalResource, C: Clock> {
+struct AttachedSharedRunner<R: LocalResource, C: Clock> {
     inner: Arc<Inner<R, C>>,
     /// `true` if it takes the place of one that was lost.
     restarted: bool,
 }
 
 /// What the Runner finds to do.
-struct Claimed<R: LocalResource, C: Clock> {
+struct SharedTurn<R: LocalResource, C: Clock> {
     arrived: Vec<managed::Runner<Lent<R>, C>>,
     closable: Vec<u64>,
     idle_until: Option<Instant>,
     is_over: bool,
 }
 
-impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
+impl<R: LocalResource<Value: Clone>, C: Clock> AttachedSharedRunner<R, C> {
     fn new(inner: Arc<Inner<R, C>>) -> Self {
         let restarted = inner.book.with(|book| {
             book.has_runner = true;
@@ -111,8 +111,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
             inner.send(EventKind::RunnerRestarted);
         }
         let reporter = inner.settings.reporter();
-        let mut services = JobSet::new();
-        let mut closings = JobSet::new();
+        let mut services = JobSet::new(&inner.clock);
+        let mut closings = JobSet::new(&inner.clock);
         go_round(&inner.clock, &inner.changed, |cx| {
             let claimed = self.claim();
             for runner in claimed.arrived {
@@ -137,14 +137,14 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
         .await;
     }
 
-    fn claim(&self) -> Claimed<R, C> {
+    fn claim(&self) -> SharedTurn<R, C> {
         let inner = &self.inner;
         let now = inner.now();
         let idle_timeout = inner.settings.idle_timeout;
         inner.book.with(|book| {
             book.expire(now, idle_timeout);
             let closable = core::iter::from_fn(|| book.claim_retired()).collect();
-            Claimed {
+            SharedTurn {
                 arrived: core::mem::take(&mut book.arrived),
                 closable,
                 idle_until: book.idle_until(idle_timeout),
@@ -154,7 +154,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Attached<R, C> {
     }
 }
 
-impl<R: LocalResource, C: Clock> Drop for Attached<R, C> {
+impl<R: LocalResource, C: Clock> Drop for AttachedSharedRunner<R, C> {
     /// Spawns nothing: where a runtime drops its tasks, there is none to spawn on.
     fn drop(&mut self) {
         let inner = &self.inner;
@@ -187,7 +187,7 @@ impl<R: LocalResource, C: Clock> Inner<R, C> {
         let Some(spawn) = this.spawn_runner else {
             return;
         };
-        let claimed = |book: &mut Book<R, C>| {
+        let claimed = |book: &mut GenerationBook<R, C>| {
             let claimed = core::mem::take(&mut book.runner_lost);
             book.is_spawning |= claimed;
             claimed

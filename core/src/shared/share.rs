@@ -5,8 +5,8 @@ use core::mem;
 use core::ops::Deref;
 
 use super::inner::Inner;
-use crate::managed::OpenError;
 use crate::name::Redacted;
+use crate::opening::OpenError;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;

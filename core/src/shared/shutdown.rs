@@ -4,11 +4,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::inner::Inner;
-use crate::cleanup::{Report, Why};
+use crate::cleanup::Report;
+use crate::drive::{JobSet, Round, go_round};
+use crate::ending::Why;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::{JobSet, Round, go_round};
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     pub(crate) async fn shut_down(this: &Arc<Self>, within: Option<Duration>) -> Report {
@@ -21,7 +22,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
         });
         this.changed.notify_all();
         let mut begun = Vec::new();
-        let mut closings = JobSet::new();
+        let mut closings = JobSet::new(&this.clock);
         go_round(&this.clock, &this.changed, |cx| {
             let now = this.now();
             let left = deadline.zip(now).map(|(deadline, now)| deadline - now);

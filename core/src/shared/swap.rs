@@ -6,8 +6,8 @@
 
 use super::book::Standby;
 use super::inner::{Inner, Place};
-use crate::cleanup::Why;
-use crate::managed::OpenError;
+use crate::ending::Why;
+use crate::opening::OpenError;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;

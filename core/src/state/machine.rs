@@ -1,7 +1,7 @@
 //! The state machine, without any IO: events go in, actions come out.
 
 use super::{State, Trigger, next};
-use crate::Instant;
+use crate::time::Instant;
 
 /// The lifecycle of one managed value, as a pure state machine.
 ///

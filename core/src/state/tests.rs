@@ -6,7 +6,7 @@ use std::string::ToString;
 
 use super::*;
 
-const NOW: Option<crate::Instant> = Some(crate::Instant::EPOCH);
+const NOW: Option<crate::time::Instant> = Some(crate::time::Instant::EPOCH);
 
 fn ready(thresholds: Thresholds) -> Machine {
     let mut machine = Machine::new(thresholds, NOW);

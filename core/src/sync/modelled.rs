@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::sync::atomic::Ordering;
 use std::sync::PoisonError;
 
-use crate::retry::nested::Enclosing;
+use crate::enclosing::Enclosing;
 
 pub(crate) use loom::sync::atomic::AtomicUsize;
 

@@ -1,8 +1,8 @@
 //! What holds in whichever order threads come by. `.ci/steps/loom` has the checker try the orders.
 #![cfg(tenure_loom)]
 
+mod closing;
 mod explore;
-mod graveyard;
 mod hand_off;
 mod managed;
 mod openings;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::super::graph::{Graph, Wanted};
-use super::{Goal, Phase, Plan, Role, Step};
+use super::{Goal, Phase, Plan, PlanStep, Role};
 use crate::sync::Text;
 
 /// What is known of each member by what the plan said to do and what was answered.
@@ -224,9 +224,9 @@ impl World {
         }
     }
 
-    fn begin(&mut self, step: Step) {
+    fn begin(&mut self, step: PlanStep) {
         match step {
-            Step::Start(member) => {
+            PlanStep::Start(member) => {
                 assert_eq!(self.known[member], Known::Idle);
                 for needed in &self.graph.nodes[member].after {
                     let lent = self.graph.nodes[*needed].optional || self.on_trial(*needed);
@@ -246,8 +246,8 @@ impl World {
                 self.known[member] = Known::Starting;
                 self.begun[member] = true;
             }
-            Step::Restart { .. } => unreachable!("nobody's idea but the supervisor's"),
-            Step::Stop {
+            PlanStep::Restart { .. } => unreachable!("nobody's idea but the supervisor's"),
+            PlanStep::Stop {
                 member,
                 begun,
                 chain,
@@ -358,7 +358,7 @@ impl World {
         let rests = self.has_settled(member);
         let may = rests && self.plan.goal() == Goal::Up && !self.leaves[member];
         let begun = self.begun[member];
-        let step = may.then_some(Step::Restart { member, begun });
+        let step = may.then_some(PlanStep::Restart { member, begun });
         assert_eq!(self.plan.restart(member), step);
         if may {
             self.begun[member] = true;

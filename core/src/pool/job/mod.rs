@@ -1,25 +1,29 @@
 //! The pool's work: opening, checking and closing one value.
 //!
-//! A piece of work is a duty: it was counted when it was claimed, and dropping it half-way gives back
-//! what it held and finds somebody else to do it.
+//! A job was counted when it was claimed, and dropping it half-way gives back what it held and finds somebody else
+//! to do it.
 
-mod care;
-mod close;
+mod check;
 mod open;
 
-pub(crate) use care::{CareDuty, Occasion, cleans_up};
-pub(crate) use close::CloseDuty;
-pub(crate) use open::OpenDuty;
+pub(crate) use check::{CheckJob, Occasion, cleans_up};
+pub(crate) use open::OpenJob;
 
+use super::kernel::Driver;
+use super::shared::PoolShared;
 use super::slot::Slot;
+use super::state::WorkInHand;
 use crate::cause::Cause;
+use crate::drive::CloseJob;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
+use crate::sync::Arc;
+use crate::time::Instant;
 
-pub(crate) enum Job<R: LocalResource, C: Clock> {
-    Open(OpenDuty<R, C>),
-    Care(CareDuty<R, C>),
-    Close(CloseDuty<R, C>),
+pub(crate) enum PoolJob<R: LocalResource, C: Clock> {
+    Open(OpenJob<R, C>),
+    Check(CheckJob<R, C>),
+    Close(CloseJob<PoolShared<R, C>>),
 }
 
 /// What came of a piece of work, for whoever waits for just that.
@@ -28,21 +32,30 @@ pub(crate) enum Done<R: LocalResource, C: Clock> {
     Nothing,
     /// A value that is ready for its next user.
     Ready(Slot<R::Value>),
-    /// A value that was to be lent, and is no good. It goes to its end as the duty is dropped: not before
+    /// A value that was to be lent, and is no good. It goes to its end as the job is dropped: not before
     /// its user has asked again, or what takes its place would go to somebody who came later.
-    Unfit(Cause, CareDuty<R, C>),
+    Unfit(Cause, CheckJob<R, C>),
 }
 
-impl<R: LocalResource, C: Clock> Job<R, C> {
+/// What a driver of the work finds to do.
+pub(crate) struct ClaimedJob<R: LocalResource, C: Clock> {
+    pub(crate) job: Option<PoolJob<R, C>>,
+    /// The driver is to spawn the Runner anew.
+    pub(crate) respawns: bool,
+    /// When there may be more to do, if time decides.
+    pub(crate) resumes_at: Option<Instant>,
+}
+
+impl<R: LocalResource, C: Clock> PoolJob<R, C> {
     pub(crate) const fn is_close(&self) -> bool {
         matches!(self, Self::Close(..))
     }
 
     pub(crate) async fn perform(self) -> Done<R, C> {
         match self {
-            Self::Open(duty) => duty.perform().await,
-            Self::Care(duty) => return duty.perform().await,
-            Self::Close(duty) => duty.perform().await,
+            Self::Open(job) => job.perform().await,
+            Self::Check(job) => return job.perform().await,
+            Self::Close(job) => job.perform().await,
         }
         Done::Nothing
     }
@@ -51,5 +64,43 @@ impl<R: LocalResource, C: Clock> Job<R, C> {
     pub(crate) async fn perform_quietly(self) {
         // What is ready for its next user is asked for by a caller alone.
         let _ = self.perform().await;
+    }
+}
+
+impl<R: LocalResource, C: Clock> PoolShared<R, C> {
+    /// Claims a piece of work, if there is one for this driver. It is over by `until`, where the driver has no more time
+    /// than that.
+    pub(super) fn claim(
+        this: &Arc<Self>,
+        driver: Driver,
+        now: Option<Instant>,
+        until: Option<Instant>,
+    ) -> ClaimedJob<R, C> {
+        let (claim, claimed) = this.transact_as_driver(driver, now, |transaction| {
+            let claim = transaction.kernel().claim(driver, now);
+            transaction.wake_called_off(claim.called_off);
+            (claim, transaction.hand_out(claim.work))
+        });
+        ClaimedJob {
+            job: claimed.map(|claimed| Self::job(this, claimed, until)),
+            respawns: claim.respawns,
+            resumes_at: claim.resumes_at,
+        }
+    }
+
+    fn job(
+        this: &Arc<Self>,
+        claimed: WorkInHand<R::Value>,
+        until: Option<Instant>,
+    ) -> PoolJob<R, C> {
+        match claimed {
+            WorkInHand::Check(slot) => PoolJob::Check(CheckJob::new(this, slot, Occasion::Return)),
+            WorkInHand::Open(ticket, generation) => {
+                PoolJob::Open(OpenJob::new(this, ticket, generation))
+            }
+            WorkInHand::Close(retired, era) => {
+                PoolJob::Close(CloseJob::new(this, retired, era, until))
+            }
+        }
     }
 }

@@ -4,25 +4,24 @@ use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::{Context, Poll};
 
-use super::care::check_value;
-use crate::Instant;
-use crate::cleanup::Why;
+use super::check::check_value;
+use crate::ending::Why;
 use crate::event::EventKind;
 use crate::hooks::Hooks;
 use crate::opening::{Refusal, make_ready, open_value};
-use crate::pool::openings::{Drawn, Noted, Ticket, fallback_delay};
-use crate::pool::shared::{Phase, Queue, Shared};
-use crate::pool::slot::{Birth, Generation, Slot};
+use crate::pool::kernel::{Drawn, OpeningTicket, Place, fallback_delay};
+use crate::pool::shared::PoolShared;
+use crate::pool::slot::{Birth, Generation, Life, Slot};
+use crate::pool::state::Transaction;
 use crate::resource::LocalResource;
 use crate::retry::ErrorClass;
 use crate::runtime::Clock;
 use crate::sync::{self, Arc};
-use crate::work::Wakes;
 
 /// An opening under way: a slot is reserved for what comes of it.
-pub(crate) struct OpenDuty<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
-    ticket: Ticket,
+pub(crate) struct OpenJob<R: LocalResource, C: Clock> {
+    shared: Arc<PoolShared<R, C>>,
+    ticket: OpeningTicket,
     /// The generation of what comes of it: of when it began.
     generation: Generation,
     settled: bool,
@@ -30,35 +29,29 @@ pub(crate) struct OpenDuty<R: LocalResource, C: Clock> {
     unfinished: Option<R::Value>,
     /// What that is to be closed for, if it never becomes ready.
     unfit: Why,
-    /// Whether the value counts as opened, and as under care.
-    counted: bool,
+    /// Whether there is a value, which counts as opened and is being made ready.
+    is_finishing: bool,
 }
 
-impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
-    /// Claims an opening that is due, unless another pool was faster to take the last place that they
-    /// share. Under the queue's lock.
-    pub(crate) fn claim(
-        shared: &Arc<Shared<R, C>>,
-        queue: &mut Queue<R::Value>,
-        now: Option<Instant>,
-    ) -> Option<Self> {
-        if !queue.take_slot(now) {
-            return None;
-        }
-        queue.opening += 1;
-        let ticket = queue.openings.begin(now);
-        Some(Self {
+impl<R: LocalResource, C: Clock> OpenJob<R, C> {
+    /// Takes over an opening that was counted as begun.
+    pub(super) fn new(
+        shared: &Arc<PoolShared<R, C>>,
+        ticket: OpeningTicket,
+        generation: Generation,
+    ) -> Self {
+        Self {
             shared: shared.clone(),
             ticket,
-            generation: queue.limits.generation,
+            generation,
             settled: false,
             unfinished: None,
             unfit: Why::CheckCutOff,
-            counted: false,
-        })
+            is_finishing: false,
+        }
     }
 
-    pub(crate) const fn ticket(&self) -> Ticket {
+    pub(crate) const fn ticket(&self) -> OpeningTicket {
         self.ticket
     }
 
@@ -94,12 +87,11 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         if !checks && !R::HOOKS.has(Hooks::AFTER_OPEN) {
             return Ok(value);
         }
-        shared.queue.with(|queue| {
-            queue.ledger.tally.opened += 1;
-            queue.finishing += 1;
-            queue.openings.has_value(self.ticket);
+        shared.adjust(|transaction| {
+            transaction.ledger().tally.opened += 1;
+            transaction.kernel().finishes(self.ticket);
         });
-        self.counted = true;
+        self.is_finishing = true;
         let value = self.unfinished.insert(value);
         if checks {
             let limit = shared.config.check_timeout;
@@ -131,99 +123,96 @@ impl<R: LocalResource, C: Clock> OpenDuty<R, C> {
         let birth = Birth {
             at: shared.now().unwrap_or_default(),
             generation: self.generation,
-            lottery: shared.random.with(|random| random.next_u64() as u8),
+            lifetime_jitter: shared.random.with(|random| random.next_u64() as u8),
         };
-        let mut wakes = Wakes::default();
-        shared.queue.with(|queue| {
-            queue.opening -= 1;
-            wakes.drop_waker(queue.openings.ended(self.ticket));
+        let slot = Slot {
+            value,
+            life: Life::new(birth),
+        };
+        shared.transact(|transaction| {
+            transaction.forget_opening_waker(self.ticket);
+            let kernel = transaction.kernel();
+            let from = kernel.opened(self.ticket, self.is_finishing, birth.at);
+            let is_open = kernel.is_open();
             // It is counted in the same moment as it gets its place.
-            if self.counted {
-                queue.finishing -= 1;
-            } else {
-                queue.ledger.tally.opened += 1;
+            if from == Place::Opening {
+                transaction.ledger().tally.opened += 1;
             }
-            queue.tell_time(Some(birth.at));
-            wakes.drop_cause(queue.openings.succeeded(self.ticket));
-            if queue.phase == Phase::Open {
-                shared.give(queue, Slot::new(value, birth), &mut wakes);
+            if is_open {
+                transaction.place(slot, from);
             } else {
-                queue.retire(value, Why::OpenedTooLate);
+                transaction.retire(slot, from, Why::OpenedTooLate);
             }
-            shared.poke(queue, &mut wakes);
         });
-        shared.wake(wakes);
     }
 
     fn failed(&mut self, Refusal { class, cause }: Refusal) {
         let shared = self.shared.clone();
         let drawn = shared.draw_delay();
         let now = shared.now();
-        let mut wakes = Wakes::default();
-        let retry_in = shared.queue.with(|queue| {
-            queue.tell_time(now);
-            self.settle(queue, &mut wakes);
-            queue.ledger.tally.open_failed += 1;
-            let openings = &mut queue.openings;
-            let Noted {
-                retry_in,
-                forgotten,
-            } = openings.failed(self.ticket, class, cause.clone(), now, drawn);
-            wakes.drop_cause(forgotten);
-            shared.poke(queue, &mut wakes);
-            retry_in
-        });
         let attempt = self.ticket.attempt;
-        let failed = EventKind::OpenFailed {
-            attempt,
-            error: &cause,
-            retry_in,
-        };
-        shared.reporter.send(&shared.clock, failed);
-        shared.wake(wakes);
+        let failure = (class, cause.clone());
+        shared.transact_and_tell(
+            |transaction| {
+                transaction.kernel().tell_time(now);
+                self.settle(transaction);
+                transaction.ledger().tally.open_failed += 1;
+                let noted = transaction.note_failure(self.ticket, failure, now, drawn);
+                noted.retry_in
+            },
+            |retry_in| {
+                let failed = EventKind::OpenFailed {
+                    attempt,
+                    error: &cause,
+                    retry_in,
+                };
+                shared.reporter.send(&shared.clock, failed);
+            },
+        );
     }
 
     /// Gives the slot back, or leaves it to the value that is to be closed, if there is one already.
-    fn settle(&mut self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
+    fn settle(&mut self, transaction: &mut Transaction<'_, R::Value>) {
         self.settled = true;
-        queue.opening -= 1;
-        wakes.drop_waker(queue.openings.ended(self.ticket));
+        transaction.forget_opening_waker(self.ticket);
         match self.unfinished.take() {
             Some(value) => {
-                queue.finishing -= 1;
-                queue.retire(value, self.unfit);
+                transaction
+                    .kernel()
+                    .gave_up_finishing(self.ticket, self.unfit);
+                transaction.keep_retired(value, self.unfit);
             }
-            None => queue.free_slots(1, wakes),
+            None => transaction.kernel().gave_up_opening(self.ticket),
         }
-        self.shared.settle_gates(queue);
     }
 }
 
-impl<R: LocalResource, C: Clock> Drop for OpenDuty<R, C> {
+impl<R: LocalResource, C: Clock> Drop for OpenJob<R, C> {
     fn drop(&mut self) {
         if self.settled {
             return;
         }
         let shared = self.shared.clone();
-        let mut wakes = Wakes::default();
-        shared.queue.with(|queue| {
-            self.settle(queue, &mut wakes);
-            queue.ledger.tally.open_called_off += 1;
-            queue.openings.retry_without_clock();
-            shared.poke(queue, &mut wakes);
-        });
-        shared
-            .reporter
-            .send(&shared.clock, EventKind::OpenCalledOff);
-        shared.wake(wakes);
+        shared.transact_and_tell(
+            |transaction| {
+                self.settle(transaction);
+                transaction.ledger().tally.open_called_off += 1;
+                transaction.kernel().retry_without_clock();
+            },
+            |()| {
+                shared
+                    .reporter
+                    .send(&shared.clock, EventKind::OpenCalledOff);
+            },
+        );
     }
 }
 
-impl<R: LocalResource, C: Clock> Shared<R, C> {
+impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     /// Draws the delay after a failure. A custom backoff is user code: it runs under no lock, and its panic is
     /// contained.
     fn draw_delay(&self) -> Drawn {
-        let mut delays = self.queue.with(|queue| queue.openings.delays());
+        let mut delays = self.look(|kernel| kernel.openings().delays());
         let delay = match sync::contain(|| delays.next()) {
             Ok(delay) => delay.unwrap_or_default(),
             Err(message) => {
@@ -235,29 +224,27 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     }
 
     /// Returns `true` if an opening was called off. Else its task is woken when it is.
-    fn is_called_off(&self, ticket: Ticket, cx: &Context<'_>) -> bool {
+    fn is_called_off(&self, ticket: OpeningTicket, cx: &Context<'_>) -> bool {
         let waker = cx.waker();
-        let watched = |watched: Option<bool>| watched.is_none_or(|watched| watched);
-        let before = self
-            .queue
-            .with(|queue| queue.openings.is_watched(ticket, waker));
-        if watched(before) {
-            return before.is_none();
+        let (is_called_off, is_watched) = self.adjust(|transaction| {
+            let is_called_off = transaction.kernel().openings().has_called_off(ticket);
+            (is_called_off, transaction.is_watched_by(ticket, waker))
+        });
+        if is_called_off || is_watched {
+            return is_called_off;
         }
         let waker = waker.clone();
-        let (is_called_off, _replaced) = self.queue.with(|queue| {
-            let replaced = queue.openings.watch(ticket, waker);
-            let is_called_off = queue.openings.is_watched(ticket, cx.waker()).is_none();
-            (is_called_off, replaced)
-        });
-        is_called_off
+        self.adjust(|transaction| {
+            transaction.watch_opening(ticket, waker);
+            transaction.kernel().openings().has_called_off(ticket)
+        })
     }
 }
 
 /// Awaits an opening. Returns `None` once it is called off, and has dropped it then.
 async fn unless_called_off<R: LocalResource, C: Clock, F: Future>(
-    shared: &Shared<R, C>,
-    ticket: Ticket,
+    shared: &PoolShared<R, C>,
+    ticket: OpeningTicket,
     opening: F,
 ) -> Option<F::Output> {
     let mut opening = pin!(opening);

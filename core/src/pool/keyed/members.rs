@@ -11,16 +11,16 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
-use super::super::Pool;
-use super::super::keys::{KeyMap, Keyed};
-use super::super::quota::{Quota, restart_lost_runners};
-use super::super::shared::Shared;
+use super::keys::{KeyMap, Keyed};
 use crate::config::ConfigError;
+use crate::drive::LEAST_PERIOD;
+use crate::pool::Pool;
+use crate::pool::quota::{Quota, restart_lost_runners};
+use crate::pool::shared::PoolShared;
 use crate::random::Random;
 use crate::resource::Resource;
 use crate::runtime::Timer;
 use crate::sync::{self, Arc, AtomicBool, AtomicUsize, Lock};
-use crate::work::LEAST_PERIOD;
 
 /// What all handles of a keyed pool share.
 pub(super) struct Family<K, R: Resource, T: Timer> {
@@ -270,7 +270,7 @@ impl<K: Ord + Clone, R: Resource, T: Timer> Family<K, R, T> {
             }
         }
         if new.shared.opens_by_itself() {
-            Shared::respawn_if_lost(&new.shared);
+            PoolShared::respawn_if_lost(&new.shared);
         }
         Ok(new)
     }

@@ -9,7 +9,14 @@ use std::io;
 use std::string::{String, ToString};
 
 use super::{Calls, EXACT, SECOND, VirtualTimer, std};
-use crate::{Backoff, Budget, ConfigError, ErrorClass, Retry, RetryError, StopReason, retry};
+use crate::backoff::Backoff;
+use crate::config::ConfigError;
+use crate::retry::Budget;
+use crate::retry::ErrorClass;
+use crate::retry::Retry;
+use crate::retry::RetryError;
+use crate::retry::StopReason;
+use crate::retry::retry;
 
 #[test]
 fn s05_the_error_tells_name_attempts_time_reason_and_cause() {

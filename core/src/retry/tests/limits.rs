@@ -6,8 +6,13 @@ use std::sync::Arc;
 use std::vec::Vec;
 
 use super::{Calls, EXACT, SECOND, VirtualTimer, std};
+use crate::retry::Budget;
 use crate::retry::Ended;
-use crate::{Budget, ErrorClass, Failure, Retry, StopReason, retry};
+use crate::retry::ErrorClass;
+use crate::retry::Failure;
+use crate::retry::Retry;
+use crate::retry::StopReason;
+use crate::retry::retry;
 
 #[test]
 fn s05_each_attempt_has_its_timeout() {

@@ -16,7 +16,8 @@ use std::rc::Rc;
 use virtual_timer::VirtualTimer;
 
 use super::Retry;
-use crate::{Backoff, Jitter};
+use crate::backoff::Backoff;
+use crate::backoff::Jitter;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -14,8 +14,13 @@ use futures::future::{join, join_all};
 
 use super::{Calls, EXACT, SECOND, VirtualTimer, std};
 use crate::random::Random;
+use crate::retry::Budget;
+use crate::retry::ErrorClass;
+use crate::retry::Retry;
+use crate::retry::RetryError;
+use crate::retry::StopReason;
 use crate::retry::nested::enclosing;
-use crate::{Budget, ErrorClass, Retry, RetryError, StopReason, retry};
+use crate::retry::retry;
 
 /// So many attempts, the first included.
 fn attempts(number: u32) -> Retry {

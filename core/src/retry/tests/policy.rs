@@ -3,7 +3,13 @@ extern crate std;
 use core::time::Duration;
 
 use super::{EXACT, SECOND};
-use crate::{Backoff, Budget, Decision, ErrorClass, Jitter, Retry, StopReason};
+use crate::backoff::Backoff;
+use crate::backoff::Jitter;
+use crate::retry::Budget;
+use crate::retry::Decision;
+use crate::retry::ErrorClass;
+use crate::retry::Retry;
+use crate::retry::StopReason;
 
 const RETRY: ErrorClass = ErrorClass::Retry;
 

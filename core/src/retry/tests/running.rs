@@ -8,12 +8,13 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use super::{Calls, EXACT, SECOND, VirtualTimer, std};
+use crate::retry::RetryError;
+use crate::retry::retry;
 use crate::retry::{Outcome, Retrying};
 use crate::{
     Backoff, Budget, Decision, ErrorClass, Failure, Instant, Jitter, NoTimer, Retry, StopReason,
     Timer,
 };
-use crate::{RetryError, retry};
 
 #[test]
 fn s05_retries_until_it_succeeds() {
@@ -404,7 +405,7 @@ fn b02_is_send_when_its_parts_are() {
     .classify(|_| ErrorClass::Retry)
     .until(|value| value.is_empty())
     .on_attempt(|_| ())
-    .budget(std::sync::Arc::new(crate::Budget::standard()))
+    .budget(std::sync::Arc::new(crate::retry::Budget::standard()))
     .named("sends");
     assert_send(&sends);
 

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::task::Wake;
 
-use crate::{Instant, Timer};
+use crate::runtime::Timer;
+use crate::time::Instant;
 
 use super::std;
 

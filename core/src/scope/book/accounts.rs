@@ -1,11 +1,12 @@
 //! How many finalizers of a scope ended how, and where its values are.
 
-use super::{Book, Effects, Entry, Subject, Tag};
-use crate::Instant;
-use crate::cleanup::{Audit, CloseFailure, Report, Tally, Why};
+use super::{Entry, ScopeBook, ScopeEffects, Subject, Tag};
+use crate::cleanup::{Audit, CloseFailure, Report, Tally};
+use crate::ending::Why;
 use crate::scope::finalizer::{Kind, Outcome};
+use crate::time::Instant;
 
-impl<K: Kind> Book<K> {
+impl<K: Kind> ScopeBook<K> {
     /// Counts for the scope, and for those that it is a child of.
     pub(crate) fn count(&mut self, scope: u64, count: impl Fn(&mut Tally)) {
         let mut scope = Some(scope);
@@ -53,7 +54,7 @@ impl<K: Kind> Book<K> {
         tag: &Tag,
         why: Why,
         (ending, cause): &Outcome,
-        effects: &mut Effects<K>,
+        effects: &mut ScopeEffects<K>,
     ) {
         self.count(scope, |tally| match tag.subject {
             Subject::Value => tally.count(*ending),

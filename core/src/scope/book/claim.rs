@@ -1,10 +1,10 @@
 //! Whose turn it is, and who sees to it.
 
-use super::{Book, Chapter, Effects, Ended, Entry, ROOT, Registered, Running, Work};
-use crate::Instant;
-use crate::cleanup::{Ending, Why};
+use super::{Chapter, Ended, Entry, ROOT, Registered, Running, ScopeBook, ScopeEffects, Work};
+use crate::ending::{Ending, Why};
 use crate::scope::exit::Exit;
 use crate::scope::finalizer::Kind;
+use crate::time::Instant;
 
 /// A finalizer whose turn has come.
 pub(crate) struct Due<K: Kind> {
@@ -29,13 +29,13 @@ pub(crate) enum Orphan<K: Kind> {
     CutOff(Work<K>),
 }
 
-impl<K: Kind> Book<K> {
+impl<K: Kind> ScopeBook<K> {
     /// Takes on the next finalizer of an ended scope: the latest first, those of a child scope in its place.
     pub(crate) fn claim(
         &mut self,
         scope: u64,
         now: Option<Instant>,
-        effects: &mut Effects<K>,
+        effects: &mut ScopeEffects<K>,
     ) -> Claim<K> {
         if let Some(running) = &mut self.chapter(scope).running {
             return running.parked.take().map_or(Claim::Wait, Claim::Resume);
@@ -69,7 +69,7 @@ impl<K: Kind> Book<K> {
     pub(crate) fn take_orphan(
         &mut self,
         now: Option<Instant>,
-        effects: &mut Effects<K>,
+        effects: &mut ScopeEffects<K>,
     ) -> Option<Orphan<K>> {
         if self.runner.is_attached() || self.chapter(ROOT).ended.is_none() {
             return None;
@@ -81,7 +81,7 @@ impl<K: Kind> Book<K> {
         &mut self,
         scope: u64,
         now: Option<Instant>,
-        effects: &mut Effects<K>,
+        effects: &mut ScopeEffects<K>,
     ) -> Option<Orphan<K>> {
         if self.chapter(scope).drivers > 0 {
             return None;

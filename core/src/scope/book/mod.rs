@@ -15,18 +15,19 @@ use core::pin::Pin;
 
 use super::exit::Exit;
 use super::finalizer::{Kind, Outcome};
-use crate::Instant;
-use crate::cleanup::{Ending, Ledger, Why};
+use crate::cleanup::Ledger;
+use crate::drive::{Attachment, Wakes};
+use crate::ending::{Ending, Why};
 use crate::name::Name;
 use crate::signal::Signal;
 use crate::sync;
-use crate::work::{Attachment, Wakes};
+use crate::time::Instant;
 
 /// The number of the scope that all others are children of.
 pub(crate) const ROOT: u64 = 0;
 
 /// A scope with all its child scopes.
-pub(crate) struct Book<K: Kind> {
+pub(crate) struct ScopeBook<K: Kind> {
     scopes: BTreeMap<u64, Chapter<K>>,
     next_number: u64,
     pub(crate) runner: Attachment,
@@ -103,13 +104,13 @@ pub(crate) struct Work<K: Kind> {
 
 /// What was found under the lock and is done outside it.
 #[must_use = "whoever waits sleeps on until they are applied"]
-pub(crate) struct Effects<K: Kind> {
+pub(crate) struct ScopeEffects<K: Kind> {
     pub(crate) wakes: Wakes,
     /// Kept to be dropped, for their errors are the user's.
     forgotten: Vec<Chapter<K>>,
 }
 
-impl<K: Kind> Default for Effects<K> {
+impl<K: Kind> Default for ScopeEffects<K> {
     fn default() -> Self {
         Self {
             wakes: Wakes::default(),
@@ -118,7 +119,7 @@ impl<K: Kind> Default for Effects<K> {
     }
 }
 
-impl<K: Kind> Effects<K> {
+impl<K: Kind> ScopeEffects<K> {
     pub(crate) fn apply(self, changed: &Signal) -> Result<(), String> {
         let woken = self.wakes.wake(changed);
         let forgotten = self.forgotten;
@@ -126,7 +127,7 @@ impl<K: Kind> Effects<K> {
     }
 }
 
-impl<K: Kind> Book<K> {
+impl<K: Kind> ScopeBook<K> {
     pub(crate) fn new(name: Name) -> Self {
         let mut book = Self {
             scopes: BTreeMap::new(),
@@ -177,7 +178,12 @@ impl<K: Kind> Book<K> {
 
     /// Puts a finalizer on top of all that the scope has. It is run first, and at once if the scope has
     /// ended.
-    pub(crate) fn push(&mut self, scope: u64, registered: Registered<K>, effects: &mut Effects<K>) {
+    pub(crate) fn push(
+        &mut self,
+        scope: u64,
+        registered: Registered<K>,
+        effects: &mut ScopeEffects<K>,
+    ) {
         let chapter = self.chapter(scope);
         if registered.is_lent && chapter.ended.is_some() {
             chapter.strays.push(registered);
@@ -188,7 +194,7 @@ impl<K: Kind> Book<K> {
     }
 
     /// A guard has left its value in its home.
-    pub(crate) fn take_back(&mut self, scope: u64, number: u64, effects: &mut Effects<K>) {
+    pub(crate) fn take_back(&mut self, scope: u64, number: u64, effects: &mut ScopeEffects<K>) {
         let chapter = self.chapter(scope);
         let waiting = chapter
             .entries
@@ -217,7 +223,7 @@ impl<K: Kind> Book<K> {
         &mut self,
         scope: u64,
         number: u64,
-        effects: &mut Effects<K>,
+        effects: &mut ScopeEffects<K>,
     ) -> Option<Registered<K>> {
         let chapter = self.chapter(scope);
         let is_meant = |entry: &Entry<K>| matches!(entry, Entry::Own(own) if own.number == number);
@@ -243,7 +249,7 @@ impl<K: Kind> Book<K> {
         scope: u64,
         exit: Exit,
         now: Option<Instant>,
-        effects: &mut Effects<K>,
+        effects: &mut ScopeEffects<K>,
     ) {
         let chapter = self.chapter(scope);
         if chapter.ended.is_some() {
@@ -258,7 +264,7 @@ impl<K: Kind> Book<K> {
     }
 
     /// Has everybody who may have something to do look at it.
-    fn poke(&mut self, effects: &mut Effects<K>) {
+    fn poke(&mut self, effects: &mut ScopeEffects<K>) {
         effects.wakes.push(self.runner.take_waker());
         effects.wakes.signal();
     }
@@ -272,7 +278,7 @@ impl<K: Kind> Book<K> {
         &mut self,
         scope: u64,
         in_hand: Option<Work<K>>,
-        effects: &mut Effects<K>,
+        effects: &mut ScopeEffects<K>,
     ) {
         if let Some(work) = in_hand {
             let chapter = self.chapter(work.scope);
@@ -293,7 +299,7 @@ impl<K: Kind> Book<K> {
         tag: &Tag,
         why: Why,
         outcome: &Outcome,
-        effects: &mut Effects<K>,
+        effects: &mut ScopeEffects<K>,
     ) {
         self.chapter(scope).running = None;
         self.record(scope, tag, why, outcome, effects);
@@ -313,13 +319,13 @@ impl<K: Kind> Book<K> {
         self.chapter(scope).handles += 1;
     }
 
-    pub(crate) fn drop_handle(&mut self, scope: u64, effects: &mut Effects<K>) {
+    pub(crate) fn drop_handle(&mut self, scope: u64, effects: &mut ScopeEffects<K>) {
         self.chapter(scope).handles -= 1;
         self.forget_if_over(scope, effects);
     }
 
     /// A child scope that is over, and that nobody can ask about, leaves no trace but its counts.
-    fn forget_if_over(&mut self, scope: u64, effects: &mut Effects<K>) {
+    fn forget_if_over(&mut self, scope: u64, effects: &mut ScopeEffects<K>) {
         let chapter = self.chapter_ref(scope);
         let Some(parent) = chapter.parent else {
             return;

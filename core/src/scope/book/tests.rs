@@ -3,10 +3,11 @@ use std::future::pending;
 use futures::FutureExt;
 
 use super::ROOT;
+use crate::name::Name;
+use crate::runtime::NoTimer;
 use crate::scope::finalizer::Staying;
 use crate::scope::run::run;
-use crate::scope::shared::{Handle, ScopeLimits, Shared};
-use crate::{Name, NoTimer};
+use crate::scope::shared::{Handle, ScopeLimits, ScopeShared};
 
 type Scope = Handle<Staying, NoTimer>;
 
@@ -17,7 +18,7 @@ fn parent() -> Scope {
         hook: None,
         close: None,
     };
-    Handle::root(Shared::new(NoTimer, name, limits, None, None))
+    Handle::root(ScopeShared::new(NoTimer, name, limits, None, None))
 }
 
 fn child(parent: &Scope) -> Scope {

@@ -1,10 +1,11 @@
 //! Values on their way out.
 
-use super::{Ending, Why};
 use crate::cause::{Cause, Panicked};
 use crate::contain::{HookError, hook};
-use crate::event::{EventKind, Reporter};
+use crate::ending::{Ending, Why};
+use crate::event::EventKind;
 use crate::hooks::Hooks;
+use crate::reporter::Reporter;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
 use crate::sync;
@@ -13,7 +14,7 @@ use core::time::Duration;
 
 /// A value that nobody may use any more, and why.
 #[derive(Debug)]
-pub(crate) struct Corpse<V> {
+pub(crate) struct RetiredValue<V> {
     pub(crate) value: V,
     pub(crate) why: Why,
 }
@@ -44,9 +45,9 @@ pub(crate) async fn close_value<R: LocalResource>(
     resource: &R,
     clock: &impl Clock,
     limit: Option<Duration>,
-    corpse: Corpse<R::Value>,
+    retired: RetiredValue<R::Value>,
 ) -> (Ending, Option<Cause>) {
-    let Corpse { value, why } = corpse;
+    let RetiredValue { value, why } = retired;
     ending_of(hook(clock, limit, || resource.close(value, why)).await)
 }
 
@@ -66,10 +67,10 @@ pub(crate) fn abandon_value<R: LocalResource>(
     resource: &R,
     clock: &impl Clock,
     reporter: &Reporter,
-    corpse: Corpse<R::Value>,
+    retired: RetiredValue<R::Value>,
 ) {
-    let why = corpse.why;
-    let error = abandon_quietly(resource, corpse);
+    let why = retired.why;
+    let error = abandon_quietly(resource, retired);
     let ending = Ending::Abandoned;
     reporter.send(
         clock,
@@ -84,9 +85,9 @@ pub(crate) fn abandon_value<R: LocalResource>(
 /// The same, for whoever tells of it. Hands out the panic, if there was one.
 pub(crate) fn abandon_quietly<R: LocalResource>(
     resource: &R,
-    corpse: Corpse<R::Value>,
+    retired: RetiredValue<R::Value>,
 ) -> Option<Cause> {
-    let Corpse { value, why } = corpse;
+    let RetiredValue { value, why } = retired;
     let panic = sync::contain(|| resource.abandon(value, why)).err();
     panic.map(|message| Cause::new(Panicked::new(message)))
 }

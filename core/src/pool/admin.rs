@@ -1,20 +1,20 @@
 //! Directing a pool at run time: starting it, resizing it, holding it, calling values in, ending it.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Pool;
 use super::error::AcquireError;
-use super::lend::Asked;
-use super::shared::{Phase, Queue, Shared};
-use super::slot::{Generation, Limits, Slot};
+use super::shared::PoolShared;
+use super::slot::{Generation, Limits};
+use super::state::IdleFate;
+use super::validation::Asked;
 use super::{shutdown, start};
-use crate::Instant;
-use crate::cleanup::{Report, Why};
+use crate::cleanup::Report;
 use crate::config::{ConfigError, above_zero, at_most};
+use crate::ending::Why;
 use crate::resource::LocalResource;
 use crate::runtime::{Clock, Timer};
-use crate::work::Wakes;
+use crate::time::Instant;
 
 impl<R: LocalResource, C: Clock> Pool<R, C> {
     /// Opens the minimum and waits until it is open: for a program that should not come up without.
@@ -94,21 +94,18 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             max_size,
         )?;
         let shared = &self.shared;
-        shared.change(|queue, wakes| {
-            queue.max_size = max_size;
-            queue.settle_allowance(&shared.config);
-            if queue.phase == Phase::Open {
-                let mut surplus = queue.surplus();
+        let allowance = shared.config.allowance(max_size);
+        shared.transact(|transaction| {
+            transaction.kernel().resize(max_size, allowance);
+            if transaction.kernel().is_open() {
+                let mut surplus = transaction.kernel().surplus();
                 // Those that have been idle for longest, of the stacks that come first.
-                let idle = shared.stacks.sort_out(|_| {
+                transaction.sort_out_idle(|_| {
                     surplus = surplus.checked_sub(1)?;
-                    Some(())
+                    Some(IdleFate::Ends(Why::Surplus))
                 });
-                let idle = idle.into_iter().map(|((), slot)| slot).collect();
-                shared.bury_each(queue, idle, Why::Surplus);
-                shared.refuse_who_want_too_many(queue, wakes);
+                transaction.refuse_who_want_too_many();
             }
-            shared.poke(queue, wakes);
         });
         Ok(())
     }
@@ -127,11 +124,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     /// # }).unwrap();
     /// ```
     pub fn suspend(&self) {
-        let shared = &self.shared;
-        shared.change(|queue, _| {
-            queue.suspended = true;
-            shared.settle_gates(queue);
-        });
+        self.shared
+            .transact(|transaction| transaction.kernel().suspend());
     }
 
     /// Ends a [`suspend`](Pool::suspend): those who wait are served, first come, first served, and what is
@@ -144,14 +138,9 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     /// assert!(!pool.is_suspended());
     /// ```
     pub fn resume(&self) {
-        let shared = &self.shared;
-        shared.change(|queue, wakes| {
-            queue.suspended = false;
-            shared.serve_from_idle(queue, wakes);
-            shared.settle_gates(queue);
-            // What failed meanwhile is no sign of what comes now.
-            wakes.drop_cause(queue.openings.forget_failures());
-            shared.poke(queue, wakes);
+        self.shared.transact(|transaction| {
+            transaction.kernel().resume();
+            transaction.serve_from_idle();
         });
     }
 
@@ -164,7 +153,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     /// ```
     #[must_use]
     pub fn is_suspended(&self) -> bool {
-        self.shared.queue.with(|queue| queue.suspended)
+        self.shared.look(|kernel| kernel.is_suspended())
     }
 
     /// Calls all values in that are open now, or being opened: idle ones are closed at once, and what an
@@ -210,8 +199,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         let mut asked = Asked::take(shared, Why::NotRetained, |_| true);
         while let Some(slot) = asked.next() {
             let idle = Idle {
-                age: now.map(|now| now - slot.opened_at),
-                uses: slot.uses,
+                age: now.map(|now| now - slot.life.opened_at),
+                uses: slot.life.uses,
             };
             let kept = keeps(&mut slot.value, idle);
             asked.settle(kept);
@@ -297,64 +286,18 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
     }
 }
 
-impl<R: LocalResource, C: Clock> Shared<R, C> {
-    /// Changes the pool under the queue's lock, and wakes whom that concerns.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Queue<R::Value>, &mut Wakes)) {
-        let mut wakes = Wakes::default();
-        self.queue.with(|queue| change(queue, &mut wakes));
-        self.wake(wakes);
-    }
-
+impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     /// Calls in the values that the limits forbid from now on: idle ones at once, the others as they come back.
     fn evict(&self, forbid: impl FnOnce(&mut Limits)) {
-        self.change(|queue, wakes| {
-            if queue.phase != Phase::Open {
-                return;
+        self.transact(|transaction| {
+            if transaction.kernel().is_open() {
+                transaction.call_in(Why::Evicted, forbid);
             }
-            self.retire_forbidden(queue, Why::Evicted, forbid, wakes);
-            self.poke(queue, wakes);
         });
-    }
-
-    /// The same under the queue's lock, for any reason.
-    pub(crate) fn retire_forbidden(
-        &self,
-        queue: &mut Queue<R::Value>,
-        why: Why,
-        forbid: impl FnOnce(&mut Limits),
-        wakes: &mut Wakes,
-    ) {
-        forbid(&mut queue.limits);
-        let limits = queue.limits;
-        self.stacks.set_limits(limits);
-        let idle = self
-            .stacks
-            .sort_out(|slot| limits.has_evicted(slot).then_some(()));
-        let mut idle: Vec<_> = idle.into_iter().map(|((), slot)| slot).collect();
-        // What the first who waits has got of several is in nobody's use either.
-        let gathered = core::mem::take(&mut queue.gathered);
-        let (evicted, kept): (Vec<_>, Vec<_>) = gathered
-            .into_iter()
-            .partition(|slot| limits.has_evicted(slot));
-        queue.waiters.first_lost(evicted.len() as u32);
-        queue.gathered = kept;
-        idle.extend(evicted);
-        self.bury_each(queue, idle, why);
-        // Those on loan are revoked.
-        wakes.signal();
     }
 
     /// Returns `true` if a value of that kind is not wanted any more.
     pub(super) fn has_revoked(&self, generation: Generation, opened_at: Instant) -> bool {
-        self.queue.with(|queue| {
-            queue.phase != Phase::Open || queue.limits.have_evicted(generation, opened_at)
-        })
-    }
-
-    fn bury_each(&self, queue: &mut Queue<R::Value>, slots: Vec<Slot<R::Value>>, why: Why) {
-        for slot in slots {
-            self.bury_slot(queue, slot, why);
-        }
-        self.settle_gates(queue);
+        self.look(|kernel| kernel.has_revoked(generation, opened_at))
     }
 }

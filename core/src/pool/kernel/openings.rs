@@ -1,11 +1,11 @@
 //! When a pool may open values, and which callers are told that it cannot.
 //!
-//! All openings of a pool share one [`Openings`], under the queue's lock:
+//! All openings of a pool share one [`PoolOpenings`], which knows no error and no waker:
 //!
-//! - **Begun** ([`Openings::begin`]): the opening joins the list of those under way, in order of their start.
-//! - **Overdue** ([`Openings::note_time`]): it has not answered for [`OVERDUE_AFTER`]. It runs on, but no longer
+//! - **Begun** ([`PoolOpenings::begin`]): the opening joins the list of those under way, in order of their start.
+//! - **Overdue** ([`PoolOpenings::note_time`]): it has not answered for [`OVERDUE_AFTER`]. It runs on, but no longer
 //!   counts as on its way for those who wait, so that another may begin.
-//! - **Called off** ([`Openings::give_way`]): the newest overdue one, where no place is free for another. Its own
+//! - **Called off** ([`PoolOpenings::give_way`]): the newest overdue one, where no place is free for another. Its own
 //!   future sees the mark at its next poll, ends, and frees the slot; so a slot is never taken twice. The oldest is
 //!   never chosen: it runs to its timeout, so that a slow handshake can succeed.
 //! - **Ended**: it leaves the list, well, badly, or dropped.
@@ -14,20 +14,17 @@
 //! The pace is measured from the start of one opening to the start of the next, as gRPC does.
 //!
 //! Failures are counted in `failed`, which only grows. A waiter notes the count and the time when it joins
-//! ([`Since`]); what it is told ([`Openings::verdict`]) follows from what failed after that, and from nothing else.
+//! ([`Since`]); what it is told ([`PoolOpenings::verdict`]) follows from what failed after that, and from nothing else.
 
 use alloc::collections::VecDeque;
-use core::task::Waker;
 use core::time::Duration;
 
-use crate::Instant;
 use crate::backoff::{Backoff, Delays};
-use crate::cause::Cause;
-use crate::failure::OpenFailure;
+use crate::drive::LEAST_PAUSE;
 use crate::random::Random;
 use crate::retry::{Decision, ErrorClass, Retry, StopReason};
+use crate::time::Instant;
 use crate::time::nanos;
-use crate::work::LEAST_PAUSE;
 
 /// An opening that takes longer no longer holds up the next.
 pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(1);
@@ -50,7 +47,7 @@ const REST_AFTER_HANG: u32 = 2;
 
 /// The pool's openings, under way and failed.
 #[derive(Debug)]
-pub(crate) struct Openings {
+pub(crate) struct PoolOpenings {
     policy: Retry,
     /// For how long openings fail during a caller's wait before it is told.
     refuse_after: Option<Duration>,
@@ -96,7 +93,6 @@ struct Failing {
     refused: Option<u32>,
     /// Of the latest failure.
     class: ErrorClass,
-    cause: Cause,
 }
 
 #[derive(Debug)]
@@ -108,14 +104,12 @@ struct UnderWay {
     is_called_off: bool,
     /// Its value is open, and is being made ready.
     has_value: bool,
-    /// Wakes its driver.
-    waker: Option<Waker>,
 }
 
 /// An opening under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    number: u64,
+pub(crate) struct OpeningTicket {
+    pub(crate) number: u64,
     burst: Option<u64>,
     began_at: Option<Instant>,
     pub(crate) attempt: u32,
@@ -141,11 +135,21 @@ pub(crate) struct Drawn {
 pub(crate) struct Noted {
     /// How long until the next opening may begin.
     pub(crate) retry_in: Option<Duration>,
-    /// An error that is forgotten, to be dropped outside the lock.
-    pub(crate) forgotten: Option<Cause>,
+    /// Whether its error is what callers are told from now on.
+    pub(crate) is_told: bool,
 }
 
-impl Openings {
+/// How openings failed, but for the error of the latest failure that counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FailureFacts {
+    pub(crate) attempts: u32,
+    pub(crate) elapsed: Option<Duration>,
+    pub(crate) stopped: Option<StopReason>,
+    /// How long ago the latest attempt failed.
+    pub(crate) age: Option<Duration>,
+}
+
+impl PoolOpenings {
     pub(crate) const fn new(
         policy: Retry,
         refuse_after: Option<Duration>,
@@ -203,15 +207,20 @@ impl Openings {
         failing.is_some_and(|failing| !self.is_stale(failing, now))
     }
 
+    /// Returns `true` if any failure is remembered.
+    #[inline]
+    pub(crate) const fn remember_failure(&self) -> bool {
+        self.failing.is_some()
+    }
+
     /// The latest failure, unless it is too old to say anything at `now`.
-    pub(crate) fn failure(&self, now: Option<Instant>) -> Option<OpenFailure> {
+    pub(crate) fn failure(&self, now: Option<Instant>) -> Option<FailureFacts> {
         let failing = self.failing.as_ref()?;
-        (!self.is_stale(failing, now)).then(|| OpenFailure {
+        (!self.is_stale(failing, now)).then(|| FailureFacts {
             attempts: failing.attempts,
             elapsed: elapsed(failing.began_at, failing.failed_at),
             stopped: failing.refused.map(|_| StopReason::GivenUp),
             age: elapsed(failing.failed_at, now),
-            cause: failing.cause.clone(),
         })
     }
 
@@ -239,10 +248,10 @@ impl Openings {
     }
 
     /// Marks what is overdue by now, and forgets failures that are too old. Returns `true` if anything is newly
-    /// overdue, and the error that is forgotten, to be dropped outside the lock.
-    pub(crate) fn note_time(&mut self, now: Option<Instant>) -> (bool, Option<Cause>) {
+    /// overdue.
+    pub(super) fn note_time(&mut self, now: Option<Instant>) -> bool {
         let Some(time) = now.filter(|_| !self.are_at_rest()) else {
-            return (false, None);
+            return false;
         };
         let mut newly = false;
         for opening in &mut self.under_way {
@@ -256,9 +265,10 @@ impl Openings {
             self.overdue += 1;
             newly = true;
         }
-        let forgets = { self.failing.as_ref() }.is_some_and(|failing| self.is_stale(failing, now));
-        let forgotten = self.failing.take_if(|_| forgets);
-        (newly, forgotten.map(|failing| failing.cause))
+        if { self.failing.as_ref() }.is_some_and(|failing| self.is_stale(failing, now)) {
+            self.failing = None;
+        }
+        newly
     }
 
     /// When the next opening becomes overdue.
@@ -310,7 +320,7 @@ impl Openings {
         paced.max(self.rest_until)
     }
 
-    pub(crate) fn begin(&mut self, now: Option<Instant>) -> Ticket {
+    pub(super) fn begin(&mut self, now: Option<Instant>) -> OpeningTicket {
         let number = self.next;
         let burst = (!self.are_in_trouble()).then_some(self.burst);
         self.next += 1;
@@ -330,9 +340,8 @@ impl Openings {
             is_overdue: false,
             is_called_off: false,
             has_value: false,
-            waker: None,
         });
-        Ticket {
+        OpeningTicket {
             number,
             burst,
             began_at: now,
@@ -345,12 +354,12 @@ impl Openings {
         self.overdue > 0 && self.newest_to_give_way().is_some()
     }
 
-    /// Calls off the newest overdue opening that is not the oldest. Returns the waker of its driver.
-    pub(crate) fn give_way(&mut self) -> Option<Waker> {
+    /// Calls off the newest overdue opening that is not the oldest. Returns its number, since its driver is to be woken.
+    pub(super) fn give_way(&mut self) -> Option<u64> {
         let index = self.newest_to_give_way()?;
         let opening = self.under_way.get_mut(index)?;
         opening.is_called_off = true;
-        opening.waker.take()
+        Some(opening.number)
     }
 
     fn newest_to_give_way(&self) -> Option<usize> {
@@ -363,57 +372,43 @@ impl Openings {
         (newest > 0).then_some(newest)
     }
 
-    /// Returns `None` if the opening was called off, else whether `waker` wakes the right task when it is.
-    pub(crate) fn is_watched(&self, ticket: Ticket, waker: &Waker) -> Option<bool> {
-        let opening = self.find(ticket).and_then(|at| self.under_way.get(at))?;
-        if opening.is_called_off {
-            return None;
-        }
-        let known = opening.waker.as_ref();
-        Some(known.is_some_and(|known| known.will_wake(waker)))
-    }
-
-    /// Stores the waker of an opening's driver. Returns the one that it replaces, to be dropped outside the lock.
-    pub(crate) fn watch(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
-        match self.find(ticket).and_then(|at| self.under_way.get_mut(at)) {
-            Some(opening) => opening.waker.replace(waker),
-            None => Some(waker),
-        }
+    /// Returns `true` if the opening was called off.
+    pub(crate) fn has_called_off(&self, ticket: OpeningTicket) -> bool {
+        let opening = self.find(ticket).and_then(|at| self.under_way.get(at));
+        opening.is_none_or(|opening| opening.is_called_off)
     }
 
     /// The opening has a value, which is being made ready.
-    pub(crate) fn has_value(&mut self, ticket: Ticket) {
+    pub(super) fn has_value(&mut self, ticket: OpeningTicket) {
         if let Some(opening) = self.find(ticket).and_then(|at| self.under_way.get_mut(at)) {
             opening.has_value = true;
         }
     }
 
     /// Returns `true` if the opening is under way, and not overdue.
-    pub(crate) fn is_fresh(&self, ticket: Ticket) -> bool {
+    pub(crate) fn is_fresh(&self, ticket: OpeningTicket) -> bool {
         let opening = self.find(ticket).and_then(|at| self.under_way.get(at));
         opening.is_some_and(|opening| !opening.is_overdue)
     }
 
-    fn find(&self, ticket: Ticket) -> Option<usize> {
+    fn find(&self, ticket: OpeningTicket) -> Option<usize> {
         let number = ticket.number;
         { self.under_way.iter() }.position(|opening| opening.number == number)
     }
 
-    /// Takes an opening that has ended off the list. Returns its driver's waker, to be dropped outside the lock.
-    #[must_use = "a waker is not to be dropped under a lock"]
-    pub(crate) fn ended(&mut self, ticket: Ticket) -> Option<Waker> {
-        let at = self.find(ticket)?;
-        let opening = self.under_way.remove(at)?;
-        self.overdue -= usize::from(opening.is_overdue);
-        opening.waker
+    /// Takes an opening that has ended off the list.
+    pub(super) fn ended(&mut self, ticket: OpeningTicket) {
+        let opening = self
+            .find(ticket)
+            .and_then(|index| self.under_way.remove(index));
+        self.overdue -= usize::from(opening.is_some_and(|opening| opening.is_overdue));
     }
 
-    /// Takes a success. Returns the error that it forgets, to be dropped outside the lock.
-    #[must_use = "an error of the user's is not to be dropped under a lock"]
-    pub(crate) fn succeeded(&mut self, ticket: Ticket) -> Option<Cause> {
+    /// Takes a success.
+    pub(super) fn succeeded(&mut self, ticket: OpeningTicket) {
         self.proven = self.proven.max(ticket.number + 1);
         self.rest_until = None;
-        self.failing.take().map(|failing| failing.cause)
+        self.failing = None;
     }
 
     /// The delays of the failures from here on, to be drawn from outside the lock.
@@ -428,11 +423,10 @@ impl Openings {
     }
 
     /// Takes a failure.
-    pub(crate) fn failed(
+    pub(super) fn failed(
         &mut self,
-        ticket: Ticket,
+        ticket: OpeningTicket,
         class: ErrorClass,
-        cause: Cause,
         now: Option<Instant>,
         drawn: Drawn,
     ) -> Noted {
@@ -440,7 +434,7 @@ impl Openings {
             // An opening that began later has succeeded: this one hung since the outage.
             return Noted {
                 retry_in: None,
-                forgotten: Some(cause),
+                is_told: false,
             };
         }
         let counts = self.failing.is_none() || ticket.burst.is_none_or(|burst| burst == self.burst);
@@ -449,15 +443,11 @@ impl Openings {
             self.failed = self.failed.wrapping_add(1);
         }
         let is_permanent = matches!(class, ErrorClass::GiveUp | ErrorClass::ReconnectOnly);
-        let mut forgotten = None;
+        let mut is_told = true;
         let failing = match &mut self.failing {
             Some(failing) => {
                 // The others of a burst do not hide that one was refused for good.
-                forgotten = Some(if counts || is_permanent || failing.refused.is_none() {
-                    core::mem::replace(&mut failing.cause, cause)
-                } else {
-                    cause
-                });
+                is_told = counts || is_permanent || failing.refused.is_none();
                 failing
             }
             none => none.insert(Failing {
@@ -471,7 +461,6 @@ impl Openings {
                 awaits_caller: false,
                 refused: None,
                 class,
-                cause,
             }),
         };
         failing.failed_at = now;
@@ -502,13 +491,13 @@ impl Openings {
         let resumes_at = self.resumes_at(false).zip(now);
         Noted {
             retry_in: resumes_at.filter(|_| !is_over).map(|(at, now)| at - now),
-            forgotten,
+            is_told,
         }
     }
 
     /// A value that was opened then has failed its first check: the next is not opened at once after it, or a
     /// caller would open and close values as fast as that goes.
-    pub(crate) fn rest_after(&mut self, opened_at: Instant) {
+    pub(super) fn rest_after(&mut self, opened_at: Instant) {
         self.rest_until = self.rest_until.max(Some(opened_at + LEAST_PAUSE));
     }
 
@@ -542,20 +531,25 @@ impl Openings {
         }
     }
 
+    /// The same where the time of those who wait is not over while an opening is on its way.
+    pub(super) fn hope_ends(&self, since: Since, none_on_its_way: bool) -> Option<StopReason> {
+        let reason = self.verdict(since)?;
+        (none_on_its_way || reason == StopReason::Deadline).then_some(reason)
+    }
+
     /// How openings failed while a caller waited, if any did.
     pub(crate) fn failure_since(
         &self,
         since: Since,
         stopped: Option<StopReason>,
         now: Option<Instant>,
-    ) -> Option<OpenFailure> {
+    ) -> Option<FailureFacts> {
         let failing = self.failing.as_ref()?;
-        Some(OpenFailure {
+        Some(FailureFacts {
             attempts: self.failed_since(since)?,
             elapsed: self.elapsed_since(since),
             stopped,
             age: elapsed(failing.failed_at, now),
-            cause: failing.cause.clone(),
         })
     }
 
@@ -571,22 +565,21 @@ impl Openings {
     }
 
     /// A caller has come, or something else changed: where no clock ends a pause, that does.
-    pub(crate) const fn retry_without_clock(&mut self) {
+    pub(super) const fn retry_without_clock(&mut self) {
         if let Some(failing) = &mut self.failing {
             failing.awaits_caller = false;
         }
     }
 
-    /// Forgets how openings failed: the server is another one now. Returns the error, to be dropped outside the lock.
-    #[must_use = "an error of the user's is not to be dropped under a lock"]
-    pub(crate) fn forget_failures(&mut self) -> Option<Cause> {
+    /// Forgets how openings failed: the server is another one now.
+    pub(super) fn forget_failures(&mut self) {
         self.rest_until = None;
-        self.failing.take().map(|failing| failing.cause)
+        self.failing = None;
     }
 
     /// Lets the next opening begin soon, whatever failed before: for a request to try now. The least distance
     /// between openings is kept, so that repeated requests make no load.
-    pub(crate) fn try_soon(&mut self) {
+    pub(super) fn try_soon(&mut self) {
         self.rest_until = None;
         let seed = self.seed.wrapping_add(self.next);
         if let Some(failing) = &mut self.failing {

@@ -1,22 +1,23 @@
-//! What others than checks know of the value.
+//! What others than checks know of the value: that it is lost, suspect or well, and opening it anew.
 
 use super::Managed;
-use super::error::{OpenError, Unreachable};
+use super::error::Unreachable;
 use super::open::wait_until_open;
 use super::openings::Patience;
-use super::shared::Shared;
-use crate::Instant;
+use super::shared::ManagedShared;
 use crate::cause::Cause;
-use crate::cleanup::Why;
+use crate::ending::Why;
 use crate::event::EventKind;
+use crate::opening::OpenError;
 use crate::resource::LocalResource;
 use crate::retry::Retry;
 use crate::runtime::Clock;
 use crate::state::{Event, State};
+use crate::time::Instant;
 
 /// The state, and when attempts to open are made.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Standing {
+pub(crate) struct ManagedStanding {
     pub(crate) state: State,
     /// Until when no attempt is made, while that is so.
     pub(crate) pausing_until: Option<Instant>,
@@ -24,9 +25,9 @@ pub(crate) struct Standing {
     pub(crate) next_at: Option<Instant>,
 }
 
-impl<R: LocalResource, C: Clock> Shared<R, C> {
-    pub(crate) fn standing(&self) -> Standing {
-        self.cell.with(|cell| Standing {
+impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
+    pub(crate) fn standing(&self) -> ManagedStanding {
+        self.cell.with(|cell| ManagedStanding {
             state: cell.state(),
             pausing_until: cell.openings.pausing_until(),
             next_at: cell.openings.next_at(),
@@ -36,11 +37,11 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
 /// A caller of `reconnect` that has not returned.
 struct Reconnecting<'a, R: LocalResource, C: Clock> {
-    shared: &'a Shared<R, C>,
+    shared: &'a ManagedShared<R, C>,
 }
 
 impl<'a, R: LocalResource, C: Clock> Reconnecting<'a, R, C> {
-    fn begin(shared: &'a Shared<R, C>) -> Self {
+    fn begin(shared: &'a ManagedShared<R, C>) -> Self {
         let now = shared.now();
         shared.with(|cell, effects| {
             let is_joined = cell.reconnecting > 0 && !cell.openings.is_proven();
@@ -153,7 +154,7 @@ impl<R: LocalResource, C: Clock> Managed<R, C> {
             .map(|_| ())
     }
 
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> ManagedStanding {
         self.shared.standing()
     }
 

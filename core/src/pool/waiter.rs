@@ -10,20 +10,21 @@ use core::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::error::AcquireError;
-use super::job::{CareDuty, CloseDuty, Done, Job, OpenDuty};
-use super::lend::found_broken;
-use super::openings::{Since, Ticket};
-use super::queue::{End, Look, Place};
-use super::refusal::Rejected;
-use super::shared::{Answer, Entry, Handed, Request, Shared};
+use super::job::{CheckJob, Done, PoolJob};
+use super::kernel::{Driver, End, OpeningTicket, QueueRequest, Since, WaiterId};
+use super::shared::PoolShared;
 use super::slot::Slot;
-use crate::Instant;
+use super::state::{Answer, Entered, Handed, WaiterLook};
+use super::validation::found_broken;
 use crate::alarm::Alarm;
-use crate::cleanup::Why;
+use crate::cause::Cause;
+use crate::drive::{OneJob, Rounds};
+use crate::ending::Why;
+use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::{OneJob, Rounds, Wakes};
+use crate::time::Instant;
 
 pin_project! {
     /// Waits for one value or for several at once, for a limited time.
@@ -45,7 +46,7 @@ pin_project! {
 }
 
 /// What is waited for.
-pub(crate) struct Wish {
+pub(crate) struct AcquireRequest {
     pub(crate) wanted: u32,
     pub(crate) end: End,
     /// For how long, in all.
@@ -59,28 +60,28 @@ pub(crate) struct Wish {
 }
 
 /// A place in the queue. Dropping it gives back the place, or what came of it.
-pub(super) struct Waiter<'p, R: LocalResource, C: Clock> {
-    pub(super) shared: &'p Arc<Shared<R, C>>,
-    place: Option<Place>,
+struct Waiter<'p, R: LocalResource, C: Clock> {
+    shared: &'p Arc<PoolShared<R, C>>,
+    place: Option<WaiterId>,
     wanted: u32,
     stage: Stage,
-    pub(super) end: End,
+    end: End,
     /// Whether a Runner saw it join, until that was made use of.
     is_driven: bool,
     timed: bool,
     /// `true` until it has tried to spawn a lost Runner: once, for the executor may be gone.
     may_respawn: bool,
-    pub(super) self_deadlock: bool,
+    self_deadlock: bool,
     /// Whether it has joined the queue before.
     has_joined: bool,
-    pub(super) began_at: Instant,
+    began_at: Instant,
     /// How many attempts had failed when it joined the queue.
     failed_before: u32,
     /// Until it has begun, this is how long it may take, counted from the epoch.
     deadline: Instant,
     asked_at: &'static Location<'static>,
     /// What was handed over and was no good.
-    pub(super) rejected: Option<Box<Rejected>>,
+    rejected: Option<Box<Rejected>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +92,11 @@ enum Stage {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Working {
+enum Working {
     /// On nothing, or on a value that came back.
     Interruptible,
     /// On an opening, which loses against an answer.
-    Opening { newest: Ticket },
+    Opening { newest: OpeningTicket },
     /// On a close, which is finished first.
     Closing,
     /// On the value that is to be lent.
@@ -104,11 +105,16 @@ pub(super) enum Working {
 
 impl<'p, R: LocalResource, C: Clock, P, J, L> Waiting<'p, R, C, P, J, L>
 where
-    P: Fn(Job<R, C>) -> J,
+    P: Fn(PoolJob<R, C>) -> J,
     J: Future<Output = Done<R, C>>,
 {
     #[inline]
-    pub(crate) fn new(shared: &'p Arc<Shared<R, C>>, wish: Wish, perform: P, lend: L) -> Self {
+    pub(crate) fn new(
+        shared: &'p Arc<PoolShared<R, C>>,
+        wish: AcquireRequest,
+        perform: P,
+        lend: L,
+    ) -> Self {
         let within = wish
             .within
             .map_or(Instant::MAX, |within| Instant::EPOCH + within);
@@ -143,9 +149,9 @@ impl<'p, R, C, P, J, L, T> Future for Waiting<'p, R, C, P, J, L>
 where
     R: LocalResource,
     C: Clock,
-    P: Fn(Job<R, C>) -> J,
+    P: Fn(PoolJob<R, C>) -> J,
     J: Future<Output = Done<R, C>>,
-    L: Fn(&'p Arc<Shared<R, C>>, Handed<R::Value>, &'static Location<'static>) -> T,
+    L: Fn(&'p Arc<PoolShared<R, C>>, Handed<R::Value>, &'static Location<'static>) -> T,
 {
     type Output = Result<T, AcquireError>;
 
@@ -167,7 +173,7 @@ where
                         waiter.asked_at,
                     )));
                 }
-                shared.doubt_others();
+                shared.suspect_others();
                 waiter.retire_idle(slot, Why::Broken);
             }
         }
@@ -198,7 +204,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     #[cold]
     fn retire_idle(&mut self, slot: Slot<R::Value>, why: Why) {
         self.end = End::Front;
-        self.shared.bury(slot, why);
+        self.shared.retire(slot, why);
     }
 
     /// Takes an idle value that is within its limits, where those are strict.
@@ -226,7 +232,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         cx: &mut Context<'_>,
     ) -> Poll<Answer<R::Value>>
     where
-        P: Fn(Job<R, C>) -> J,
+        P: Fn(PoolJob<R, C>) -> J,
         J: Future<Output = Done<R, C>>,
     {
         let shared = self.shared;
@@ -264,9 +270,9 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 match done {
                     Done::Nothing => {}
                     Done::Ready(slot) => return self.ends(Ok(Handed::One(slot))),
-                    Done::Unfit(cause, duty) => {
+                    Done::Unfit(cause, job) => {
                         self.note_rejected(cause, worked_on);
-                        unfit = Some(duty);
+                        unfit = Some(job);
                     }
                 }
             }
@@ -290,10 +296,10 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                                     if why == Why::Broken {
                                         self.note_rejected(found_broken(), Working::Interruptible);
                                     }
-                                    unfit = Some(CareDuty::claim_unfit(shared, slot, why));
+                                    unfit = Some(CheckJob::claim_unfit(shared, slot, why));
                                     continue;
                                 }
-                                let checks = shared.checks_before_lending(&slot);
+                                let checks = shared.checks_before_lending(&slot.life);
                                 if !checks && !shared.prepares() {
                                     return self.ends(Ok(Handed::One(slot)));
                                 }
@@ -306,9 +312,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                                 }
                                 let since = now.unwrap_or_default();
                                 *working = Working::Preparing { since };
-                                let duty =
-                                    CareDuty::claim_lent(shared, slot, self.deadline, checks);
-                                work.begin(perform(Job::Care(duty)));
+                                let job = CheckJob::claim_lent(shared, slot, self.deadline, checks);
+                                work.begin(perform(PoolJob::Check(job)));
                                 continue;
                             }
                             answer => return self.ends(answer),
@@ -335,32 +340,32 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             // Whoever has just joined the queue was seen by the Runner, if there is one.
             let is_driven = core::mem::take(&mut self.is_driven);
             let claim = match *working {
-                _ if is_driven => Claim::NOTHING,
+                _ if is_driven => WaiterTurn::NOTHING,
                 Working::Opening { newest } => self.claim(&mut now, Some(newest)),
                 _ if work.is_none() => self.claim(&mut now, None),
-                _ => Claim::NOTHING,
+                _ => WaiterTurn::NOTHING,
             };
             // What comes next may come later.
             now = None;
             let resumes_at = match claim {
-                Claim::Job(job) => {
+                WaiterTurn::Job(job) => {
                     *working = match &job {
-                        Job::Open(duty) => Working::Opening {
-                            newest: duty.ticket(),
+                        PoolJob::Open(job) => Working::Opening {
+                            newest: job.ticket(),
                         },
-                        Job::Close(_) => Working::Closing,
-                        Job::Care(_) => Working::Interruptible,
+                        PoolJob::Close(_) => Working::Closing,
+                        PoolJob::Check(_) => Working::Interruptible,
                     };
                     // An opening under way is overdue. It runs on beside this one, unless another does already.
                     work.begin_beside(perform(job));
                     continue;
                 }
-                Claim::Runner => {
+                WaiterTurn::Runner => {
                     self.may_respawn = false;
-                    Shared::respawn(shared);
+                    PoolShared::respawn(shared);
                     continue;
                 }
-                Claim::Nothing { resumes_at } => resumes_at,
+                WaiterTurn::Nothing { resumes_at } => resumes_at,
             };
             let wake_at = resumes_at.map_or(self.deadline, |at| at.min(self.deadline));
             let wake_at = (wake_at != Instant::MAX).then_some(wake_at);
@@ -408,15 +413,15 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         let Some(place) = self.place else {
             return self.join(cx);
         };
-        match self.look(place, cx) {
-            Look::Answered(answer) => self.answered(answer),
-            Look::Waiting => Poll::Pending,
-            Look::WakerNeeded => self.renew_waker(place, cx),
+        match self.shared.look_for_answer(place, cx.waker()) {
+            WaiterLook::Answered(answer) => self.answered(answer),
+            WaiterLook::Waiting => Poll::Pending,
+            WaiterLook::WakerNeeded => self.renew_waker(place, cx),
         }
     }
 
     /// Since when it waits for openings, if it has joined the queue.
-    pub(super) fn since(&self) -> Option<Since> {
+    fn since(&self) -> Option<Since> {
         let at = self.began_at;
         let failed = self.failed_before;
         self.has_joined.then_some(Since { at, failed })
@@ -430,31 +435,32 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             || shared.timings.is_some()
             || shared.is_strict;
         loop {
-            let request = Request {
+            let request = QueueRequest {
                 wanted: self.wanted,
                 end: self.end,
                 at: is_known.then_some(self.began_at),
                 failed: self.has_joined.then_some(self.failed_before),
+                may_respawn: self.may_respawn,
             };
-            match shared.enter(cx.waker().clone(), request, self.may_respawn) {
-                Ok(Entry::Taken(handed)) => return Poll::Ready(Ok(handed)),
-                Ok(Entry::Waits {
-                    place,
+            match shared.enter(cx.waker().clone(), &request) {
+                Ok(Entered::Taken(handed)) => return Poll::Ready(Ok(handed)),
+                Ok(Entered::Waits {
+                    waiter,
                     driven,
-                    failed,
+                    since,
                 }) => {
-                    self.place = Some(place);
+                    self.place = Some(waiter);
                     self.is_driven = driven;
-                    self.failed_before = failed;
+                    self.failed_before = since.failed;
                     self.has_joined = true;
                     self.notice_self_deadlock();
                     return Poll::Pending;
                 }
-                Ok(Entry::RunnerLost) => {
+                Ok(Entered::RunnerLost) => {
                     self.may_respawn = false;
-                    Shared::respawn(shared);
+                    PoolShared::respawn(shared);
                 }
-                Ok(Entry::TimeWanted) => {
+                Ok(Entered::TimeWanted) => {
                     is_known = true;
                     self.began_at = shared.now().unwrap_or_default();
                 }
@@ -466,34 +472,14 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     /// Clones the task's waker outside the lock, and looks once more when it stores it.
     #[cold]
     #[inline(never)]
-    fn renew_waker(&mut self, place: Place, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
-        let waker = cx.waker().clone();
-        let stored = self
-            .shared
-            .queue
-            .with(|queue| queue.waiters.store_waker(place, waker));
-        match stored {
-            Ok(_replaced) => Poll::Pending,
-            Err(_unneeded) => match self.look(place, cx) {
-                Look::Answered(answer) => self.answered(answer),
-                Look::Waiting | Look::WakerNeeded => Poll::Pending,
-            },
+    fn renew_waker(&mut self, place: WaiterId, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
+        if self.shared.store_waker(place, cx.waker().clone()) {
+            return Poll::Pending;
         }
-    }
-
-    /// Looks for the answer. A waiter that leaves with it may have been woken to do work: somebody else must.
-    #[inline(always)]
-    fn look(&self, place: Place, cx: &Context<'_>) -> Look<Answer<R::Value>> {
-        let mut wakes = Wakes::default();
-        let look = self.shared.queue.with(|queue| {
-            let look = queue.waiters.look(place, cx.waker());
-            if matches!(look, Look::Answered(_)) {
-                self.shared.poke(queue, &mut wakes);
-            }
-            look
-        });
-        self.shared.wake(wakes);
-        look
+        match self.shared.look_for_answer(place, cx.waker()) {
+            WaiterLook::Answered(answer) => self.answered(answer),
+            WaiterLook::Waiting | WaiterLook::WakerNeeded => Poll::Pending,
+        }
     }
 
     #[inline(always)]
@@ -504,59 +490,24 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
 
     /// Claims work that this waiter needs done and that no Runner does: while it drives an opening, only another,
     /// once that one is overdue.
-    fn claim(&self, now: &mut Option<Instant>, newest: Option<Ticket>) -> Claim<R, C> {
+    fn claim(&self, now: &mut Option<Instant>, newest: Option<OpeningTicket>) -> WaiterTurn<R, C> {
         let shared = self.shared;
         *now = now.or_else(|| shared.now());
-        let (now, opens) = (*now, newest.is_some());
-        let mut wakes = Wakes::default();
-        let claim = shared.queue.with(|queue| {
-            let Some(place) = self.place else {
-                return Claim::NOTHING;
-            };
-            if queue.runner.is_attached() {
-                return Claim::NOTHING;
-            }
-            if self.may_respawn && queue.runner.claim_respawn() {
-                return Claim::Runner;
-            }
-            shared.settle_family_in_turn(queue, now, &mut wakes);
-            shared.note_time(queue, now, &mut wakes);
-            // Had it two that are not overdue, it would drop one for the other on and on.
-            let is_fresh = newest.is_some_and(|newest| queue.openings.is_fresh(newest));
-            if !opens {
-                if let Some(duty) = Shared::claim_returned(shared, queue) {
-                    queue.waiters.set_busy(place, true);
-                    return Claim::Job(Job::Care(duty));
-                }
-            }
-            let wanted = !is_fresh && queue.openings_wanted(&shared.config) > 0;
-            let due = queue.openings_due(&shared.config) > 0;
-            let wants_place = !is_fresh && queue.wants_place(&shared.config);
-            if wanted || wants_place {
-                if !queue.may_open(now) {
-                    let resumes_at = queue.opens_at(true);
-                    return Claim::Nothing { resumes_at };
-                }
-                if wants_place {
-                    wakes.push(queue.openings.give_way());
-                } else if !due {
-                    // It is another pool's turn.
-                } else if let Some(duty) = OpenDuty::claim(shared, queue, now) {
-                    queue.waiters.set_busy(place, true);
-                    return Claim::Job(Job::Open(duty));
-                }
-            }
-            if !opens && queue.waiters.wanted() > queue.openings.fresh() {
-                if let Some(duty) = CloseDuty::claim(shared, queue, self.until()) {
-                    queue.waiters.set_busy(place, true);
-                    return Claim::Job(Job::Close(duty));
-                }
-            }
-            let resumes_at = queue.opens_at(false);
-            Claim::Nothing { resumes_at }
-        });
-        shared.wake(wakes);
-        claim
+        let Some(waiter) = self.place else {
+            return WaiterTurn::NOTHING;
+        };
+        let driver = Driver::Waiter {
+            waiter,
+            newest,
+            may_respawn: self.may_respawn,
+        };
+        let claimed = PoolShared::claim(shared, driver, *now, self.until());
+        let resumes_at = claimed.resumes_at;
+        match claimed.job {
+            Some(job) => WaiterTurn::Job(job),
+            None if claimed.respawns => WaiterTurn::Runner,
+            None => WaiterTurn::Nothing { resumes_at },
+        }
     }
 
     fn until(&self) -> Option<Instant> {
@@ -565,10 +516,126 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
 
     fn set_busy(&self, busy: bool) {
         if let Some(place) = self.place {
-            self.shared
-                .queue
-                .with(|queue| queue.waiters.set_busy(place, busy));
+            self.shared.set_busy(place, busy);
         }
+    }
+
+    /// The next one is asked for at the front, for it was this waiter's turn.
+    fn note_rejected(&mut self, cause: Cause, worked_on: Working) {
+        self.end = End::Front;
+        let took = match (worked_on, self.shared.now()) {
+            (Working::Preparing { since }, Some(now)) => now - since,
+            _ => Duration::ZERO,
+        };
+        self.rejected = Some(Rejected::another(self.rejected.take(), took, cause));
+    }
+
+    fn time_is_over(&mut self, now: Option<Instant>) -> AcquireError {
+        let waited = now.map_or(Duration::ZERO, |now| now - self.began_at);
+        let since = self.since();
+        let rejected = self.rejected.take();
+        let pool = self.shared.reporter.name.clone();
+        self.shared
+            .adjust(|transaction| {
+                if transaction.kernel().is_suspended() {
+                    // What was rejected is dropped after the lock.
+                    return (AcquireError::Suspended { pool, waited }, rejected);
+                }
+                if let Some(since) = since {
+                    let reason = transaction.kernel().openings().verdict(since);
+                    if let Some(error) = transaction.backend_down(since, reason, now) {
+                        return (error, rejected);
+                    }
+                }
+                let status = Box::new(transaction.status());
+                let kernel = transaction.kernel();
+                if let Some(family_max_size) = kernel.family_that_is_full() {
+                    let error = AcquireError::FamilyExhausted {
+                        pool,
+                        waited,
+                        family_max_size,
+                        status,
+                    };
+                    return (error, rejected);
+                }
+                let counts = kernel.counts();
+                let error = match rejected {
+                    // Those who wait for a user to be done have waited for that, whatever came before.
+                    Some(rejected) if status.in_use < status.max_size => AcquireError::Rejected {
+                        pool,
+                        waited,
+                        rejected: rejected.values,
+                        cause: rejected.cause,
+                        status,
+                    },
+                    // An opening could have served it, and has not answered, or was not allowed to begin yet.
+                    None if counts.openings() > 0
+                        || (counts.size() < kernel.max_size()
+                            && kernel.openings().are_failing(now)) =>
+                    {
+                        AcquireError::OpenPending {
+                            pool,
+                            waited,
+                            under_way: kernel.openings().longest_under_way(now),
+                            status,
+                        }
+                    }
+                    rejected => {
+                        let error = AcquireError::Exhausted {
+                            pool,
+                            waited,
+                            in_care: rejected
+                                .as_ref()
+                                .map_or(Duration::ZERO, |rejected| rejected.in_care),
+                            self_deadlock: self.self_deadlock,
+                            status,
+                        };
+                        return (error, rejected);
+                    }
+                };
+                (error, None)
+            })
+            .0
+    }
+
+    /// Takes note, as it begins to wait, that its own task holds all it waits for.
+    fn notice_self_deadlock(&mut self) {
+        if let Some(held) = self.shared.held_by_this_task() {
+            self.self_deadlock = true;
+            let waits = EventKind::SelfDeadlock { held };
+            self.shared.reporter.send(&self.shared.clock, waits);
+        }
+    }
+
+    /// How many values its task holds, if it is to be refused for that.
+    fn refused_for_self_deadlock(&self) -> Option<usize> {
+        if self.self_deadlock && self.shared.config.refuses_self_deadlock {
+            self.shared.held_by_this_task()
+        } else {
+            None
+        }
+    }
+}
+
+/// What was handed to a waiter and was no good.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    values: u32,
+    in_care: Duration,
+    cause: Cause,
+}
+
+impl Rejected {
+    /// One more value that was no good.
+    pub(super) fn another(before: Option<Box<Self>>, took: Duration, cause: Cause) -> Box<Self> {
+        let (values, in_care) = before.map_or((0, Duration::ZERO), |before| {
+            (before.values, before.in_care)
+        });
+        Box::new(Self {
+            values: values + 1,
+            in_care: in_care + took,
+            cause,
+        })
     }
 }
 
@@ -579,8 +646,8 @@ struct Jobs<'a, J> {
 }
 
 /// What a waiter finds to do.
-enum Claim<R: LocalResource, C: Clock> {
-    Job(Job<R, C>),
+enum WaiterTurn<R: LocalResource, C: Clock> {
+    Job(PoolJob<R, C>),
     /// The Runner is to be spawned anew.
     Runner,
     /// There is nothing to do here until then.
@@ -589,7 +656,7 @@ enum Claim<R: LocalResource, C: Clock> {
     },
 }
 
-impl<R: LocalResource, C: Clock> Claim<R, C> {
+impl<R: LocalResource, C: Clock> WaiterTurn<R, C> {
     const NOTHING: Self = Self::Nothing { resumes_at: None };
 }
 

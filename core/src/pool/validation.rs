@@ -5,16 +5,17 @@ use alloc::vec::{IntoIter, Vec};
 use core::iter::Rev;
 use core::time::Duration;
 
-use super::config::Config;
-use super::shared::{Phase, Shared};
-use super::slot::{Lifetime, Slot, Standing};
-use crate::Instant;
+use super::config::PoolConfig;
+use super::kernel::Place;
+use super::shared::PoolShared;
+use super::slot::{Life, Lifetime, Slot, Standing};
 use crate::cause::Cause;
-use crate::cleanup::Why;
+use crate::ending::Why;
 use crate::hooks::Hooks;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::{self, Arc};
+use crate::time::Instant;
 
 /// Whether a pool checks a value before it lends it.
 ///
@@ -57,7 +58,7 @@ impl Default for CheckOnAcquire {
     }
 }
 
-impl<R: LocalResource, C: Clock> Shared<R, C> {
+impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     /// Returns `true` if the resource calls the value broken, or panics when asked. Under no lock.
     #[inline(always)]
     pub(crate) fn is_broken(&self, slot: &mut Slot<R::Value>) -> bool {
@@ -76,7 +77,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         now: Option<Instant>,
     ) -> Option<Why> {
         if self.is_broken(slot) {
-            self.doubt_others();
+            self.suspect_others();
             return Some(Why::Broken);
         }
         if self.is_strict {
@@ -93,27 +94,25 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         asked_at: Instant,
         now: Option<Instant>,
     ) -> Option<Why> {
-        if slot.opened_at >= asked_at {
+        let life = &slot.life;
+        if life.opened_at >= asked_at {
             return None;
         }
         let now = now.or_else(|| self.now())?;
         let longest = self.config.max_lifetime;
-        if longest.is_some_and(|longest| now >= Lifetime { longest, now }.ends_at(slot)) {
+        if longest.is_some_and(|longest| now >= Lifetime { longest, now }.ends_at(life)) {
             return Some(Why::TooOld);
         }
         let limit = self.config.idle_timeout?;
-        let is_stale = now >= slot.idle_since + limit;
-        let can_be_spared = || {
-            let in_service = self.queue.with(|queue| queue.in_service());
-            in_service > self.config.min_size
-        };
+        let is_stale = now >= life.idle_since + limit;
+        let can_be_spared = || self.look(|kernel| kernel.spare() > 0);
         (is_stale && can_be_spared()).then_some(Why::IdleTooLong)
     }
 
     /// Notes when a loan of the value has ended, where limits are strict.
     pub(crate) fn note_idle_since(&self, slot: &mut Slot<R::Value>) {
         if self.config.notes_returns() {
-            slot.idle_since = self.now().unwrap_or_default();
+            slot.life.idle_since = self.now().unwrap_or_default();
         }
     }
 
@@ -140,16 +139,16 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Returns `true` if the value is checked before it is lent. Reads the clock only for one that was seen idle.
     #[inline]
-    pub(crate) fn checks_before_lending(&self, slot: &Slot<R::Value>) -> bool {
+    pub(crate) fn checks_before_lending(&self, life: &Life) -> bool {
         R::CHECKED
             && match self.config.check_on.acquire {
                 CheckOnAcquire::Never => false,
                 CheckOnAcquire::AfterIdle(limit) => {
-                    slot.standing > Standing::RESTED
-                        || slot.standing == Standing::RESTED
+                    life.standing > Standing::RESTED
+                        || life.standing == Standing::RESTED
                             && self
                                 .now()
-                                .is_some_and(|now| self.may_have_rested(slot, limit, now))
+                                .is_some_and(|now| self.may_have_rested(life, limit, now))
                 }
                 CheckOnAcquire::Always => true,
             }
@@ -157,9 +156,9 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Returns `true` if the value may have been idle for that long: it came back up to a period before a sweep saw
     /// it.
-    fn may_have_rested(&self, slot: &Slot<R::Value>, limit: Duration, now: Instant) -> bool {
+    fn may_have_rested(&self, life: &Life, limit: Duration, now: Instant) -> bool {
         let unseen = self.sweep_period().unwrap_or_default();
-        now - slot.idle_since + unseen >= limit
+        now - life.idle_since + unseen >= limit
     }
 
     /// Takes an idle value without joining the queue: one that may be lent as it is.
@@ -189,33 +188,56 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         }
         let (now, limit) = (this.now(), this.rest_limit());
         let fit = |slot: &Slot<R::Value>| {
-            let is_fresh = |(now, limit)| !this.may_have_rested(slot, limit, now);
-            slot.standing < Standing::RESTED
-                || slot.standing == Standing::RESTED && now.zip(limit).is_some_and(is_fresh)
+            let life = &slot.life;
+            let is_fresh = |(now, limit)| !this.may_have_rested(life, limit, now);
+            life.standing < Standing::RESTED
+                || life.standing == Standing::RESTED && now.zip(limit).is_some_and(is_fresh)
         };
         if limit.is_some() {
             if let Some(slot) = this.stacks.take_fit(fit) {
                 return Some(slot);
             }
         }
-        this.queue.with(|queue| {
-            let gates_are_up_for_others = queue.family.is_some() || queue.runner.is_lost();
+        this.adjust(|transaction| {
+            let kernel = transaction.kernel();
+            let gates_are_up_for_others = kernel.family().is_some() || kernel.has_lost_runner();
             let stays = !gates_are_up_for_others
-                || queue.suspended
-                || queue.phase != Phase::Open
-                || queue.waiters.waiting() > 0;
+                || kernel.is_suspended()
+                || !kernel.is_open()
+                || kernel.queue().waiting() > 0;
             if stays {
                 return None;
             }
-            let slot = this.stacks.take_fit_behind_gates(fit)?;
-            queue.lent += 1;
-            Some(slot)
+            transaction.take_fit(fit)
         })
+    }
+
+    /// A value was found broken, and others may be that do not know it yet, as after a restart of their server: each is
+    /// checked before its next loan.
+    #[cold]
+    pub(crate) fn suspect_others(&self) {
+        if !R::CHECKED || self.config.check_on.acquire == CheckOnAcquire::Never {
+            return;
+        }
+        let Some(now) = self.now() else {
+            return;
+        };
+        self.adjust(|transaction| {
+            if transaction.kernel().suspects_others(now) {
+                transaction.for_each_idle(|life| {
+                    if life.seen_idle(now, Standing::STALE) {
+                        life.check_at = self.next_check(now);
+                    } else {
+                        life.worsen(Standing::STALE);
+                    }
+                });
+            }
+        });
     }
 }
 
 /// Returns `true` if a pool does something to every value before it lends it.
-pub(crate) fn prepares<R: LocalResource>(config: &Config) -> bool {
+pub(crate) fn prepares<R: LocalResource>(config: &PoolConfig) -> bool {
     R::HOOKS.has(Hooks::BEFORE_ACQUIRE)
         || (R::CHECKED && config.check_on.acquire == CheckOnAcquire::Always)
 }
@@ -230,7 +252,7 @@ pub(crate) fn found_broken() -> Cause {
 ///
 /// The one that was used last is asked about first, so that each is laid back under those above it.
 pub(super) struct Asked<'p, R: LocalResource, C: Clock> {
-    shared: &'p Shared<R, C>,
+    shared: &'p PoolShared<R, C>,
     /// Why those end that are not kept.
     why: Why,
     /// The one that is asked about, from its question on until it is settled.
@@ -241,17 +263,16 @@ pub(super) struct Asked<'p, R: LocalResource, C: Clock> {
 impl<'p, R: LocalResource, C: Clock> Asked<'p, R, C> {
     /// Takes out the idle values that are to be asked about.
     pub(super) fn take(
-        shared: &'p Shared<R, C>,
+        shared: &'p PoolShared<R, C>,
         why: Why,
         which: impl Fn(&Slot<R::Value>) -> bool,
     ) -> Self {
-        let slots = shared.queue.with(|queue| {
-            if queue.phase != Phase::Open {
-                return Vec::new();
+        let slots = shared.adjust(|transaction| {
+            if transaction.kernel().is_open() {
+                transaction.take_those(which)
+            } else {
+                Vec::new()
             }
-            let slots = shared.stacks.take_those(which);
-            queue.checking += slots.len();
-            slots
         });
         Self {
             shared,
@@ -271,15 +292,13 @@ impl<'p, R: LocalResource, C: Clock> Asked<'p, R, C> {
         let Some((home, slot)) = self.current.take() else {
             return;
         };
-        let (shared, why) = (self.shared, self.why);
-        shared.change(|queue, wakes| {
-            queue.checking -= 1;
+        let why = self.why;
+        self.shared.transact(|transaction| {
             if kept {
-                shared.give_back_to(queue, slot, home, wakes);
+                transaction.place_under(slot, Place::Checking, home);
             } else {
-                shared.bury_slot(queue, slot, why);
+                transaction.retire(slot, Place::Checking, why);
             }
-            shared.poke(queue, wakes);
         });
     }
 }

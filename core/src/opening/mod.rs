@@ -1,15 +1,20 @@
 //! One attempt to open a value, and to have it ready for its first use.
 
+mod error;
+
 use core::time::Duration;
 
 use crate::cause::Cause;
 use crate::contain::{HookError, hook};
-use crate::event::{EventKind, Reporter};
+use crate::event::EventKind;
 use crate::hooks::Hooks;
+use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::retry::{ErrorClass, Retry};
 use crate::runtime::Clock;
 use crate::sync;
+
+pub use error::OpenError;
 
 /// An attempt of user code that failed: what it said, and what it deserves.
 ///

@@ -7,7 +7,7 @@ use crate::resource::BoxError;
 use crate::state::State;
 use crate::sync::Arc;
 
-/// Something that a [`Group`](super::Group) starts and stops: a [`Managed`](crate::Managed), a
+/// Something that a [`Group`](crate::Group) starts and stops: a [`Managed`](crate::Managed), a
 /// [`Pool`](crate::Pool), another group, or what you make of it, a worker, a server.
 ///
 /// `Managed`, `Pool` and `Group` are members as they are; implement this for what is none of them. What has one
@@ -15,7 +15,7 @@ use crate::sync::Arc;
 /// A member whose futures stay on one thread implements [`LocalLifecycle`] instead.
 ///
 /// The group calls `start` once, and `stop` once if `start` was called, however that ended. Either may be
-/// dropped half-way, and is called again then. A [supervisor](super::Supervisor) calls `restart` in between.
+/// dropped half-way, and is called again then. A [supervisor](crate::group::Supervisor) calls `restart` in between.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,7 +57,7 @@ pub trait Lifecycle: Send + Sync + 'static {
     /// start. Write your own if it matters.
     ///
     /// ```
-    #[doc = include_str!("../doc_setting.txt")]
+    #[doc = include_str!("doc_setting.txt")]
     /// use tenure_core::group::Lifecycle;
     ///
     /// struct Worker;
@@ -85,7 +85,7 @@ pub trait Lifecycle: Send + Sync + 'static {
 
     /// Asks whether it is well.
     ///
-    /// It must not wait for the [health](super::Group::health) of the group that it is a member of: that asks this check,
+    /// It must not wait for the [health](crate::Group::health) of the group that it is a member of: that asks this check,
     /// which would wait for itself until its time is over.
     ///
     /// # Errors
@@ -100,13 +100,13 @@ pub trait Lifecycle: Send + Sync + 'static {
     }
 
     /// Returns `true` while the member is bringing itself back up, or would without help. A
-    /// [supervisor](super::Supervisor) does not restart it then.
+    /// [supervisor](crate::group::Supervisor) does not restart it then.
     ///
     /// A [`Managed`](crate::Managed) value whose Runner retries the opening says so, for example. The default is `false`:
     /// a member that is down stays down until it is restarted.
     ///
     /// ```
-    #[doc = include_str!("../doc_setting.txt")]
+    #[doc = include_str!("doc_setting.txt")]
     /// use tenure_core::group::Lifecycle;
     ///
     /// struct Consumer;

@@ -2,13 +2,13 @@
 
 use super::error::Unreachable;
 use super::{Managed, Watch};
-use crate::Instant;
 use crate::cause::Cause;
 use crate::cleanup::Audit;
 use crate::name::Name;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::State;
+use crate::time::Instant;
 
 impl<R: LocalResource, C: Clock> Managed<R, C> {
     /// The state now.

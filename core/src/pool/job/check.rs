@@ -3,21 +3,21 @@
 use core::time::Duration;
 
 use super::Done;
-use crate::Instant;
 use crate::cause::Cause;
-use crate::cleanup::Why;
 use crate::contain::hook;
+use crate::ending::Why;
 use crate::event::EventKind;
 use crate::hooks::Hooks;
-use crate::pool::config::Config;
-use crate::pool::shared::{Phase, Queue, Shared};
+use crate::pool::config::PoolConfig;
+use crate::pool::kernel::Place;
+use crate::pool::shared::PoolShared;
 use crate::pool::slot::{Slot, Standing};
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
-use crate::work::Wakes;
+use crate::time::Instant;
 
-/// When a value is taken care of.
+/// When a value is checked, or has its hook run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Occasion {
     /// While it lies idle.
@@ -33,9 +33,9 @@ pub(crate) enum Occasion {
 }
 
 /// A value under its check, or under a hook.
-pub(crate) struct CareDuty<R: LocalResource, C: Clock> {
-    shared: Arc<Shared<R, C>>,
-    /// Here until there is a verdict, so that care that is cut off half-way leaves it to be closed.
+pub(crate) struct CheckJob<R: LocalResource, C: Clock> {
+    shared: Arc<PoolShared<R, C>>,
+    /// Here until there is a verdict, so that a check or a hook that is cut off half-way leaves it to be closed.
     slot: Option<Slot<R::Value>>,
     occasion: Occasion,
     /// What it is to be closed for, when this is dropped.
@@ -46,10 +46,10 @@ pub(crate) struct CareDuty<R: LocalResource, C: Clock> {
     checked_since: Option<Instant>,
 }
 
-impl<R: LocalResource, C: Clock> CareDuty<R, C> {
-    /// Takes over a value that was counted as under care.
-    pub(crate) fn claim(
-        shared: &Arc<Shared<R, C>>,
+impl<R: LocalResource, C: Clock> CheckJob<R, C> {
+    /// Takes over a value that was counted as under a check.
+    pub(crate) fn new(
+        shared: &Arc<PoolShared<R, C>>,
         slot: Slot<R::Value>,
         occasion: Occasion,
     ) -> Self {
@@ -65,26 +65,30 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
 
     /// Takes over a value that is on loan, or is about to be.
     pub(crate) fn claim_lent(
-        shared: &Arc<Shared<R, C>>,
+        shared: &Arc<PoolShared<R, C>>,
         slot: Slot<R::Value>,
         until: Instant,
         checks: bool,
     ) -> Self {
-        let suspicion_ends = shared.queue.with(|queue| {
-            queue.lent -= 1;
-            queue.checking += 1;
-            queue.suspicion_ends
+        let suspicion_ends = shared.adjust(|transaction| {
+            let kernel = transaction.kernel();
+            kernel.shift(Place::Lent, Place::Checking);
+            kernel.suspicion().ends()
         });
-        let mut duty = Self::claim(shared, slot, Occasion::Lend { until, checks });
-        duty.suspicion_ends = suspicion_ends;
-        duty
+        let mut job = Self::new(shared, slot, Occasion::Lend { until, checks });
+        job.suspicion_ends = suspicion_ends;
+        job
     }
 
     /// Takes over a value that was about to be lent and is unfit: it goes to its end as this is dropped.
-    pub(crate) fn claim_unfit(shared: &Arc<Shared<R, C>>, slot: Slot<R::Value>, why: Why) -> Self {
-        let mut duty = Self::claim_lent(shared, slot, Instant::MAX, false);
-        duty.cut_off = why;
-        duty
+    pub(crate) fn claim_unfit(
+        shared: &Arc<PoolShared<R, C>>,
+        slot: Slot<R::Value>,
+        why: Why,
+    ) -> Self {
+        let mut job = Self::claim_lent(shared, slot, Instant::MAX, false);
+        job.cut_off = why;
+        job
     }
 
     pub(crate) async fn perform(mut self) -> Done<R, C> {
@@ -121,16 +125,16 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
     /// Returns `true` if its last operation was cut off, or it was found among others that were dead.
     fn is_suspect(&self) -> bool {
         let slot = self.slot.as_ref();
-        slot.is_some_and(|slot| slot.standing == Standing::SUSPECT)
+        slot.is_some_and(|slot| slot.life.standing == Standing::SUSPECT)
     }
 
     /// It has answered its check.
     fn clear(&mut self) {
         let checked_since = self.checked_since.take();
-        if let Some(slot) = self.slot.as_mut() {
-            slot.idle_since = checked_since.unwrap_or(slot.idle_since);
-            if slot.standing == Standing::SUSPECT {
-                slot.standing = Standing::USED;
+        if let Some(Slot { life, .. }) = self.slot.as_mut() {
+            life.idle_since = checked_since.unwrap_or(life.idle_since);
+            if life.standing == Standing::SUSPECT {
+                life.standing = Standing::USED;
             }
         }
     }
@@ -205,10 +209,12 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         };
         let shared = &self.shared;
         if let Occasion::Lend { .. } = self.occasion {
-            let lent = shared.queue.with(|queue| {
-                let serves = queue.phase == Phase::Open;
-                queue.checking -= usize::from(serves);
-                queue.lent += i64::from(serves);
+            let lent = shared.adjust(|transaction| {
+                let kernel = transaction.kernel();
+                let serves = kernel.is_open();
+                if serves {
+                    kernel.shift(Place::Checking, Place::Lent);
+                }
                 serves
             });
             if lent {
@@ -218,23 +224,17 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
             self.end(Why::Shutdown);
             return Done::Nothing;
         }
-        let now = shared.now();
-        if let Some(now) = now {
-            slot.check_at = shared.next_check(now);
+        if let Some(now) = shared.now() {
+            slot.life.check_at = shared.next_check(now);
         }
-        let mut wakes = Wakes::default();
         let now = shared.family_time();
-        shared.queue.with(|queue| {
-            queue.tell_time(now);
-            queue.checking -= 1;
-            shared.note_return(queue, &mut slot, now);
+        shared.transact(|transaction| {
+            transaction.kernel().note_return(&mut slot.life, now);
             match self.occasion {
-                Occasion::Idle => shared.give_back_idle(queue, slot, &mut wakes),
-                _ => shared.give(queue, slot, &mut wakes),
+                Occasion::Idle => transaction.place_last(slot, Place::Checking),
+                _ => transaction.place(slot, Place::Checking),
             }
-            shared.poke(queue, &mut wakes);
         });
-        shared.wake(wakes);
         Done::Nothing
     }
 
@@ -246,7 +246,7 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         }
     }
 
-    /// The value goes to the graveyard, unless it has gone elsewhere.
+    /// The value is retired, unless it has gone elsewhere.
     fn end(&mut self, why: Why) {
         let now = match why {
             Why::CheckFailed | Why::CheckCutOff => self.shared.now(),
@@ -258,24 +258,23 @@ impl<R: LocalResource, C: Clock> CareDuty<R, C> {
         };
         let shared = &self.shared;
         let failed = matches!(why, Why::Broken | Why::CheckFailed | Why::HookFailed);
-        let is_new = slot.uses == 0 && matches!(self.occasion, Occasion::Lend { .. });
-        let mut wakes = Wakes::default();
-        shared.queue.with(|queue| {
-            queue.checking -= 1;
+        let is_new = slot.life.uses == 0 && matches!(self.occasion, Occasion::Lend { .. });
+        shared.transact(|transaction| {
+            let kernel = transaction.kernel();
             if failed && is_new {
-                queue.openings.rest_after(slot.opened_at);
+                kernel.rest_after(&slot.life);
             }
-            shared.bury_slot(queue, slot, why);
-            if dead_peer && queue.phase == Phase::Open {
-                shared.suspect_idle(queue, now);
+            let suspects =
+                dead_peer && kernel.is_open() && now.is_some_and(|now| kernel.suspects_idle(now));
+            transaction.retire(slot, Place::Checking, why);
+            if suspects {
+                transaction.suspect_idle();
             }
-            shared.poke(queue, &mut wakes);
         });
-        shared.wake(wakes);
     }
 }
 
-impl<R: LocalResource, C: Clock> Drop for CareDuty<R, C> {
+impl<R: LocalResource, C: Clock> Drop for CheckJob<R, C> {
     fn drop(&mut self) {
         self.end(self.cut_off);
     }
@@ -283,7 +282,7 @@ impl<R: LocalResource, C: Clock> Drop for CareDuty<R, C> {
 
 /// Checks a value, and tells of the verdict.
 pub(super) async fn check_value<R: LocalResource, C: Clock>(
-    shared: &Shared<R, C>,
+    shared: &PoolShared<R, C>,
     value: &mut R::Value,
     limit: Option<Duration>,
 ) -> Result<(), Cause> {
@@ -301,17 +300,7 @@ pub(super) async fn check_value<R: LocalResource, C: Clock>(
     }
 }
 
-impl<R: LocalResource, C: Clock> Shared<R, C> {
-    /// Claims the value that came back first and has to be taken care of. Under the queue's lock.
-    pub(crate) fn claim_returned(
-        this: &Arc<Self>,
-        queue: &mut Queue<R::Value>,
-    ) -> Option<CareDuty<R, C>> {
-        let slot = queue.returned.pop_front()?;
-        queue.checking += 1;
-        Some(CareDuty::claim(this, slot, Occasion::Return))
-    }
-
+impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     /// Whether something is done to a value after it was given back.
     #[inline]
     pub(crate) fn cleans_up(&self) -> bool {
@@ -320,6 +309,6 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 }
 
 /// Returns `true` if a pool does something to every value after it was given back.
-pub(crate) fn cleans_up<R: LocalResource>(config: &Config) -> bool {
+pub(crate) fn cleans_up<R: LocalResource>(config: &PoolConfig) -> bool {
     R::HOOKS.has(Hooks::AFTER_RELEASE) || config.check_on.release
 }

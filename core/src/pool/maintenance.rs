@@ -3,16 +3,18 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::lend::Asked;
-use super::shared::{Phase, Queue, Shared, Watch};
-use super::slot::{Lifetime, Slot, Standing};
-use crate::Instant;
-use crate::cleanup::Why;
+use super::kernel::IdleWatch;
+use super::shared::PoolShared;
+use super::slot::{Slot, Standing};
+use super::state::{IdleFate, Transaction};
+use super::validation::Asked;
+use crate::drive::LEAST_PERIOD;
+use crate::ending::Why;
 use crate::event::EventKind;
 use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::work::{LEAST_PERIOD, Wakes};
+use crate::time::Instant;
 
 /// A sweep comes at least this many times in the shortest of the times it looks after, since only a
 /// sweep sees that a value has come back: what is timed is never early and at most a quarter late.
@@ -28,7 +30,7 @@ const MUCH_LATE: Duration = Duration::from_secs(1);
 /// Checks come up to a tenth early, so that values that were opened together drift apart.
 const JITTER_PARTS: u64 = 10;
 
-impl<R: LocalResource, C: Clock> Shared<R, C> {
+impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     pub(crate) fn sweep_period(&self) -> Option<Duration> {
         let config = &self.config;
         let times = [
@@ -42,11 +44,6 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         let before_loans = self.rest_limit().map(|limit| limit / SWEEPS_BEFORE_LOANS);
         let period = period.into_iter().chain(before_loans).min()?;
         Some(period.max(LEAST_PERIOD))
-    }
-
-    pub(crate) fn first_sweep(&self) -> Option<Instant> {
-        let period = self.sweep_period()?;
-        self.now().map(|now| now + period)
     }
 
     /// When a value that is idle from `now` on is to be checked.
@@ -63,18 +60,20 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 
     /// Asks about every value that has lain idle since the last sweep, and retires those that are broken. One
     /// that was used since was asked about as it came back.
-    pub(crate) fn retire_broken(&self) {
-        let mut asked = Asked::take(self, Why::Broken, |slot| slot.standing != Standing::USED);
+    pub(crate) fn ask_idle(&self) {
+        let mut asked = Asked::take(self, Why::Broken, |slot| {
+            slot.life.standing != Standing::USED
+        });
         while let Some(slot) = asked.next() {
             let broken = self.is_broken(slot);
             asked.settle(!broken);
             if broken {
-                self.doubt_others();
+                self.suspect_others();
             }
         }
     }
 
-    /// Looks at every idle value: gives those that came back since the last sweep their time, buries
+    /// Looks at every idle value: gives those that came back since the last sweep their time, retires
     /// those whose life is over or that were idle for too long, and hands out those whose check is due,
     /// counted as under check. The sweep comes `late` after it was planned.
     ///
@@ -102,61 +101,61 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
             overdue: false,
             rests: false,
         };
-        let serves = self.queue.with(|queue| {
-            if queue.phase != Phase::Open {
+        let serves = self.adjust(|transaction| {
+            let kernel = transaction.kernel();
+            if !kernel.is_open() {
                 return false;
             }
             let mut look_at = |at: Instant| next_at = next_at.min(at);
-            let lifetime = self.tell_the_time(queue, now);
-            let mut spare = queue.in_service().saturating_sub(self.config.min_size);
-            let mut checks = most_checks(queue.max_size).saturating_sub(queue.checking);
-            let sorted_out = self.stacks.sort_out(|slot| {
+            let mut spare = kernel.spare();
+            let mut checks =
+                most_checks(kernel.max_size()).saturating_sub(kernel.counts().checking());
+            if kernel.limits().lifetime.is_some() {
+                transaction.set_time(now);
+            }
+            let lifetime = transaction.kernel().limits().lifetime;
+            // Before any stack is looked at: what comes back to one that was is told of.
+            transaction.set_watch(IdleWatch::WakesRunner);
+            swept.to_check = transaction.sort_out_idle(|slot| {
+                let life = &mut slot.life;
                 let since = if notes_returns {
-                    slot.idle_since
+                    life.idle_since
                 } else {
                     unseen_since
                 };
-                if slot.seen_idle(since, standing) {
-                    slot.check_at = self.next_check(now);
+                if life.seen_idle(since, standing) {
+                    life.check_at = self.next_check(now);
                     is_used = true;
                 }
-                let ends_at = lifetime.map_or(Instant::MAX, |lifetime| lifetime.ends_at(slot));
+                let ends_at = lifetime.map_or(Instant::MAX, |lifetime| lifetime.ends_at(life));
                 if now >= ends_at {
                     // It leaves whether it can be spared or not: another takes its place.
                     spare = spare.saturating_sub(1);
-                    return Some(Fate::Ends(Why::TooOld));
+                    return Some(IdleFate::Ends(Why::TooOld));
                 }
                 look_at(ends_at);
                 if let (Some(limit), true) = (idle_timeout, spare > 0) {
-                    let stale_at = slot.idle_since + limit;
+                    let stale_at = life.idle_since + limit;
                     if now >= stale_at {
                         spare -= 1;
-                        return Some(Fate::Ends(Why::IdleTooLong));
+                        return Some(IdleFate::Ends(Why::IdleTooLong));
                     }
                     look_at(stale_at);
                 }
-                if now < slot.check_at {
-                    look_at(slot.check_at);
+                if now < life.check_at {
+                    look_at(life.check_at);
                     return None;
                 }
                 swept.overdue |= checks == 0;
                 let leaves = checks > 0;
                 checks -= usize::from(leaves);
-                leaves.then_some(Fate::IsChecked)
+                leaves.then_some(IdleFate::IsChecked)
             });
-            for (fate, slot) in sorted_out {
-                match fate {
-                    Fate::Ends(why) => self.bury_slot(queue, slot, why),
-                    Fate::IsChecked => {
-                        queue.checking += 1;
-                        swept.to_check.push(slot);
-                    }
-                }
-            }
             swept.rests = !is_used && !swept.overdue;
             if swept.rests {
-                queue.next_due = next_at;
-                self.set_watch(queue, Watch::WakesRunner);
+                transaction.kernel().runner_rests(next_at);
+            } else {
+                transaction.set_watch(IdleWatch::Nothing);
             }
             true
         });
@@ -178,28 +177,20 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         }
     }
 
-    fn set_watch(&self, queue: &mut Queue<R::Value>, watch: Watch) {
-        if queue.watch != watch {
-            queue.watch = watch;
-            self.stacks.set_watch(watch != Watch::Nothing);
-        }
-    }
-
-    /// The Runner begins a sweep, or begins its work: it sees by itself what is laid idle.
-    pub(crate) fn watch_by_sweeps(&self, queue: &mut Queue<R::Value>) {
-        self.set_watch(queue, Watch::Nothing);
-    }
-
     /// There is no Runner, or none any more: where it counts for how long values lie idle, the time is noted as they
     /// come back.
-    pub(crate) fn watch_without_runner(&self, queue: &mut Queue<R::Value>, now: Option<Instant>) {
+    pub(super) fn watch_without_runner(
+        &self,
+        transaction: &mut Transaction<'_, R::Value>,
+        now: Option<Instant>,
+    ) {
         let Some(now) = now.filter(|_| self.rest_limit().is_some()) else {
-            self.set_watch(queue, Watch::Nothing);
+            transaction.set_watch(IdleWatch::Nothing);
             return;
         };
-        self.set_watch(queue, Watch::NotesTime);
-        self.stacks.for_each(|slot| {
-            slot.seen_idle(now, Standing::RESTED);
+        transaction.set_watch(IdleWatch::NotesTime);
+        transaction.for_each_idle(|life| {
+            life.seen_idle(now, Standing::RESTED);
         });
     }
 
@@ -211,80 +202,6 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
         } else {
             None
         }
-    }
-
-    /// Notes when a value comes back, and how late it is by then. Under the queue's lock.
-    #[inline(always)]
-    pub(crate) fn note_return(
-        &self,
-        queue: &mut Queue<R::Value>,
-        slot: &mut Slot<R::Value>,
-        now: Option<Instant>,
-    ) {
-        match (now, queue.watch) {
-            // No sweep has told the time since the Runner rests.
-            (Some(now), Watch::WakesRunner) => queue.limits.set_time(now),
-            (Some(now), Watch::NotesTime) => {
-                slot.seen_idle(now, Standing::RESTED);
-            }
-            _ => {}
-        }
-    }
-
-    /// A value is laid idle while somebody wants to know.
-    #[cold]
-    pub(crate) fn see_laid_idle(
-        &self,
-        queue: &mut Queue<R::Value>,
-        slot: &mut Slot<R::Value>,
-        wakes: &mut Wakes,
-    ) {
-        match queue.watch {
-            Watch::Nothing => {}
-            Watch::WakesRunner if slot.standing == Standing::USED => {
-                self.wake_sweeper(queue, wakes)
-            }
-            Watch::WakesRunner => {
-                // It was taken out while it lay idle, and the sweep did not see it.
-                let due = self.next_look(queue, slot);
-                if due < queue.next_due {
-                    queue.next_due = due;
-                    wakes.push(queue.runner.take_waker());
-                }
-            }
-            Watch::NotesTime => {
-                // A new one, unless it is known since when it is idle.
-                slot.seen_idle(slot.opened_at, Standing::RESTED);
-            }
-        }
-    }
-
-    /// When a sweep has to look at an idle value.
-    fn next_look(&self, queue: &Queue<R::Value>, slot: &Slot<R::Value>) -> Instant {
-        let ends_at = queue.limits.lifetime.map(|lifetime| lifetime.ends_at(slot));
-        let is_spare = queue.in_service() > self.config.min_size;
-        let idle_timeout = self.config.idle_timeout.filter(|_| is_spare);
-        let stale_at = idle_timeout.map(|limit| slot.idle_since + limit);
-        [ends_at, stale_at]
-            .into_iter()
-            .flatten()
-            .fold(slot.check_at, Instant::min)
-    }
-
-    /// Has the Runner plan a sweep, if it plans none.
-    pub(crate) fn wake_sweeper(&self, queue: &mut Queue<R::Value>, wakes: &mut Wakes) {
-        if queue.watch == Watch::WakesRunner {
-            self.set_watch(queue, Watch::Nothing);
-            wakes.push(queue.runner.take_waker());
-        }
-    }
-
-    /// Lets every stack know how late it is, where lives are limited.
-    fn tell_the_time(&self, queue: &mut Queue<R::Value>, now: Instant) -> Option<Lifetime> {
-        let lifetime = queue.limits.lifetime?;
-        queue.limits.set_time(now);
-        self.stacks.set_limits(queue.limits);
-        Some(lifetime)
     }
 
     /// Tells of a Runner that was woken much later than it asked for.
@@ -300,12 +217,6 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
 /// so many that callers find nothing idle.
 fn most_checks(max_size: usize) -> usize {
     (max_size / 4).max(1)
-}
-
-/// What becomes of an idle value.
-enum Fate {
-    Ends(Why),
-    IsChecked,
 }
 
 /// What a sweep found.

@@ -1,5 +1,6 @@
 //! A pool for each key, under one bound for all.
 
+mod keys;
 mod members;
 
 use alloc::boxed::Box;

@@ -1,11 +1,11 @@
 //! Those who wait, first come, first served.
 
 use alloc::vec::Vec;
-use core::task::Waker;
 
 use super::openings::Since;
 
-/// A queue of waiters, each of whom gets one answer.
+/// A queue of waiters, each of whom gets one answer. It knows their order; what they are answered, and what wakes them,
+/// is kept by whoever keeps the values.
 ///
 /// A linked list in a slab: joining, leaving and being served cost the same however many wait, and nothing
 /// is allocated once the slab has grown. Links lead one way only, so that serving the first touches no other
@@ -15,8 +15,8 @@ use super::openings::Since;
 /// In this order: what each hand-over writes comes first.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct WaitQueue<A> {
-    entries: Vec<Entry<A>>,
+pub(in crate::pool) struct WaitQueue {
+    entries: Vec<QueueEntry>,
     /// How many values they still want in all.
     wanted: usize,
     waiting: u32,
@@ -30,30 +30,41 @@ pub(crate) struct WaitQueue<A> {
 /// Where a link leads that leads nowhere.
 const NOBODY: u32 = u32::MAX;
 
-/// A waiter's place. It is given up by taking the answer or by leaving.
+/// A waiter in the queue. Its number is in use until it has taken its answer, or has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place(u32);
+pub(in crate::pool) struct WaiterId(u32);
+
+impl WaiterId {
+    /// The lowest numbers are used first.
+    #[inline(always)]
+    pub(in crate::pool) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// Where a waiter joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(in crate::pool) enum End {
     /// For one that was served already, and with something that was no good.
     Front,
     Back,
 }
 
 #[derive(Debug)]
-enum Entry<A> {
-    Free { next: u32 },
-    Waiting(Waiter),
-    Gap { next: u32 },
-    Answered(A),
+enum QueueEntry {
+    Free {
+        next: u32,
+    },
+    Waiting(Waiting),
+    Gap {
+        next: u32,
+    },
+    /// Its answer is there, and it has not looked yet.
+    Answered,
 }
 
 #[derive(Debug)]
-struct Waiter {
-    /// Absent between a wake and the next poll.
-    waker: Option<Waker>,
+struct Waiting {
     next: u32,
     /// How many values it waits for.
     missing: u32,
@@ -62,27 +73,18 @@ struct Waiter {
     since: Since,
 }
 
-/// What a waiter finds when it looks.
-#[derive(Debug)]
-pub(crate) enum Look<A> {
-    Answered(A),
-    /// Still waiting, and the waker that is stored wakes the right task.
-    Waiting,
-    /// Still waiting, and a new waker has to be stored.
-    WakerNeeded,
+/// How somebody stood who left the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pool) enum Left {
+    /// As the first, for whom values may have been gathered.
+    First,
+    /// Behind others.
+    Behind,
+    Answered,
 }
 
-/// What somebody leaves behind who leaves the queue.
-#[derive(Debug)]
-pub(crate) struct Left<A> {
-    pub(crate) answer: Option<A>,
-    pub(crate) waker: Option<Waker>,
-    /// Whether it was the first, for whom values may have been gathered.
-    pub(crate) was_first: bool,
-}
-
-impl<A> WaitQueue<A> {
-    pub(crate) const fn new() -> Self {
+impl WaitQueue {
+    pub(super) const fn new() -> Self {
         Self {
             entries: Vec::new(),
             wanted: 0,
@@ -95,28 +97,24 @@ impl<A> WaitQueue<A> {
     }
 
     /// How many wait for an answer.
-    pub(crate) const fn waiting(&self) -> usize {
+    #[inline(always)]
+    pub(in crate::pool) const fn waiting(&self) -> usize {
         self.waiting as usize
     }
 
     /// How many values they want in all.
-    pub(crate) const fn wanted(&self) -> usize {
+    #[inline(always)]
+    pub(in crate::pool) const fn wanted(&self) -> usize {
         self.wanted
     }
 
-    pub(crate) fn join(
-        &mut self,
-        waker: Option<Waker>,
-        missing: u32,
-        end: End,
-        since: Since,
-    ) -> Place {
+    #[inline]
+    pub(super) fn join(&mut self, missing: u32, end: End, since: Since) -> WaiterId {
         let next = match end {
             End::Front => self.first,
             End::Back => NOBODY,
         };
-        let index = self.store(Entry::Waiting(Waiter {
-            waker,
+        let index = self.store(QueueEntry::Waiting(Waiting {
             next,
             missing,
             busy: false,
@@ -135,17 +133,17 @@ impl<A> WaitQueue<A> {
         }
         self.waiting += 1;
         self.wanted += missing as usize;
-        Place(index)
+        WaiterId(index)
     }
 
     /// How many values the first who waits still wants, if anybody waits.
     #[inline]
-    pub(crate) fn first_missing(&mut self) -> Option<u32> {
+    pub(super) fn first_missing(&mut self) -> Option<u32> {
         Some(self.first_waiter()?.missing)
     }
 
     /// The first who waits has got one of the values that it wants, and not the last.
-    pub(crate) fn first_got_one(&mut self) {
+    pub(super) fn first_got_one(&mut self) {
         if let Some(first) = self.first_waiter() {
             first.missing -= 1;
             self.wanted -= 1;
@@ -153,62 +151,59 @@ impl<A> WaitQueue<A> {
     }
 
     /// What the first who waits had got goes to somebody else.
-    pub(crate) fn first_lost(&mut self, values: u32) {
+    pub(super) fn first_lost(&mut self, values: usize) {
         if let Some(first) = self.first_waiter() {
-            first.missing += values;
-            self.wanted += values as usize;
+            first.missing += values as u32;
+            self.wanted += values;
         }
     }
 
-    /// Answers the first who waits, and hands out its waker; or the answer, if nobody waits.
+    /// Answers the first who waits, if anybody does.
     #[inline(always)]
-    pub(crate) fn answer_first(&mut self, answer: A) -> Result<Option<Waker>, A> {
-        if self.first == NOBODY {
-            return Err(answer);
-        }
-        let answered = Entry::Answered(answer);
-        let entry = core::mem::replace(&mut self.entries[self.first as usize], answered);
-        let Entry::Waiting(waiter) = entry else {
+    pub(super) fn answer_first(&mut self) -> Option<WaiterId> {
+        let index = self.first;
+        let entry = self.entries.get_mut(index as usize)?;
+        let QueueEntry::Waiting(Waiting { next, missing, .. }) = *entry else {
             unreachable!("the first is one who waits")
         };
-        self.first = waiter.next;
-        self.one_less(waiter.missing);
-        Ok(waiter.waker)
+        *entry = QueueEntry::Answered;
+        self.first = next;
+        self.one_less(missing);
+        Some(WaiterId(index))
     }
 
     /// Returns `true` if a waiter that has waited since then is meant.
-    pub(crate) fn any_since(&self, is_meant: impl Fn(Since) -> bool) -> bool {
+    pub(super) fn any_since(&self, is_meant: impl Fn(Since) -> bool) -> bool {
         let mut index = self.first;
         loop {
             index = match self.entries.get(index as usize) {
-                Some(Entry::Waiting(waiter)) if is_meant(waiter.since) => return true,
-                Some(Entry::Waiting(Waiter { next, .. }) | Entry::Gap { next }) => *next,
+                Some(QueueEntry::Waiting(waiter)) if is_meant(waiter.since) => return true,
+                Some(QueueEntry::Waiting(Waiting { next, .. }) | QueueEntry::Gap { next }) => *next,
                 _ => return false,
             };
         }
     }
 
-    /// Answers each waiter to which `answer` gives one, by how many values it waits for and since when. Hands out
-    /// their wakers.
-    pub(crate) fn answer_each(
+    /// Answers each waiter to which `answer` gives one, by how many values it waits for and since when.
+    pub(super) fn answer_each<A>(
         &mut self,
         answer: impl Fn(u32, Since) -> Option<A>,
-        mut wake: impl FnMut(Option<Waker>),
+        mut answered: impl FnMut(WaiterId, A),
     ) {
         self.close_gaps();
         let (mut previous, mut index) = (NOBODY, self.first);
         while index != NOBODY {
             let next = *self.link(index);
             let entry = &mut self.entries[index as usize];
-            let answered = match entry {
-                Entry::Waiting(waiter) => answer(waiter.missing, waiter.since)
-                    .map(|answer| (answer, waiter.missing, waiter.waker.take())),
+            let given = match entry {
+                QueueEntry::Waiting(waiter) => {
+                    answer(waiter.missing, waiter.since).map(|answer| (answer, waiter.missing))
+                }
                 _ => None,
             };
-            match answered {
-                Some((answer, missing, waker)) => {
-                    wake(waker);
-                    *entry = Entry::Answered(answer);
+            match given {
+                Some((answer, missing)) => {
+                    *entry = QueueEntry::Answered;
                     match previous {
                         NOBODY => self.first = next,
                         previous => *self.link(previous) = next,
@@ -217,6 +212,7 @@ impl<A> WaitQueue<A> {
                         self.last = previous;
                     }
                     self.one_less(missing);
+                    answered(WaiterId(index), answer);
                 }
                 None => previous = index,
             }
@@ -224,105 +220,75 @@ impl<A> WaitQueue<A> {
         }
     }
 
-    /// Looks for the answer, and gives up the place if it is there.
+    /// Gives up the place of one that has taken its answer.
     #[inline(always)]
-    pub(crate) fn look(&mut self, place: Place, waker: &Waker) -> Look<A> {
-        match &self.entries[place.0 as usize] {
-            Entry::Answered(_) => match self.release(place) {
-                Some(answer) => Look::Answered(answer),
-                None => Look::WakerNeeded,
-            },
-            Entry::Waiting(waiter) if waiter.waker.as_ref().is_some_and(|w| w.will_wake(waker)) => {
-                Look::Waiting
-            }
-            _ => Look::WakerNeeded,
-        }
+    pub(super) fn release(&mut self, waiter: WaiterId) {
+        self.entries[waiter.index()] = QueueEntry::Free { next: self.free };
+        self.free = waiter.0;
     }
 
-    /// Stores a waker, unless the answer has come: then the waker comes back as an error. Hands back the
-    /// waker that is not needed any more, to be dropped outside the lock.
-    pub(crate) fn store_waker(&mut self, place: Place, new: Waker) -> Result<Option<Waker>, Waker> {
-        match &mut self.entries[place.0 as usize] {
-            Entry::Waiting(waiter) => Ok(waiter.waker.replace(new)),
-            _ => Err(new),
-        }
-    }
-
-    /// Leaves the queue, with the answer if one had come, and with the waker if not.
-    pub(crate) fn leave(&mut self, place: Place) -> Left<A> {
-        let was_first = self.first == place.0;
-        let mut left = Left {
-            answer: None,
-            waker: None,
-            was_first,
+    /// Leaves the queue, answered or not.
+    pub(super) fn leave(&mut self, waiter: WaiterId) -> Left {
+        let QueueEntry::Waiting(Waiting { next, missing, .. }) = self.entries[waiter.index()]
+        else {
+            self.release(waiter);
+            return Left::Answered;
         };
-        if let Entry::Waiting(waiter) = &mut self.entries[place.0 as usize] {
-            left.waker = waiter.waker.take();
-            let (next, missing) = (waiter.next, waiter.missing);
-            if was_first {
-                self.first = next;
-                self.release(place);
-            } else {
-                self.entries[place.0 as usize] = Entry::Gap { next };
-                self.gaps += 1;
-            }
-            self.one_less(missing);
-            if self.gaps > self.waiting {
-                self.close_gaps();
-            }
+        let was_first = self.first == waiter.0;
+        if was_first {
+            self.first = next;
+            self.release(waiter);
         } else {
-            left.answer = self.release(place);
+            self.entries[waiter.index()] = QueueEntry::Gap { next };
+            self.gaps += 1;
         }
-        left
+        self.one_less(missing);
+        if self.gaps > self.waiting {
+            self.close_gaps();
+        }
+        if was_first { Left::First } else { Left::Behind }
     }
 
     /// Says whether the waiter drives a piece of work.
-    pub(crate) fn set_busy(&mut self, place: Place, busy: bool) {
-        if let Entry::Waiting(waiter) = &mut self.entries[place.0 as usize] {
+    pub(super) fn set_busy(&mut self, waiter: WaiterId, busy: bool) {
+        if let QueueEntry::Waiting(waiter) = &mut self.entries[waiter.index()] {
             waiter.busy = busy;
         }
     }
 
-    /// Takes the wakers of the first `count` waiters who do not drive anything.
-    pub(crate) fn wake_idlers(&mut self, count: usize, mut wake: impl FnMut(Option<Waker>)) {
+    /// Names the first `count` waiters who do not drive anything.
+    pub(in crate::pool) fn name_idlers(&self, count: usize, mut name: impl FnMut(WaiterId)) {
         let mut next = self.first;
         let mut left = count;
-        while next != NOBODY && left > 0 {
-            if let Entry::Waiting(waiter) = &mut self.entries[next as usize] {
-                if !waiter.busy {
-                    left -= 1;
-                    wake(waiter.waker.take());
+        while left > 0 {
+            next = match self.entries.get(next as usize) {
+                Some(QueueEntry::Waiting(waiter)) => {
+                    if !waiter.busy {
+                        left -= 1;
+                        name(WaiterId(next));
+                    }
+                    waiter.next
                 }
-            }
-            next = *self.link(next);
+                Some(QueueEntry::Gap { next }) => *next,
+                _ => return,
+            };
         }
     }
 
     #[inline(always)]
-    fn store(&mut self, entry: Entry<A>) -> u32 {
+    fn store(&mut self, entry: QueueEntry) -> u32 {
         if self.free == NOBODY {
             self.entries.push(entry);
             return (self.entries.len() - 1) as u32;
         }
         let index = self.free;
         let slot = &mut self.entries[index as usize];
-        let Entry::Free { next } = *slot else {
+        let QueueEntry::Free { next } = *slot else {
             unreachable!("the free list holds free entries")
         };
         self.free = next;
         *slot = entry;
         index
-    }
-
-    /// Frees the entry, and hands out its answer if it has one.
-    #[inline(always)]
-    fn release(&mut self, place: Place) -> Option<A> {
-        let freed = Entry::Free { next: self.free };
-        self.free = place.0;
-        match core::mem::replace(&mut self.entries[place.0 as usize], freed) {
-            Entry::Answered(answer) => Some(answer),
-            _ => None,
-        }
     }
 
     /// One who waited for so much does not any more.
@@ -339,9 +305,9 @@ impl<A> WaitQueue<A> {
     }
 
     fn close_gaps_in_front(&mut self) {
-        while let Some(Entry::Gap { next }) = self.entries.get(self.first as usize) {
+        while let Some(QueueEntry::Gap { next }) = self.entries.get(self.first as usize) {
             let gap = core::mem::replace(&mut self.first, *next);
-            self.release(Place(gap));
+            self.release(WaiterId(gap));
             self.gaps -= 1;
         }
     }
@@ -351,9 +317,9 @@ impl<A> WaitQueue<A> {
         while last != NOBODY {
             let next = *self.link(last);
             match self.entries.get(next as usize) {
-                Some(Entry::Gap { next: behind }) => {
+                Some(QueueEntry::Gap { next: behind }) => {
                     *self.link(last) = *behind;
-                    self.release(Place(next));
+                    self.release(WaiterId(next));
                 }
                 _ => {
                     self.last = last;
@@ -364,9 +330,10 @@ impl<A> WaitQueue<A> {
         self.gaps = 0;
     }
 
-    fn first_waiter(&mut self) -> Option<&mut Waiter> {
+    #[inline(always)]
+    fn first_waiter(&mut self) -> Option<&mut Waiting> {
         match self.entries.get_mut(self.first as usize) {
-            Some(Entry::Waiting(waiter)) => Some(waiter),
+            Some(QueueEntry::Waiting(waiter)) => Some(waiter),
             _ => None,
         }
     }
@@ -375,7 +342,7 @@ impl<A> WaitQueue<A> {
     #[inline(always)]
     fn link(&mut self, index: u32) -> &mut u32 {
         match &mut self.entries[index as usize] {
-            Entry::Waiting(Waiter { next, .. }) | Entry::Gap { next } => next,
+            QueueEntry::Waiting(Waiting { next, .. }) | QueueEntry::Gap { next } => next,
             _ => unreachable!("only waiters and gaps are linked"),
         }
     }
@@ -386,8 +353,8 @@ mod tests {
     use alloc::collections::VecDeque;
 
     use super::*;
-    use crate::Instant;
     use crate::random::Random;
+    use crate::time::Instant;
 
     const SINCE: Since = Since {
         at: Instant::EPOCH,
@@ -401,7 +368,7 @@ mod tests {
             let mut random = Random::seeded(seed);
             let mut below = |n: usize| random.next_u64() as usize % n;
             let mut queue = WaitQueue::new();
-            let mut waiting: VecDeque<(u32, Place)> = VecDeque::new();
+            let mut waiting: VecDeque<(u32, WaiterId)> = VecDeque::new();
             let mut answered = Vec::new();
             let mut most = 0;
             for ticket in 0..400 {
@@ -409,32 +376,36 @@ mod tests {
                 match below(5 + seed as usize % 3) {
                     _ if ticket % 50 == 49 => {
                         let thirds = |missing, _| (missing % 3 == 0).then_some(missing);
-                        queue.answer_each(thirds, drop);
-                        let meant = |(missing, _): &(u32, Place)| missing % 3 == 0;
-                        answered.extend(waiting.iter().copied().filter(meant));
+                        queue.answer_each(thirds, |_, _| {});
+                        let meant = |(missing, _): &(u32, WaiterId)| missing % 3 == 0;
+                        answered.extend(waiting.iter().filter(|one| meant(one)).map(|one| one.1));
                         waiting.retain(|one| !meant(one));
                     }
                     0 => {
                         if let Some((first, place)) = waiting.pop_front() {
                             assert_eq!(queue.first_missing(), Some(first));
-                            assert!(queue.answer_first(first).is_ok());
-                            answered.push((first, place));
+                            assert_eq!(queue.answer_first(), Some(place));
+                            answered.push(place);
                         } else {
-                            assert!(queue.answer_first(ticket).is_err());
+                            assert_eq!(queue.answer_first(), None);
                         }
                     }
                     1 if !answered.is_empty() => {
-                        let (ticket, place) = answered.swap_remove(below(answered.len()));
-                        assert_eq!(queue.leave(place).answer, Some(ticket));
+                        let place = answered.swap_remove(below(answered.len()));
+                        assert_eq!(queue.leave(place), Left::Answered);
                     }
                     2 | 3 if !waiting.is_empty() => {
                         let index = below(waiting.len());
                         let place = waiting.remove(index).expect("it is one of them").1;
-                        let left = queue.leave(place);
-                        assert_eq!((left.answer, left.was_first), (None, index == 0));
+                        let left = if index == 0 {
+                            Left::First
+                        } else {
+                            Left::Behind
+                        };
+                        assert_eq!(queue.leave(place), left);
                     }
-                    4 => waiting.push_front((ticket, queue.join(None, ticket, End::Front, SINCE))),
-                    _ => waiting.push_back((ticket, queue.join(None, ticket, End::Back, SINCE))),
+                    4 => waiting.push_front((ticket, queue.join(ticket, End::Front, SINCE))),
+                    _ => waiting.push_back((ticket, queue.join(ticket, End::Back, SINCE))),
                 }
                 assert_eq!(queue.waiting(), waiting.len());
                 let wanted: u32 = waiting.iter().map(|(missing, _)| missing).sum();
@@ -442,9 +413,9 @@ mod tests {
                 most = most.max(waiting.len() + answered.len());
                 assert!(queue.entries.len() <= 2 * most);
             }
-            for (ticket, _) in waiting {
+            for (ticket, place) in waiting {
                 assert_eq!(queue.first_missing(), Some(ticket));
-                assert!(queue.answer_first(ticket).is_ok());
+                assert_eq!(queue.answer_first(), Some(place));
             }
             assert_eq!(queue.first_missing(), None);
         }

@@ -1,0 +1,99 @@
+//! Background work as values: who drives it, how several pieces of it run in one task, and who is woken for it.
+//!
+//! [`Runner`](crate::pool::Runner)s, shutdowns, starts and those who wait all drive the same jobs. A job was counted when
+//! it was claimed, and gives back what it held when it is dropped; so any of them may be dropped at any await.
+
+mod attachment;
+mod close;
+mod driven;
+mod jobs;
+mod wakes;
+
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+pub(crate) use attachment::Attachment;
+pub(crate) use close::{CloseJob, CloseLimits, CloseOutcome, Closes};
+pub(crate) use driven::{Driven, GivenUp, Turn, abandon_all, cut_short, run, shut_down};
+pub(crate) use jobs::{JobSet, OneJob};
+pub(crate) use wakes::Wakes;
+
+use crate::alarm::Alarm;
+use crate::runtime::Clock;
+use crate::signal::Signal;
+use crate::time::Instant;
+
+/// The least time between attempts that nobody asked for, once the policy is exhausted: a policy without
+/// delays must not make a busy loop of them.
+pub(crate) const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The shortest period of what is looked at again and again, however short it is set: a timer that tells less apart
+/// would wake the task for nothing, and a period of no time would never let it rest.
+pub(crate) const LEAST_PERIOD: Duration = Duration::from_millis(1);
+
+/// Counts how often a task has gone round within one poll, so that work which is always done at once
+/// does not keep the executor to itself.
+pub(crate) struct Rounds(u32);
+
+impl Rounds {
+    const MOST: u32 = 64;
+
+    pub(crate) const fn new() -> Self {
+        Self(0)
+    }
+
+    /// Whether the task may go round once more; if not, it is woken to go on at its next poll.
+    pub(crate) fn go_on(&mut self, cx: &Context<'_>) -> bool {
+        self.0 += 1;
+        if self.0 > Self::MOST {
+            cx.waker().wake_by_ref();
+        }
+        self.0 <= Self::MOST
+    }
+}
+
+/// What one round of a task that drives others' work came to.
+pub(crate) enum Round<T> {
+    Done(T),
+    /// Something has ended or begun: there may be more to do at once.
+    Again,
+    /// There is nothing to do but to wait for a wake, or until then.
+    Wait {
+        until: Option<Instant>,
+    },
+}
+
+/// Goes round until a round is the last one: at once while there is something to do, else whenever a job wakes
+/// the task, something has changed, or the time has come that the last round named.
+///
+/// A change that comes during a round is heard after it. Whatever a round drives, it polls by itself.
+pub(crate) async fn go_round<C: Clock, T>(
+    clock: &C,
+    changed: &Signal,
+    mut round: impl FnMut(&mut Context<'_>) -> Round<T>,
+) -> T {
+    let mut change = None;
+    let mut alarm = pin!(Alarm::unset());
+    poll_fn(|cx| {
+        let mut rounds = Rounds::new();
+        while rounds.go_on(cx) {
+            let listener = change.get_or_insert_with(|| changed.listen());
+            if Pin::new(listener).poll(cx).is_ready() {
+                change = None;
+                continue;
+            }
+            let until = match round(cx) {
+                Round::Done(outcome) => return Poll::Ready(outcome),
+                Round::Again => continue,
+                Round::Wait { until } => until,
+            };
+            if alarm.as_mut().poll(clock, until, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,269 @@
+//! What a pool of a family tells the quota that they share, and what that allows it.
+
+use super::{Kernel, PoolPhase};
+use crate::pool::quota::{Donor, Quota, QuotaLink, QuotaStanding};
+use crate::pool::slot::Life;
+use crate::sync::Arc;
+use crate::time::Instant;
+
+/// A pool's membership in a family.
+///
+/// The gates of such a pool are always up, so that every value which comes back passes the kernel, where it can be
+/// closed for another pool.
+pub(in crate::pool) struct Membership {
+    quota: Arc<Quota>,
+    id: u64,
+    /// What the quota was told last, unless it has changed that by itself.
+    told: Option<QuotaStanding>,
+    /// `true` while waiters of its own want a place, or will once a pause after a failure ends. A minimum that wants one
+    /// never has to look again.
+    waits: bool,
+    /// The latest time that was read for this pool.
+    now: Instant,
+    /// When it last handed a value to a waiter.
+    served_at: Instant,
+    /// `true` if a value has come back and lies idle, and the Runner has not had a turn since. A task that
+    /// acquires again at once shall find it, or each of its loans would cost an opening while others wait.
+    rests: bool,
+    /// How many broken values of this pool may be closed beside their successors, if the family allows it.
+    pub(super) most_beside: usize,
+}
+
+impl Membership {
+    pub(in crate::pool) fn new(quota: Arc<Quota>) -> Self {
+        Self {
+            id: quota.join(),
+            quota,
+            told: None,
+            waits: false,
+            now: Instant::EPOCH,
+            served_at: Instant::EPOCH,
+            rests: false,
+            most_beside: 0,
+        }
+    }
+
+    pub(in crate::pool) fn link(&self, link: QuotaLink) {
+        self.quota.link(self.id, link);
+    }
+
+    /// Returns `true` if other pools of the family want places.
+    pub(super) fn others_want(&self) -> bool {
+        self.quota.others_want(self.id)
+    }
+}
+
+impl Kernel {
+    /// Takes the pool out of its family, with all that it still held and borrowed.
+    pub(in crate::pool) fn leave_family(&mut self) {
+        if let Some(family) = &self.family {
+            family.quota.beside_ended(self.counts.allowance());
+            self.notices.errands |= family.quota.leave(family.id, self.counts.size());
+        }
+    }
+
+    /// Returns how many of these openings have a place in what the family may have.
+    pub(super) fn within_quota(&self, openings: usize) -> usize {
+        match &self.family {
+            Some(family) if openings > 0 => openings.min(family.quota.allowance(family.id)),
+            _ => openings,
+        }
+    }
+
+    /// Returns the maximum of its family, if an opening waits for nothing but a place in that.
+    pub(in crate::pool) fn family_that_is_full(&self) -> Option<usize> {
+        let family = self.family.as_ref()?;
+        let wanted = self.openings_wanted();
+        (wanted > 0 && self.within_quota(wanted) == 0).then(|| family.quota.most())
+    }
+
+    /// Takes a place for an opening, unless it is another pool's turn.
+    pub(super) fn take_place(&mut self, now: Option<Instant>) -> bool {
+        match &mut self.family {
+            Some(family) => {
+                family.told = None;
+                family.quota.take(family.id, now)
+            }
+            None => true,
+        }
+    }
+
+    /// Borrows from the family's allowance for one more broken value, beside those for which that was done. Its place is
+    /// free then, and others hear of that when this pool tells how it stands.
+    pub(super) fn family_lends_allowance(&mut self) -> bool {
+        let Some(family) = &mut self.family else {
+            return false;
+        };
+        let lends = self.counts.allowance() < family.most_beside && family.quota.lend_beside();
+        if lends {
+            family.told = None;
+        }
+        lends
+    }
+
+    /// So many broken values were closed beside their successors.
+    pub(super) fn give_family_allowance_back(&mut self, values: usize) {
+        if let Some(family) = &self.family {
+            self.counts.set_allowance(self.counts.allowance() - values);
+            family.quota.beside_ended(values);
+        }
+    }
+
+    /// So many slots are free that were taken.
+    pub(super) fn give_places_back(&mut self, places: usize) {
+        if let (Some(family), true) = (&self.family, places > 0) {
+            self.notices.errands |= family.quota.give_back(places);
+        }
+    }
+
+    pub(super) fn tell_family_of_lost_runner(&mut self, was_spawned: bool) {
+        if let Some(family) = &self.family {
+            self.notices.errands |= family.quota.note_lost_runner(was_spawned);
+        }
+    }
+
+    /// Takes note of the time, where it matters.
+    #[inline]
+    pub(in crate::pool) fn tell_time(&mut self, now: Option<Instant>) {
+        if let (Some(family), Some(now)) = (&mut self.family, now) {
+            family.now = family.now.max(now);
+        }
+    }
+
+    /// A waiter was handed a value.
+    #[inline]
+    pub(super) fn note_served(&mut self) {
+        if let Some(family) = &mut self.family {
+            family.served_at = family.now;
+        }
+    }
+
+    /// Returns when the pool is to look again for a place in its family.
+    pub(super) fn next_family_look(&self) -> Option<Instant> {
+        let family = self.family.as_ref()?;
+        family.quota.next_look(family.id, family.now)
+    }
+
+    fn standing(&self) -> QuotaStanding {
+        let counts = &self.counts;
+        let leaving = counts.leaving() - counts.beside();
+        let Some(family) = self
+            .family
+            .as_ref()
+            .filter(|_| self.phase == PoolPhase::Open)
+        else {
+            return QuotaStanding {
+                leaving,
+                ..QuotaStanding::default()
+            };
+        };
+        let wanted = if self.may_open(Some(family.now)) {
+            self.openings_wanted()
+        } else {
+            // A pool that pauses after a failure holds no place for later.
+            0
+        };
+        let waits = self.openings_wanted_by_waiters() > 0 || self.starters > 0;
+        let elsewhere = counts.gathered() + counts.checking() + counts.returned();
+        let busy = usize::try_from(counts.lent()).unwrap_or_default() + elsewhere;
+        let lies_idle = counts.in_service() > busy
+            && (self.queue.waiting() == 0 || self.suspended)
+            && !family.rests;
+        let donor = if lies_idle && self.spare() > 0 {
+            Donor::Willing
+        } else if lies_idle || counts.gathered() > 0 {
+            Donor::Reluctant
+        } else {
+            Donor::None
+        };
+        QuotaStanding {
+            wanted,
+            waits,
+            fails: !self.openings.are_well(),
+            places: counts.in_service() + counts.openings(),
+            leaving,
+            donor,
+            served_at: if wanted > 0 {
+                family.served_at
+            } else {
+                Instant::EPOCH
+            },
+        }
+    }
+
+    /// Tells the family how this pool stands, if that has changed.
+    pub(super) fn settle_family(&mut self) {
+        if self.family.is_none() {
+            return;
+        }
+        let standing = self.standing();
+        let waits = standing.waits && self.openings_wanted() > 0;
+        let Some(family) = &mut self.family else {
+            return;
+        };
+        let waited = core::mem::replace(&mut family.waits, waits);
+        if waits && !waited {
+            // The Runner has to find out when to look again, or when a pause after a failure ends. Until then such a
+            // pool demands nothing, so that no place that becomes free wakes it.
+            self.notices.runner = true;
+        }
+        if family.told.replace(standing) == Some(standing) {
+            return;
+        }
+        self.notices.errands |= family.quota.update(family.id, standing, family.now);
+    }
+
+    /// A driver has its turn: what still lies idle is not going to be used at once.
+    pub(super) fn settle_family_in_turn(&mut self, now: Option<Instant>) {
+        self.tell_time(now);
+        if let Some(family) = &mut self.family {
+            family.rests = false;
+            // What a waiter may have depends on how long it has waited.
+            if family.told.is_some_and(|told| told.wanted > 0) {
+                family.told = None;
+            }
+        }
+        self.settle_family();
+    }
+
+    /// Returns `true` if a value that has come back is to be closed for a waiter of another pool.
+    #[inline]
+    pub(super) fn gives_way(&mut self, life: &Life) -> bool {
+        let Some(family) = &mut self.family else {
+            return false;
+        };
+        let opened_at = Some(life.opened_at);
+        let gives_way = family.quota.gives_way(family.id, opened_at, family.now);
+        if gives_way {
+            family.told = None;
+        }
+        gives_way
+    }
+
+    /// A value was laid idle. If others need its place, the Runner closes it at its next turn, unless it is used
+    /// again by then.
+    #[inline]
+    pub(super) fn note_laid_idle(&mut self) {
+        let has_runner = self.has_runner();
+        if let Some(family) = &mut self.family {
+            family.rests = has_runner && family.quota.needs_room();
+            self.notices.runner |= family.rests;
+        }
+    }
+
+    /// Returns `true` if a value that it could do without is to be closed for others of the family.
+    pub(in crate::pool) fn makes_room(&mut self) -> bool {
+        let donor = self.standing().donor;
+        let Some(family) = &mut self.family else {
+            return false;
+        };
+        // The quota has taken it out of the order of donors, and counts what leaves.
+        family.told = None;
+        let (id, now) = (family.id, family.now);
+        match donor {
+            Donor::Willing => family.quota.asks_for_room(id),
+            Donor::Reluctant => family.quota.gives_way(id, None, now),
+            Donor::None => false,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Those who ask for values: who is let in, who waits, and who is told that none will come.
+
+use super::openings::{FailureFacts, Since};
+use super::queue::{End, Left, WaiterId};
+use super::{Kernel, PoolPhase};
+use crate::retry::StopReason;
+use crate::time::Instant;
+
+/// What a caller asks for.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::pool) struct QueueRequest {
+    pub(in crate::pool) wanted: u32,
+    pub(in crate::pool) end: End,
+    /// When it came, unless it has not looked.
+    pub(in crate::pool) at: Option<Instant>,
+    /// How many attempts had failed then, if it has waited before.
+    pub(in crate::pool) failed: Option<u32>,
+    /// Whether it may spawn a Runner that was lost.
+    pub(in crate::pool) may_respawn: bool,
+}
+
+/// What becomes of a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pool) enum Admission {
+    /// Nobody waits: it may have what lies idle, and joins the queue if that is not enough.
+    Served,
+    /// It joins the queue.
+    Queued,
+    /// It spawns the Runner anew, and then asks again.
+    RunnerLost,
+    /// It looks at the clock, for the time counts since openings are under way or fail, and then asks again.
+    TimeWanted,
+    Closed,
+    TooMany,
+    QueueFull,
+}
+
+impl Kernel {
+    pub(in crate::pool) fn admit(&mut self, request: &QueueRequest) -> Admission {
+        if self.phase != PoolPhase::Open {
+            return Admission::Closed;
+        }
+        if request.wanted as usize > self.bounds.max_size {
+            return Admission::TooMany;
+        }
+        if request.may_respawn && self.claim_respawn() {
+            return Admission::RunnerLost;
+        }
+        // Else none that began before it came can fail while it waits.
+        if request.at.is_none() && !self.openings.are_at_rest() {
+            return Admission::TimeWanted;
+        }
+        if !self.warm {
+            self.warm = true;
+        }
+        let waiting = self.queue.waiting();
+        if waiting == 0 && !self.suspended {
+            return Admission::Served;
+        }
+        let is_full = { self.bounds.max_waiters }.is_some_and(|most| waiting >= most);
+        if request.end == End::Back && is_full {
+            return Admission::QueueFull;
+        }
+        Admission::Queued
+    }
+
+    /// Puts a caller into the queue who still misses so many values. At the front, what was gathered for the one who was
+    /// the first has to be placed anew after this: it is for the one who comes before.
+    #[inline]
+    pub(in crate::pool) fn join(
+        &mut self,
+        request: &QueueRequest,
+        missing: u32,
+    ) -> (WaiterId, Since) {
+        let failed = request.failed.unwrap_or(self.openings.failed_attempts());
+        let at = request.at.unwrap_or_default();
+        let since = Since { at, failed };
+        let waiter = self.queue.join(missing, request.end, since);
+        self.openings.retry_without_clock();
+        (waiter, since)
+    }
+
+    /// Returns `true` if values may have been gathered for somebody behind whom nobody would come before.
+    #[inline]
+    pub(in crate::pool) fn would_overtake(&self, request: &QueueRequest) -> bool {
+        request.end == End::Front && self.queue.waiting() > 0
+    }
+
+    /// The first waiter does not get so many values that were gathered for it.
+    pub(in crate::pool) fn first_lost(&mut self, values: usize) {
+        self.queue.first_lost(values);
+    }
+
+    /// A waiter has taken its answer.
+    #[inline(always)]
+    pub(in crate::pool) fn looked(&mut self, waiter: WaiterId) {
+        self.queue.release(waiter);
+    }
+
+    /// A waiter goes without having looked.
+    pub(in crate::pool) fn leave(&mut self, waiter: WaiterId) -> Left {
+        self.queue.leave(waiter)
+    }
+
+    pub(in crate::pool) fn set_busy(&mut self, waiter: WaiterId, busy: bool) {
+        self.queue.set_busy(waiter, busy);
+    }
+
+    /// Names everybody who waits, as answered.
+    pub(in crate::pool) fn refuse_all(&mut self, mut refused: impl FnMut(WaiterId)) {
+        while let Some(waiter) = self.queue.answer_first() {
+            refused(waiter);
+        }
+    }
+
+    /// Names those who wait for more values than there may be, as answered, and how many they miss.
+    pub(in crate::pool) fn refuse_who_want_too_many(&mut self, refused: impl FnMut(WaiterId, u32)) {
+        let max_size = self.bounds.max_size;
+        let asked = |missing: u32, _| (missing as usize > max_size).then_some(missing);
+        self.queue.answer_each(asked, refused);
+    }
+
+    /// Returns `true` if somebody waits for which openings have failed for long enough, or for good, and nothing else
+    /// could serve them: no value is in service, and, unless their time is over, none is on its way.
+    pub(in crate::pool) fn has_hopeless(&self) -> bool {
+        let may_tell = self.phase == PoolPhase::Open
+            && !self.suspended
+            && self.queue.waiting() > 0
+            && !self.openings.are_well()
+            && self.counts.in_service() == self.counts.gathered();
+        may_tell && {
+            let none_on_its_way = self.openings.fresh() == 0;
+            let openings = &self.openings;
+            self.queue
+                .any_since(|since| openings.hope_ends(since, none_on_its_way).is_some())
+        }
+    }
+
+    /// Names them, as answered, and how openings failed while they waited.
+    pub(in crate::pool) fn refuse_hopeless(&mut self, refused: impl FnMut(WaiterId, FailureFacts)) {
+        let none_on_its_way = self.openings.fresh() == 0;
+        let openings = &self.openings;
+        let failure = |_, since| {
+            let reason = openings.hope_ends(since, none_on_its_way)?;
+            openings.failure_since(since, Some(reason), None)
+        };
+        self.queue.answer_each(failure, refused);
+    }
+
+    /// Why somebody who awaits a start is to be told that openings fail, if so.
+    pub(in crate::pool) fn start_fails(&self, since: Since) -> Option<StopReason> {
+        let none_on_its_way = self.openings.fresh() == 0;
+        self.openings.hope_ends(since, none_on_its_way)
+    }
+}

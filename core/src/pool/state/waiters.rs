@@ -1,0 +1,332 @@
+//! Those who wait, with their wakers and answers.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::task::Waker;
+
+use super::{PoolState, Transaction, failure_of};
+use crate::drive::Wakes;
+use crate::pool::error::AcquireError;
+use crate::pool::kernel::{Admission, Left, Place, QueueRequest, Since, WaiterId};
+use crate::pool::shared::PoolShared;
+use crate::pool::slot::Slot;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+
+/// What a waiter is handed.
+#[derive(Debug)]
+pub(in crate::pool) enum Handed<V> {
+    One(Slot<V>),
+    /// All that it asked for at once.
+    Many(Vec<Slot<V>>),
+}
+
+/// What a waiter gets. An error is boxed, so that it costs who waits no memory.
+pub(in crate::pool) type Answer<V> = Result<Handed<V>, Box<AcquireError>>;
+
+/// What is kept for a waiter, beside its entry in the kernel's queue.
+pub(super) enum WaiterCell<V> {
+    Vacant,
+    /// It waits. The waker is absent between a wake and the next poll.
+    Waits(Option<Waker>),
+    Answered(Answer<V>),
+}
+
+/// What somebody who wants a value finds.
+pub(in crate::pool) enum Entered<V> {
+    Taken(Handed<V>),
+    Waits {
+        waiter: WaiterId,
+        /// Whether a Runner does what is needed.
+        driven: bool,
+        since: Since,
+    },
+    /// The Runner is to be spawned anew, by this caller, who then asks again.
+    RunnerLost,
+    /// The same for the time, which counts since openings are under way or fail.
+    TimeWanted,
+}
+
+/// What a waiter finds when it looks.
+pub(in crate::pool) enum WaiterLook<V> {
+    Answered(Answer<V>),
+    /// Still waiting, and the waker that is stored wakes the right task.
+    Waiting,
+    /// Still waiting, and a new waker has to be stored.
+    WakerNeeded,
+}
+
+impl<V> WaiterCell<V> {
+    #[inline(always)]
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
+        match self {
+            Self::Waits(waker) => waker.take(),
+            Self::Vacant | Self::Answered(_) => None,
+        }
+    }
+}
+
+impl<R: LocalResource, C: Clock> PoolShared<R, C> {
+    /// Takes as many idle values as are wanted, or joins the queue.
+    pub(in crate::pool) fn enter(
+        &self,
+        waker: Waker,
+        request: &QueueRequest,
+    ) -> Result<Entered<R::Value>, Box<AcquireError>> {
+        // What is left of it is dropped after the lock.
+        let mut waker = Some(waker);
+        self.transact(|transaction| transaction.enter(request, &mut waker))
+    }
+
+    /// Looks for the answer. A waiter that leaves with it may have been woken to do work: somebody else must.
+    #[inline(always)]
+    pub(in crate::pool) fn look_for_answer(
+        &self,
+        waiter: WaiterId,
+        waker: &Waker,
+    ) -> WaiterLook<R::Value> {
+        let mut wakes = Wakes::default();
+        let look = self.with_state(&mut wakes, |transaction| {
+            let look = transaction.look(waiter, waker);
+            if matches!(look, WaiterLook::Answered(_)) {
+                transaction.dispatch();
+            }
+            look
+        });
+        self.wake(wakes);
+        look
+    }
+
+    /// Stores a waker, and returns `true`, unless the answer has come.
+    pub(in crate::pool) fn store_waker(&self, waiter: WaiterId, waker: Waker) -> bool {
+        // What is left of the two is dropped after the lock.
+        let mut waker = Some(waker);
+        self.adjust(
+            |transaction| match &mut transaction.state.cells[waiter.index()] {
+                WaiterCell::Waits(known) => {
+                    core::mem::swap(known, &mut waker);
+                    true
+                }
+                WaiterCell::Vacant | WaiterCell::Answered(_) => false,
+            },
+        )
+    }
+
+    /// A waiter leaves before it took its answer: what it had been handed goes to the next.
+    pub(in crate::pool) fn leave(&self, waiter: WaiterId) {
+        // An error that it was not told is dropped after the lock.
+        let _untold = self.transact(|transaction| transaction.leave(waiter));
+    }
+
+    pub(in crate::pool) fn set_busy(&self, waiter: WaiterId, busy: bool) {
+        self.adjust(|transaction| transaction.kernel().set_busy(waiter, busy));
+    }
+}
+
+impl<V> Transaction<'_, V> {
+    fn enter(
+        &mut self,
+        request: &QueueRequest,
+        waker: &mut Option<Waker>,
+    ) -> Result<Entered<V>, Box<AcquireError>> {
+        let mut missing = request.wanted;
+        match self.state.kernel.admit(request) {
+            Admission::Queued => {}
+            Admission::Served => {
+                while let Some(slot) = self.take_with_nobody_waiting() {
+                    if request.wanted == 1 {
+                        self.state.kernel.shift(Place::Idle, Place::Lent);
+                        return Ok(Entered::Taken(Handed::One(slot)));
+                    }
+                    self.state.kernel.shift(Place::Idle, Place::Gathered);
+                    self.state.gathered.push(slot);
+                    missing -= 1;
+                    if missing == 0 {
+                        let gathered = core::mem::take(&mut self.state.gathered);
+                        let kernel = &mut self.state.kernel;
+                        kernel.shift_all(gathered.len(), Place::Gathered, Place::Lent);
+                        return Ok(Entered::Taken(Handed::Many(gathered)));
+                    }
+                }
+            }
+            Admission::RunnerLost => return Ok(Entered::RunnerLost),
+            Admission::TimeWanted => return Ok(Entered::TimeWanted),
+            refused => return Err(Box::new(self.refusal(refused, request.wanted as usize))),
+        }
+        let (waiter, since) = self.join(request, missing, waker.take());
+        Ok(Entered::Waits {
+            waiter,
+            driven: self.state.kernel.has_runner(),
+            since,
+        })
+    }
+
+    /// What a caller is told that is not let in.
+    #[cold]
+    pub(in crate::pool) fn refusal(&self, admission: Admission, wanted: usize) -> AcquireError {
+        let pool = self.name.clone();
+        match admission {
+            Admission::TooMany => AcquireError::TooMany {
+                pool,
+                wanted,
+                max_size: self.state.kernel.max_size(),
+            },
+            Admission::QueueFull => AcquireError::QueueFull {
+                pool,
+                status: Box::new(self.status()),
+            },
+            _ => AcquireError::Closed { pool },
+        }
+    }
+
+    fn join(
+        &mut self,
+        request: &QueueRequest,
+        missing: u32,
+        waker: Option<Waker>,
+    ) -> (WaiterId, Since) {
+        // What was gathered for the one who was first is for the one who comes before it.
+        let overtakes = self.state.kernel.would_overtake(request);
+        let gathered = if overtakes {
+            self.take_gathered()
+        } else {
+            Vec::new()
+        };
+        let joined = self.state.kernel.join(request, missing);
+        let (cells, index) = (&mut self.state.cells, joined.0.index());
+        if index == cells.len() {
+            cells.push(WaiterCell::Waits(waker));
+        } else {
+            cells[index] = WaiterCell::Waits(waker);
+        }
+        self.place_each(gathered, Place::Moving);
+        joined
+    }
+
+    #[inline(always)]
+    fn look(&mut self, waiter: WaiterId, waker: &Waker) -> WaiterLook<V> {
+        let cell = &mut self.state.cells[waiter.index()];
+        match cell {
+            WaiterCell::Answered(_) => {
+                let WaiterCell::Answered(answer) = core::mem::replace(cell, WaiterCell::Vacant)
+                else {
+                    unreachable!("it was seen above")
+                };
+                self.state.kernel.looked(waiter);
+                WaiterLook::Answered(answer)
+            }
+            WaiterCell::Waits(Some(known)) if known.will_wake(waker) => WaiterLook::Waiting,
+            WaiterCell::Waits(_) | WaiterCell::Vacant => WaiterLook::WakerNeeded,
+        }
+    }
+
+    /// Returns the error that it was not told.
+    fn leave(&mut self, waiter: WaiterId) -> Option<Box<AcquireError>> {
+        let cell = core::mem::replace(&mut self.state.cells[waiter.index()], WaiterCell::Vacant);
+        let left = self.state.kernel.leave(waiter);
+        match cell {
+            WaiterCell::Answered(Ok(handed)) => self.place_each(handed.into_slots(), Place::Lent),
+            WaiterCell::Answered(Err(error)) => return Some(error),
+            WaiterCell::Waits(waker) => self.wakes.drop_waker(waker),
+            WaiterCell::Vacant => {}
+        }
+        if left == Left::First {
+            // It was the one for whom values were gathered, if any were.
+            let gathered = core::mem::take(&mut self.state.gathered);
+            let kernel = &mut self.state.kernel;
+            kernel.shift_all(gathered.len(), Place::Gathered, Place::Moving);
+            self.place_each(gathered, Place::Moving);
+        }
+        None
+    }
+
+    #[inline(always)]
+    pub(super) fn answer(&mut self, waiter: WaiterId, answer: Answer<V>) {
+        let cell = &mut self.state.cells[waiter.index()];
+        let answered = core::mem::replace(cell, WaiterCell::Answered(answer));
+        match answered {
+            WaiterCell::Waits(waker) => self.wakes.push(waker),
+            WaiterCell::Vacant | WaiterCell::Answered(_) => unreachable!("it waited"),
+        }
+    }
+
+    /// Takes back what was gathered for the first who waits.
+    pub(super) fn take_gathered(&mut self) -> Vec<Slot<V>> {
+        let gathered = core::mem::take(&mut self.state.gathered);
+        let kernel = &mut self.state.kernel;
+        kernel.shift_all(gathered.len(), Place::Gathered, Place::Moving);
+        kernel.first_lost(gathered.len());
+        gathered
+    }
+
+    /// Answers everyone who waits that the pool is closed.
+    pub(in crate::pool) fn refuse_all(&mut self) {
+        let gathered = self.take_gathered();
+        let PoolState { kernel, cells, .. } = &mut *self.state;
+        kernel.refuse_all(|waiter| {
+            let pool = self.name.clone();
+            let closed = Box::new(AcquireError::Closed { pool });
+            let cell = &mut cells[waiter.index()];
+            self.wakes.push(cell.take_waker());
+            *cell = WaiterCell::Answered(Err(closed));
+        });
+        self.place_each(gathered, Place::Moving);
+    }
+
+    /// Answers those who wait for more values than there may be.
+    pub(in crate::pool) fn refuse_who_want_too_many(&mut self) {
+        let gathered = self.take_gathered();
+        let PoolState { kernel, cells, .. } = &mut *self.state;
+        let max_size = kernel.max_size();
+        kernel.refuse_who_want_too_many(|waiter, missing| {
+            let too_many = Box::new(AcquireError::TooMany {
+                pool: self.name.clone(),
+                wanted: missing as usize,
+                max_size,
+            });
+            let cell = &mut cells[waiter.index()];
+            self.wakes.push(cell.take_waker());
+            *cell = WaiterCell::Answered(Err(too_many));
+        });
+        self.place_each(gathered, Place::Moving);
+    }
+
+    /// Tells those waiters that the server is down whom nothing will serve.
+    pub(super) fn refuse_hopeless(&mut self) {
+        if !self.state.kernel.has_hopeless() {
+            return;
+        }
+        // What was gathered for the first goes to whoever is the first after that.
+        let gathered = self.take_gathered();
+        let status = self.status();
+        let PoolState {
+            kernel,
+            cells,
+            failure,
+            ..
+        } = &mut *self.state;
+        let Some(cause) = failure else {
+            unreachable!("an opening has failed")
+        };
+        kernel.refuse_hopeless(|waiter, facts| {
+            let down = Box::new(AcquireError::BackendDown {
+                pool: self.name.clone(),
+                failure: failure_of(facts, cause),
+                status: Box::new(status),
+            });
+            let cell = &mut cells[waiter.index()];
+            self.wakes.push(cell.take_waker());
+            *cell = WaiterCell::Answered(Err(down));
+        });
+        self.place_each(gathered, Place::Moving);
+    }
+}
+
+impl<V> Handed<V> {
+    fn into_slots(self) -> Vec<Slot<V>> {
+        match self {
+            Self::One(slot) => alloc::vec![slot],
+            Self::Many(slots) => slots,
+        }
+    }
+}
