@@ -1,5 +1,6 @@
 //! A value on loan.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::future::Future;
 use core::ops::{Deref, DerefMut};
@@ -82,7 +83,7 @@ pub struct OwnedLease<R: LocalResource, C: Clock>(Loan<Arc<PoolShared<R, C>>, R,
 struct Loan<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> {
     pool: P,
     /// Absent only once the value has been taken out for good.
-    slot: Option<Slot<R::Value>>,
+    slot: Option<Box<Slot<R::Value>>>,
     ticket: LoanTicket,
 }
 
@@ -102,7 +103,7 @@ impl<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> Loan<P, R,
     }
 
     #[inline(always)]
-    fn new(pool: P, slot: Slot<R::Value>, taken_at: &'static Location<'static>) -> Self {
+    fn new(pool: P, slot: Box<Slot<R::Value>>, taken_at: &'static Location<'static>) -> Self {
         let ticket = pool.loan_begins(taken_at);
         Self {
             pool,
@@ -148,7 +149,7 @@ impl<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> Loan<P, R,
     }
 
     #[inline(always)]
-    fn take(&mut self) -> Option<Slot<R::Value>> {
+    fn take(&mut self) -> Option<Box<Slot<R::Value>>> {
         let slot = self.slot.take()?;
         self.pool.loan_ends(self.ticket);
         Some(slot)
@@ -196,14 +197,14 @@ impl<'p, R: LocalResource, C: Clock> Lease<'p, R, C> {
     #[inline(always)]
     pub(crate) fn new(
         pool: &'p PoolShared<R, C>,
-        slot: Slot<R::Value>,
+        slot: Box<Slot<R::Value>>,
         taken_at: &'static Location<'static>,
     ) -> Self {
         Self(Loan::new(pool, slot, taken_at))
     }
 
     /// Takes the value out of a lease that has not been handed to its user yet.
-    pub(super) fn into_slot(mut self) -> Option<Slot<R::Value>> {
+    pub(super) fn into_slot(mut self) -> Option<Box<Slot<R::Value>>> {
         let slot = self.0.slot.take()?;
         self.0.pool.loan_withdrawn(self.0.ticket);
         Some(slot)
@@ -224,7 +225,7 @@ impl<R: LocalResource, C: Clock> OwnedLease<R, C> {
     #[inline(always)]
     pub(crate) fn new(
         pool: Arc<PoolShared<R, C>>,
-        slot: Slot<R::Value>,
+        slot: Box<Slot<R::Value>>,
         taken_at: &'static Location<'static>,
     ) -> Self {
         Self(Loan::new(pool, slot, taken_at))

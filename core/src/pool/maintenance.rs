@@ -1,5 +1,6 @@
 //! Looking after idle values: trimming those that nobody needs, checking those that stay.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -222,7 +223,7 @@ fn most_checks(max_size: usize) -> usize {
 /// What a sweep found.
 pub(crate) struct Swept<V> {
     /// Values whose check is due.
-    pub(crate) to_check: Vec<Slot<V>>,
+    pub(crate) to_check: Vec<Box<Slot<V>>>,
     /// When to sweep again.
     pub(crate) next_at: Option<Instant>,
     /// Whether a check is due that has to wait until another one ends.

@@ -7,11 +7,12 @@ use crate::ending::{Ending, Why};
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
+use alloc::boxed::Box;
 
 impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     /// Takes back a lent value that is good.
     #[inline]
-    pub(crate) fn release(&self, slot: Slot<R::Value>) {
+    pub(crate) fn release(&self, slot: Box<Slot<R::Value>>) {
         if let Err(mut slot) = self.stacks.put_back(slot) {
             slot.life.loan_ended();
             self.return_unused(slot);
@@ -20,7 +21,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
 
     /// Takes back a value that was taken and not lent.
     #[cold]
-    pub(crate) fn return_unused(&self, mut slot: Slot<R::Value>) {
+    pub(crate) fn return_unused(&self, mut slot: Box<Slot<R::Value>>) {
         let now = self.time_of_return();
         self.transact(|transaction| {
             let kernel = transaction.kernel();
@@ -32,7 +33,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
 
     /// Takes back a lent value that is good, where its return is noted or something is done to it first.
     #[cold]
-    pub(crate) fn release_with_validation(&self, mut slot: Slot<R::Value>) {
+    pub(crate) fn release_with_validation(&self, mut slot: Box<Slot<R::Value>>) {
         if self.cleans_up() {
             self.release_into_validation(slot);
         } else {
@@ -42,7 +43,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     }
 
     /// Takes back a lent value to which something has to be done before it is lent again.
-    fn release_into_validation(&self, mut slot: Slot<R::Value>) {
+    fn release_into_validation(&self, mut slot: Box<Slot<R::Value>>) {
         slot.life.loan_ended_as_it_stands();
         self.note_idle_since(&mut slot);
         let is_suspect = slot.life.standing == Standing::SUSPECT;
@@ -63,7 +64,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
 
     /// Takes back a lent value whose last operation was cut off: it is checked before it is lent again, or closed.
     #[cold]
-    pub(crate) fn release_suspect(&self, slot: Slot<R::Value>) {
+    pub(crate) fn release_suspect(&self, slot: Box<Slot<R::Value>>) {
         if R::CHECKED {
             self.release_into_validation(slot);
         } else {
@@ -73,13 +74,13 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
 
     /// Takes a lent value out of service that was found broken.
     #[cold]
-    pub(crate) fn retire_broken(&self, slot: Slot<R::Value>) {
+    pub(crate) fn retire_broken(&self, slot: Box<Slot<R::Value>>) {
         self.suspect_others();
         self.retire(slot, Why::Broken);
     }
 
     /// Takes a lent value out of service, to be closed.
-    pub(crate) fn retire(&self, slot: Slot<R::Value>, why: Why) {
+    pub(crate) fn retire(&self, slot: Box<Slot<R::Value>>, why: Why) {
         self.transact(|transaction| {
             transaction.retire(slot, Place::Lent, why);
             transaction.kernel().retry_without_clock();

@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use crate::time::Instant;
 
-/// A value, with what the pool keeps about it.
+/// A value, with what the pool keeps about it. Boxed when it is opened, so that it moves as one pointer from place to place,
+/// however large the value is.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) value: V,

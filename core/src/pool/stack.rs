@@ -54,7 +54,7 @@ struct Stack<V> {
     /// Values taken from here less those put here. Below zero where values come home to another
     /// stack than they left; the sum over all stacks is what counts.
     lent: i64,
-    idle: VecDeque<Slot<V>>,
+    idle: VecDeque<Box<Slot<V>>>,
     limits: Limits,
 }
 
@@ -81,7 +81,7 @@ impl Bars {
 
 /// What somebody finds who looks into a stack.
 enum StackLook<V> {
-    Value(Slot<V>),
+    Value(Box<Slot<V>>),
     Nothing,
     /// The value whose turn it is has lain idle, and is to be looked at before it is lent.
     Rested,
@@ -91,24 +91,28 @@ enum StackLook<V> {
 
 impl<V> Stack<V> {
     #[inline]
-    fn pop(&mut self, order: IdleOrder) -> Option<Slot<V>> {
+    fn pop(&mut self, order: IdleOrder) -> Option<Box<Slot<V>>> {
         match order {
             IdleOrder::LatestFirst => self.idle.pop_back(),
             IdleOrder::OldestFirst => self.idle.pop_front(),
         }
     }
 
-    fn pop_fit(&mut self, order: IdleOrder, fit: impl Fn(&Slot<V>) -> bool) -> Option<Slot<V>> {
+    fn pop_fit(
+        &mut self,
+        order: IdleOrder,
+        fit: impl Fn(&Slot<V>) -> bool,
+    ) -> Option<Box<Slot<V>>> {
         let index = match order {
-            IdleOrder::LatestFirst => self.idle.iter().rposition(fit),
-            IdleOrder::OldestFirst => self.idle.iter().position(fit),
+            IdleOrder::LatestFirst => self.idle.iter().rposition(|slot| fit(slot)),
+            IdleOrder::OldestFirst => self.idle.iter().position(|slot| fit(slot)),
         };
         self.idle.remove(index?)
     }
 
     /// Lays a value back that was just taken.
     #[cold]
-    fn lay_back(&mut self, order: IdleOrder, slot: Slot<V>) {
+    fn lay_back(&mut self, order: IdleOrder, slot: Box<Slot<V>>) {
         match order {
             IdleOrder::LatestFirst => self.idle.push_back(slot),
             IdleOrder::OldestFirst => self.idle.push_front(slot),
@@ -148,7 +152,7 @@ impl<V> Stacks<V> {
     /// Takes an idle value: from this thread's stack, else from any other. Where it is `WARY`, it leaves those
     /// that are to be looked at before they are lent.
     #[inline(always)]
-    pub(crate) fn take<const WARY: bool>(&self) -> Option<Slot<V>> {
+    pub(crate) fn take<const WARY: bool>(&self) -> Option<Box<Slot<V>>> {
         if self.is_congested() {
             return None;
         }
@@ -161,7 +165,7 @@ impl<V> Stacks<V> {
     }
 
     #[cold]
-    fn take_from_others<const WARY: bool>(&self, home: usize) -> Option<Slot<V>> {
+    fn take_from_others<const WARY: bool>(&self, home: usize) -> Option<Box<Slot<V>>> {
         let mut others = (1..self.stacks.len()).map(|step| (home + step) & (self.stacks.len() - 1));
         others.find_map(|index| match self.take_from::<WARY>(index) {
             StackLook::Value(slot) => Some(slot),
@@ -192,7 +196,7 @@ impl<V> Stacks<V> {
 
     /// Takes the idle value that would be lent first of those that are fit, wherever it lies, unless a gate is up.
     #[cold]
-    pub(crate) fn take_fit(&self, fit: impl Fn(&Slot<V>) -> bool) -> Option<Slot<V>> {
+    pub(crate) fn take_fit(&self, fit: impl Fn(&Slot<V>) -> bool) -> Option<Box<Slot<V>>> {
         self.stacks.iter().find_map(|stack| {
             stack.with(|stack| {
                 if stack.barred.has(Bars::GATE) {
@@ -208,7 +212,7 @@ impl<V> Stacks<V> {
     /// Puts back a lent value whose loan has ended, unless a gate sends it to the pool's lock, or it is not fit to
     /// be used again.
     #[inline]
-    pub(crate) fn put_back(&self, slot: Slot<V>) -> Result<(), Slot<V>> {
+    pub(crate) fn put_back(&self, slot: Box<Slot<V>>) -> Result<(), Box<Slot<V>>> {
         if self.is_congested() {
             return Err(slot);
         }
@@ -241,12 +245,12 @@ impl<V> Stacks<V> {
     }
 
     /// Adds a value that nobody had. Under the pool's lock, with nobody waiting.
-    pub(crate) fn add(&self, slot: Slot<V>) {
+    pub(crate) fn add(&self, slot: Box<Slot<V>>) {
         self.stacks[self.home()].with(|stack| stack.idle.push_back(slot));
     }
 
     /// Adds a value that is to be used last of all. Under the pool's lock, with nobody waiting.
-    pub(crate) fn add_last(&self, slot: Slot<V>) {
+    pub(crate) fn add_last(&self, slot: Box<Slot<V>>) {
         self.stacks[self.home()].with(|stack| match self.order {
             IdleOrder::LatestFirst => stack.idle.push_front(slot),
             IdleOrder::OldestFirst => stack.idle.push_back(slot),
@@ -255,7 +259,7 @@ impl<V> Stacks<V> {
 
     /// Raises all gates, unless an idle value turns up on the way: then that is the answer, and the
     /// gates stay down. Under the pool's lock, with all gates down.
-    pub(crate) fn gate_or_take(&self) -> Option<Slot<V>> {
+    pub(crate) fn gate_or_take(&self) -> Option<Box<Slot<V>>> {
         for stack in &self.stacks {
             let found = stack.with(|stack| {
                 let slot = stack.pop(self.order);
@@ -272,13 +276,16 @@ impl<V> Stacks<V> {
     }
 
     /// Takes the first fit idle value whether a gate is up or not. Under the pool's lock.
-    pub(crate) fn take_fit_behind_gates(&self, fit: impl Fn(&Slot<V>) -> bool) -> Option<Slot<V>> {
+    pub(crate) fn take_fit_behind_gates(
+        &self,
+        fit: impl Fn(&Slot<V>) -> bool,
+    ) -> Option<Box<Slot<V>>> {
         let mut stacks = self.stacks.iter();
         stacks.find_map(|stack| stack.with(|stack| stack.pop_fit(self.order, &fit)))
     }
 
     /// Takes an idle value whether a gate is up or not. Under the pool's lock.
-    pub(crate) fn take_behind_gates(&self) -> Option<Slot<V>> {
+    pub(crate) fn take_behind_gates(&self) -> Option<Box<Slot<V>>> {
         self.stacks
             .iter()
             .find_map(|stack| stack.with(|stack| stack.pop(self.order)))
@@ -286,7 +293,7 @@ impl<V> Stacks<V> {
 
     /// Takes the value of the first stack that has any which has been idle for longest. Under the pool's lock,
     /// with the gates up.
-    pub(crate) fn take_longest_idle(&self) -> Option<Slot<V>> {
+    pub(crate) fn take_longest_idle(&self) -> Option<Box<Slot<V>>> {
         self.stacks
             .iter()
             .find_map(|stack| stack.with(|stack| stack.idle.pop_front()))
@@ -323,7 +330,7 @@ impl<V> Stacks<V> {
     /// Shows every idle value. Under the pool's lock.
     pub(crate) fn for_each(&self, mut look: impl FnMut(&mut Slot<V>)) {
         for stack in &self.stacks {
-            stack.with(|stack| stack.idle.iter_mut().for_each(&mut look));
+            stack.with(|stack| stack.idle.iter_mut().for_each(|slot| look(slot)));
         }
     }
 
@@ -331,7 +338,7 @@ impl<V> Stacks<V> {
     pub(crate) fn sort_out<F>(
         &self,
         mut fate: impl FnMut(&mut Slot<V>) -> Option<F>,
-    ) -> Vec<(F, Slot<V>)> {
+    ) -> Vec<(F, Box<Slot<V>>)> {
         let mut left = Vec::new();
         for stack in &self.stacks {
             stack.with(|stack| {
@@ -351,7 +358,10 @@ impl<V> Stacks<V> {
 
     /// Takes out the values that are meant, each with the number of its stack, in the order in which they lie.
     /// Under the pool's lock.
-    pub(crate) fn take_those(&self, meant: impl Fn(&Slot<V>) -> bool) -> Vec<(usize, Slot<V>)> {
+    pub(crate) fn take_those(
+        &self,
+        meant: impl Fn(&Slot<V>) -> bool,
+    ) -> Vec<(usize, Box<Slot<V>>)> {
         let mut taken = Vec::new();
         for (home, stack) in self.stacks.iter().enumerate() {
             stack.with(|stack| {
@@ -369,12 +379,12 @@ impl<V> Stacks<V> {
     }
 
     /// Adds a value below all others of a stack. Under the pool's lock, with nobody waiting.
-    pub(crate) fn add_under(&self, home: usize, slot: Slot<V>) {
+    pub(crate) fn add_under(&self, home: usize, slot: Box<Slot<V>>) {
         self.stacks[home].with(|stack| stack.idle.push_front(slot));
     }
 
     /// Takes out every value. Under the pool's lock.
-    pub(crate) fn take_all(&self) -> Vec<Slot<V>> {
+    pub(crate) fn take_all(&self) -> Vec<Box<Slot<V>>> {
         let all = self.sort_out(|_| Some(()));
         all.into_iter().map(|((), slot)| slot).collect()
     }

@@ -1,5 +1,6 @@
 //! What is asked about a value before it is lent.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::{IntoIter, Vec};
 use core::iter::Rev;
@@ -163,13 +164,13 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
 
     /// Takes an idle value without joining the queue: one that may be lent as it is.
     #[inline]
-    pub(crate) fn try_take(this: &Arc<Self>) -> Option<Slot<R::Value>> {
+    pub(crate) fn try_take(this: &Arc<Self>) -> Option<Box<Slot<R::Value>>> {
         this.take_idle().or_else(|| Self::try_take_slowly(this))
     }
 
     /// The same, past a lowered gate, where the next value of its stack needs no look.
     #[inline(always)]
-    pub(crate) fn take_idle(&self) -> Option<Slot<R::Value>> {
+    pub(crate) fn take_idle(&self) -> Option<Box<Slot<R::Value>>> {
         if R::CHECKED {
             self.stacks.take::<true>()
         } else {
@@ -180,7 +181,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     /// Looks for a value under those that have rested, and behind gates that are up for others of the family, or
     /// for the next use to spawn the Runner.
     #[cold]
-    fn try_take_slowly(this: &Arc<Self>) -> Option<Slot<R::Value>> {
+    fn try_take_slowly(this: &Arc<Self>) -> Option<Box<Slot<R::Value>>> {
         if Self::respawn_if_lost(this) {
             if let Some(slot) = this.take_idle() {
                 return Some(slot);
@@ -256,8 +257,8 @@ pub(super) struct Asked<'p, R: LocalResource, C: Clock> {
     /// Why those end that are not kept.
     why: Why,
     /// The one that is asked about, from its question on until it is settled.
-    current: Option<(usize, Slot<R::Value>)>,
-    left: Rev<IntoIter<(usize, Slot<R::Value>)>>,
+    current: Option<(usize, Box<Slot<R::Value>>)>,
+    left: Rev<IntoIter<(usize, Box<Slot<R::Value>>)>>,
 }
 
 impl<'p, R: LocalResource, C: Clock> Asked<'p, R, C> {
@@ -284,7 +285,7 @@ impl<'p, R: LocalResource, C: Clock> Asked<'p, R, C> {
 
     pub(super) fn next(&mut self) -> Option<&mut Slot<R::Value>> {
         self.current = self.left.next();
-        self.current.as_mut().map(|(_, slot)| slot)
+        self.current.as_mut().map(|(_, slot)| &mut **slot)
     }
 
     /// Lays the value back that was asked about, or hands it to the first waiter; or has it closed.

@@ -202,14 +202,14 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
 
     /// Takes an idle value out of service that is unfit. It was this waiter's turn, and still is.
     #[cold]
-    fn retire_idle(&mut self, slot: Slot<R::Value>, why: Why) {
+    fn retire_idle(&mut self, slot: Box<Slot<R::Value>>, why: Why) {
         self.end = End::Front;
         self.shared.retire(slot, why);
     }
 
     /// Takes an idle value that is within its limits, where those are strict.
     #[cold]
-    fn take_within_limits(&mut self, now: Option<Instant>) -> Option<Slot<R::Value>> {
+    fn take_within_limits(&mut self, now: Option<Instant>) -> Option<Box<Slot<R::Value>>> {
         let shared = self.shared;
         if self.wanted > 1 || shared.prepares() {
             return None;

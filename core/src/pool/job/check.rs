@@ -1,5 +1,6 @@
 //! Checks and hooks: what is done to a value between its opening and its end.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::Done;
@@ -36,7 +37,7 @@ pub(crate) enum Occasion {
 pub(crate) struct CheckJob<R: LocalResource, C: Clock> {
     shared: Arc<PoolShared<R, C>>,
     /// Here until there is a verdict, so that a check or a hook that is cut off half-way leaves it to be closed.
-    slot: Option<Slot<R::Value>>,
+    slot: Option<Box<Slot<R::Value>>>,
     occasion: Occasion,
     /// What it is to be closed for, when this is dropped.
     cut_off: Why,
@@ -50,7 +51,7 @@ impl<R: LocalResource, C: Clock> CheckJob<R, C> {
     /// Takes over a value that was counted as under a check.
     pub(crate) fn new(
         shared: &Arc<PoolShared<R, C>>,
-        slot: Slot<R::Value>,
+        slot: Box<Slot<R::Value>>,
         occasion: Occasion,
     ) -> Self {
         Self {
@@ -66,7 +67,7 @@ impl<R: LocalResource, C: Clock> CheckJob<R, C> {
     /// Takes over a value that is on loan, or is about to be.
     pub(crate) fn claim_lent(
         shared: &Arc<PoolShared<R, C>>,
-        slot: Slot<R::Value>,
+        slot: Box<Slot<R::Value>>,
         until: Instant,
         checks: bool,
     ) -> Self {
@@ -83,7 +84,7 @@ impl<R: LocalResource, C: Clock> CheckJob<R, C> {
     /// Takes over a value that was about to be lent and is unfit: it goes to its end as this is dropped.
     pub(crate) fn claim_unfit(
         shared: &Arc<PoolShared<R, C>>,
-        slot: Slot<R::Value>,
+        slot: Box<Slot<R::Value>>,
         why: Why,
     ) -> Self {
         let mut job = Self::claim_lent(shared, slot, Instant::MAX, false);
@@ -131,7 +132,7 @@ impl<R: LocalResource, C: Clock> CheckJob<R, C> {
     /// It has answered its check.
     fn clear(&mut self) {
         let checked_since = self.checked_since.take();
-        if let Some(Slot { life, .. }) = self.slot.as_mut() {
+        if let Some(Slot { life, .. }) = self.slot.as_deref_mut() {
             life.idle_since = checked_since.unwrap_or(life.idle_since);
             if life.standing == Standing::SUSPECT {
                 life.standing = Standing::USED;

@@ -19,6 +19,7 @@ use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
 use crate::time::Instant;
+use alloc::boxed::Box;
 
 pub(crate) enum PoolJob<R: LocalResource, C: Clock> {
     Open(OpenJob<R, C>),
@@ -31,7 +32,7 @@ pub(crate) enum Done<R: LocalResource, C: Clock> {
     /// It went where it belongs.
     Nothing,
     /// A value that is ready for its next user.
-    Ready(Slot<R::Value>),
+    Ready(Box<Slot<R::Value>>),
     /// A value that was to be lent, and is no good. It goes to its end as the job is dropped: not before
     /// its user has asked again, or what takes its place would go to somebody who came later.
     Unfit(Cause, CheckJob<R, C>),

@@ -1,5 +1,6 @@
 //! Opening a value.
 
+use alloc::boxed::Box;
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::{Context, Poll};
@@ -125,10 +126,10 @@ impl<R: LocalResource, C: Clock> OpenJob<R, C> {
             generation: self.generation,
             lifetime_jitter: shared.random.with(|random| random.next_u64() as u8),
         };
-        let slot = Slot {
+        let slot = Box::new(Slot {
             value,
             life: Life::new(birth),
-        };
+        });
         shared.transact(|transaction| {
             transaction.forget_opening_waker(self.ticket);
             let kernel = transaction.kernel();

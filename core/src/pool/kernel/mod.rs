@@ -135,6 +135,8 @@ pub(super) struct Bounds {
     pub(super) max_size: usize,
     pub(super) max_waiters: Option<usize>,
     pub(super) idle_timeout: Option<Duration>,
+    /// Whether the maximum was ever lowered: else there are never more values than it allows.
+    pub(super) was_lowered: bool,
 }
 
 /// What follows from a change for others. Collected during it, and done on the way out.
@@ -327,6 +329,9 @@ impl Kernel {
     /// How many more values there are, or will be, than the maximum allows since it was lowered.
     #[inline]
     pub(super) fn surplus(&self) -> usize {
+        if !self.bounds.was_lowered {
+            return 0;
+        }
         (self.counts.in_service() + self.counts.openings()).saturating_sub(self.bounds.max_size)
     }
 

@@ -235,6 +235,7 @@ impl Kernel {
 
     /// Sets the maximum, and how many broken values may be closed beside their successors then.
     pub(in crate::pool) fn resize(&mut self, max_size: usize, allowance: usize) {
+        self.bounds.was_lowered |= max_size < self.bounds.max_size;
         self.bounds.max_size = max_size;
         match &mut self.family {
             Some(family) => family.most_beside = allowance,

@@ -59,7 +59,7 @@ struct PoolState<V> {
     /// By [`WaiterId`](super::kernel::WaiterId).
     cells: Vec<WaiterCell<V>>,
     /// What the first who waits has got so far, if it wants several.
-    gathered: Vec<Slot<V>>,
+    gathered: Vec<Box<Slot<V>>>,
     /// What the stacks were told last.
     gates_are_up: bool,
     is_watched: bool,
@@ -67,7 +67,7 @@ struct PoolState<V> {
     /// Absent between a wake and the Runner's next poll.
     runner_waker: Option<Waker>,
     /// Values that came back and wait for what is done after a release.
-    returned: VecDeque<Slot<V>>,
+    returned: VecDeque<Box<Slot<V>>>,
     retired: VecDeque<RetiredValue<V>>,
     /// Wakes the driver of an opening, by its number, if it is called off.
     opening_wakers: Vec<(u64, Waker)>,

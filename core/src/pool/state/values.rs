@@ -1,5 +1,6 @@
 //! Values that nobody holds: where each goes, to whom, and how it leaves.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -12,7 +13,7 @@ use crate::pool::stack::Stacks;
 
 /// A piece of work that was claimed, with the value that it is about.
 pub(in crate::pool) enum WorkInHand<V> {
-    Check(Slot<V>),
+    Check(Box<Slot<V>>),
     Open(OpeningTicket, Generation),
     Close(RetiredValue<V>, u64),
 }
@@ -20,22 +21,22 @@ pub(in crate::pool) enum WorkInHand<V> {
 impl<V> Transaction<'_, V> {
     /// Hands a value that nobody holds to the first waiter, or lays it idle, or retires it.
     #[inline(always)]
-    pub(in crate::pool) fn place(&mut self, slot: Slot<V>, from: Place) {
+    pub(in crate::pool) fn place(&mut self, slot: Box<Slot<V>>, from: Place) {
         self.place_at(slot, from, Stacks::add);
     }
 
     /// The same for a value whose idleness nobody has interrupted: it is used last of all.
-    pub(in crate::pool) fn place_last(&mut self, slot: Slot<V>, from: Place) {
+    pub(in crate::pool) fn place_last(&mut self, slot: Box<Slot<V>>, from: Place) {
         self.place_at(slot, from, Stacks::add_last);
     }
 
     /// The same for an idle value that was taken out for a moment: it goes back under those that lie above it.
-    pub(in crate::pool) fn place_under(&mut self, slot: Slot<V>, from: Place, home: usize) {
+    pub(in crate::pool) fn place_under(&mut self, slot: Box<Slot<V>>, from: Place, home: usize) {
         self.place_at(slot, from, |stacks, slot| stacks.add_under(home, slot));
     }
 
     /// The same for several values.
-    pub(super) fn place_each(&mut self, slots: Vec<Slot<V>>, from: Place) {
+    pub(super) fn place_each(&mut self, slots: Vec<Box<Slot<V>>>, from: Place) {
         for slot in slots {
             self.place(slot, from);
         }
@@ -44,9 +45,9 @@ impl<V> Transaction<'_, V> {
     #[inline(always)]
     fn place_at(
         &mut self,
-        mut slot: Slot<V>,
+        mut slot: Box<Slot<V>>,
         from: Place,
-        lay_idle: impl FnOnce(&Stacks<V>, Slot<V>),
+        lay_idle: impl FnOnce(&Stacks<V>, Box<Slot<V>>),
     ) {
         match self.state.kernel.place(&slot.life, from) {
             Fate::Answers(waiter) => self.answer(waiter, Ok(Handed::One(slot))),
@@ -67,7 +68,7 @@ impl<V> Transaction<'_, V> {
     }
 
     /// Takes a value out of service, to be closed.
-    pub(in crate::pool) fn retire(&mut self, slot: Slot<V>, from: Place, why: Why) {
+    pub(in crate::pool) fn retire(&mut self, slot: Box<Slot<V>>, from: Place, why: Why) {
         self.state.kernel.retire(from, why);
         self.keep_retired(slot.value, why);
     }
@@ -78,7 +79,7 @@ impl<V> Transaction<'_, V> {
     }
 
     /// Keeps a lent value for what is to be done before it is lent again, unless it is unfit for that.
-    pub(in crate::pool) fn return_for_validation(&mut self, slot: Slot<V>) {
+    pub(in crate::pool) fn return_for_validation(&mut self, slot: Box<Slot<V>>) {
         match self.state.kernel.unfit(&slot.life) {
             Some(why) => self.retire(slot, Place::Lent, why),
             None => {
@@ -89,7 +90,7 @@ impl<V> Transaction<'_, V> {
     }
 
     /// Takes an idle value with nobody waiting; or finds none, and the gates are up then.
-    pub(super) fn take_with_nobody_waiting(&mut self) -> Option<Slot<V>> {
+    pub(super) fn take_with_nobody_waiting(&mut self) -> Option<Box<Slot<V>>> {
         if self.state.gates_are_up {
             return self.stacks.take_behind_gates();
         }
@@ -99,7 +100,10 @@ impl<V> Transaction<'_, V> {
     }
 
     /// Takes an idle value that is fit to be lent as it is, for a caller that would not wait.
-    pub(in crate::pool) fn take_fit(&mut self, fit: impl Fn(&Slot<V>) -> bool) -> Option<Slot<V>> {
+    pub(in crate::pool) fn take_fit(
+        &mut self,
+        fit: impl Fn(&Slot<V>) -> bool,
+    ) -> Option<Box<Slot<V>>> {
         let slot = self.stacks.take_fit_behind_gates(fit)?;
         self.state.kernel.shift(Place::Idle, Place::Lent);
         Some(slot)
@@ -119,7 +123,7 @@ impl<V> Transaction<'_, V> {
     pub(in crate::pool) fn take_those(
         &mut self,
         meant: impl Fn(&Slot<V>) -> bool,
-    ) -> Vec<(usize, Slot<V>)> {
+    ) -> Vec<(usize, Box<Slot<V>>)> {
         let taken = self.stacks.take_those(meant);
         let kernel = &mut self.state.kernel;
         kernel.shift_all(taken.len(), Place::Idle, Place::Checking);
@@ -131,7 +135,7 @@ impl<V> Transaction<'_, V> {
     pub(in crate::pool) fn sort_out_idle(
         &mut self,
         fate: impl FnMut(&mut Slot<V>) -> Option<IdleFate>,
-    ) -> Vec<Slot<V>> {
+    ) -> Vec<Box<Slot<V>>> {
         let mut to_check = Vec::new();
         for (fate, slot) in self.stacks.sort_out(fate) {
             match fate {

@@ -16,9 +16,9 @@ use crate::runtime::Clock;
 /// What a waiter is handed.
 #[derive(Debug)]
 pub(in crate::pool) enum Handed<V> {
-    One(Slot<V>),
+    One(Box<Slot<V>>),
     /// All that it asked for at once.
-    Many(Vec<Slot<V>>),
+    Many(Vec<Box<Slot<V>>>),
 }
 
 /// What a waiter gets. An error is boxed, so that it costs who waits no memory.
@@ -199,7 +199,9 @@ impl<V> Transaction<'_, V> {
         } else {
             cells[index] = WaiterCell::Waits(waker);
         }
-        self.place_each(gathered, Place::Moving);
+        if overtakes {
+            self.place_each(gathered, Place::Moving);
+        }
         joined
     }
 
@@ -243,15 +245,12 @@ impl<V> Transaction<'_, V> {
     #[inline(always)]
     pub(super) fn answer(&mut self, waiter: WaiterId, answer: Answer<V>) {
         let cell = &mut self.state.cells[waiter.index()];
-        let answered = core::mem::replace(cell, WaiterCell::Answered(answer));
-        match answered {
-            WaiterCell::Waits(waker) => self.wakes.push(waker),
-            WaiterCell::Vacant | WaiterCell::Answered(_) => unreachable!("it waited"),
-        }
+        self.wakes.push(cell.take_waker());
+        *cell = WaiterCell::Answered(answer);
     }
 
     /// Takes back what was gathered for the first who waits.
-    pub(super) fn take_gathered(&mut self) -> Vec<Slot<V>> {
+    pub(super) fn take_gathered(&mut self) -> Vec<Box<Slot<V>>> {
         let gathered = core::mem::take(&mut self.state.gathered);
         let kernel = &mut self.state.kernel;
         kernel.shift_all(gathered.len(), Place::Gathered, Place::Moving);
@@ -323,7 +322,7 @@ impl<V> Transaction<'_, V> {
 }
 
 impl<V> Handed<V> {
-    fn into_slots(self) -> Vec<Slot<V>> {
+    fn into_slots(self) -> Vec<Box<Slot<V>>> {
         match self {
             Self::One(slot) => alloc::vec![slot],
             Self::Many(slots) => slots,
