@@ -83,7 +83,7 @@ mod with_std {
             Self(Mutex::new(value))
         }
 
-        #[inline]
+        #[inline(always)]
         pub(crate) fn with<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
             f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
         }

@@ -252,14 +252,6 @@ impl<F> OneJob<F> {
     pub(crate) const fn is_none(&self) -> bool {
         self.job.is_none()
     }
-
-    /// Drops the job: what it held gives itself back.
-    #[inline(always)]
-    pub(crate) fn clear(&mut self) {
-        if self.job.is_some() {
-            self.job = None;
-        }
-    }
 }
 
 impl<F: Future> OneJob<F> {

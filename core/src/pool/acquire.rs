@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::Pool;
 use super::error::AcquireError;
 use super::job::{CheckJob, Done, PoolJob};
-use super::kernel::{Admission, End};
+use super::kernel::Admission;
 use super::lease::{Lease, OwnedLease};
 use super::shared::PoolShared;
 use super::state::Handed;
@@ -48,8 +48,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     pub fn acquire(
         &self,
     ) -> impl Future<Output = Result<Lease<'_, R, C>, AcquireError>> + use<'_, R, C> {
-        let wish = self.wish_for_one(self.shared.config.acquire_timeout);
-        Waiting::new(&self.shared, wish, PoolJob::perform, borrowed)
+        let request = self.request_for_one(self.shared.config.acquire_timeout);
+        Waiting::new(&self.shared, request, PoolJob::perform, borrowed)
     }
 
     /// Like [`acquire`](Pool::acquire), but the lease keeps the pool alive and can move to other
@@ -74,8 +74,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     pub fn acquire_owned(
         &self,
     ) -> impl Future<Output = Result<OwnedLease<R, C>, AcquireError>> + use<'_, R, C> {
-        let wish = self.wish_for_one(self.shared.config.acquire_timeout);
-        Waiting::new(&self.shared, wish, PoolJob::perform, owned)
+        let request = self.request_for_one(self.shared.config.acquire_timeout);
+        Waiting::new(&self.shared, request, PoolJob::perform, owned)
     }
 
     /// Takes several values at once: all of them or none. Whoever came first is served first, and gathers
@@ -151,22 +151,20 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         &self,
         asked_at: &'static Location<'static>,
     ) -> Result<OwnedLease<R, C>, AcquireError> {
-        let wish = AcquireRequest {
+        let request = AcquireRequest {
             asked_at,
-            ..self.wish_for_one(self.shared.config.acquire_timeout)
+            ..self.request_for_one(self.shared.config.acquire_timeout)
         };
-        Waiting::new(&self.shared, wish, PoolJob::perform, owned).await
+        Waiting::new(&self.shared, request, PoolJob::perform, owned).await
     }
 
     #[inline]
     #[track_caller]
-    fn wish_for_one(&self, within: Option<Duration>) -> AcquireRequest {
+    fn request_for_one(&self, within: Option<Duration>) -> AcquireRequest {
         AcquireRequest {
             wanted: 1,
-            end: End::Back,
             within,
             timed: true,
-            rejected: None,
             asked_at: Location::caller(),
         }
     }
@@ -209,15 +207,13 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             .now()
             .zip(within)
             .map_or(Instant::MAX, |(now, within)| now + within);
-        let wish = AcquireRequest {
+        let request = AcquireRequest {
             wanted,
-            end: End::Back,
             within,
             timed: false,
-            rejected: None,
             asked_at,
         };
-        let mut leases = Waiting::new(shared, wish, PoolJob::perform, many_borrowed).await?;
+        let mut leases = Waiting::new(shared, request, PoolJob::perform, many_borrowed).await?;
         // One is made ready as it is taken.
         if values > 1 {
             let mut ready = Vec::with_capacity(values);
@@ -268,15 +264,14 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         let left = (until != Instant::MAX)
             .then(|| shared.now().map(|now| until - now))
             .flatten();
-        let wish = AcquireRequest {
+        let request = AcquireRequest {
             wanted: 1,
-            end: End::Front,
             within: left,
             timed: false,
-            rejected,
             asked_at,
         };
-        let mut another = pin!(Waiting::new(shared, wish, PoolJob::perform, borrowed));
+        let another = Waiting::new(shared, request, PoolJob::perform, borrowed);
+        let mut another = pin!(another.once_more(rejected));
         poll_fn(|cx| {
             let polled = another.as_mut().poll(cx);
             drop(unfit.take());
@@ -308,8 +303,8 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
         &self,
         timeout: Duration,
     ) -> impl Future<Output = Result<Lease<'_, R, T>, AcquireError>> + use<'_, R, T> {
-        let wish = self.wish_for_one(Some(timeout));
-        Waiting::new(&self.shared, wish, PoolJob::perform, borrowed)
+        let request = self.request_for_one(Some(timeout));
+        Waiting::new(&self.shared, request, PoolJob::perform, borrowed)
     }
 
     /// Takes a value like [`acquire_owned`](Pool::acquire_owned), waiting for at most `timeout` in
@@ -333,8 +328,8 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
         &self,
         timeout: Duration,
     ) -> impl Future<Output = Result<OwnedLease<R, T>, AcquireError>> + use<'_, R, T> {
-        let wish = self.wish_for_one(Some(timeout));
-        Waiting::new(&self.shared, wish, PoolJob::perform, owned)
+        let request = self.request_for_one(Some(timeout));
+        Waiting::new(&self.shared, request, PoolJob::perform, owned)
     }
 
     /// Takes several values like [`acquire_many`](Pool::acquire_many), waiting for at most `timeout` in

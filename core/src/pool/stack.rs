@@ -54,6 +54,9 @@ struct Stack<V> {
     /// Values taken from here less those put here. Below zero where values come home to another
     /// stack than they left; the sum over all stacks is what counts.
     lent: i64,
+    /// The one that was put here last, if nobody has taken it or looked at the others since: what is lent and given back
+    /// in turn meets the queue behind it only once.
+    top: Option<Box<Slot<V>>>,
     idle: VecDeque<Box<Slot<V>>>,
     limits: Limits,
 }
@@ -90,12 +93,26 @@ enum StackLook<V> {
 }
 
 impl<V> Stack<V> {
-    #[inline]
+    #[inline(always)]
     fn pop(&mut self, order: IdleOrder) -> Option<Box<Slot<V>>> {
         match order {
-            IdleOrder::LatestFirst => self.idle.pop_back(),
-            IdleOrder::OldestFirst => self.idle.pop_front(),
+            IdleOrder::LatestFirst => self.top.take().or_else(|| self.idle.pop_back()),
+            IdleOrder::OldestFirst => self.idle.pop_front().or_else(|| self.top.take()),
         }
+    }
+
+    /// Lays a value above all others.
+    #[inline(always)]
+    fn push(&mut self, slot: Box<Slot<V>>) {
+        if let Some(below) = self.top.replace(slot) {
+            self.idle.push_back(below);
+        }
+    }
+
+    /// All values, for whoever looks at more than one, in the order in which they lie.
+    fn all(&mut self) -> &mut VecDeque<Box<Slot<V>>> {
+        self.idle.extend(self.top.take());
+        &mut self.idle
     }
 
     fn pop_fit(
@@ -104,8 +121,8 @@ impl<V> Stack<V> {
         fit: impl Fn(&Slot<V>) -> bool,
     ) -> Option<Box<Slot<V>>> {
         let index = match order {
-            IdleOrder::LatestFirst => self.idle.iter().rposition(|slot| fit(slot)),
-            IdleOrder::OldestFirst => self.idle.iter().position(|slot| fit(slot)),
+            IdleOrder::LatestFirst => self.all().iter().rposition(|slot| fit(slot)),
+            IdleOrder::OldestFirst => self.all().iter().position(|slot| fit(slot)),
         };
         self.idle.remove(index?)
     }
@@ -114,7 +131,7 @@ impl<V> Stack<V> {
     #[cold]
     fn lay_back(&mut self, order: IdleOrder, slot: Box<Slot<V>>) {
         match order {
-            IdleOrder::LatestFirst => self.idle.push_back(slot),
+            IdleOrder::LatestFirst => self.push(slot),
             IdleOrder::OldestFirst => self.idle.push_front(slot),
         }
     }
@@ -137,6 +154,7 @@ impl<V> Stacks<V> {
             CachePadded(Lock::new(Stack {
                 barred: Bars::NONE,
                 lent: 0,
+                top: None,
                 idle: VecDeque::new(),
                 limits,
             }))
@@ -212,7 +230,7 @@ impl<V> Stacks<V> {
     /// Puts back a lent value whose loan has ended, unless a gate sends it to the pool's lock, or it is not fit to
     /// be used again.
     #[inline]
-    pub(crate) fn put_back(&self, slot: Box<Slot<V>>) -> Result<(), Box<Slot<V>>> {
+    pub(crate) fn put_back(&self, mut slot: Box<Slot<V>>) -> Result<(), Box<Slot<V>>> {
         if self.is_congested() {
             return Err(slot);
         }
@@ -221,12 +239,8 @@ impl<V> Stacks<V> {
                 return Err(slot);
             }
             stack.lent -= 1;
-            stack.idle.push_back(slot);
-            // Where it lies. Written before, it would be copied while the write is still under way, and
-            // the processor would wait for that.
-            if let Some(slot) = stack.idle.back_mut() {
-                slot.life.loan_ended();
-            }
+            slot.life.loan_ended();
+            stack.push(slot);
             Ok(())
         })
     }
@@ -246,14 +260,14 @@ impl<V> Stacks<V> {
 
     /// Adds a value that nobody had. Under the pool's lock, with nobody waiting.
     pub(crate) fn add(&self, slot: Box<Slot<V>>) {
-        self.stacks[self.home()].with(|stack| stack.idle.push_back(slot));
+        self.stacks[self.home()].with(|stack| stack.push(slot));
     }
 
     /// Adds a value that is to be used last of all. Under the pool's lock, with nobody waiting.
     pub(crate) fn add_last(&self, slot: Box<Slot<V>>) {
         self.stacks[self.home()].with(|stack| match self.order {
             IdleOrder::LatestFirst => stack.idle.push_front(slot),
-            IdleOrder::OldestFirst => stack.idle.push_back(slot),
+            IdleOrder::OldestFirst => stack.push(slot),
         });
     }
 
@@ -296,7 +310,7 @@ impl<V> Stacks<V> {
     pub(crate) fn take_longest_idle(&self) -> Option<Box<Slot<V>>> {
         self.stacks
             .iter()
-            .find_map(|stack| stack.with(|stack| stack.idle.pop_front()))
+            .find_map(|stack| stack.with(|stack| stack.all().pop_front()))
     }
 
     /// Raises or lowers all gates. Under the pool's lock; down only with nobody waiting.
@@ -330,7 +344,7 @@ impl<V> Stacks<V> {
     /// Shows every idle value. Under the pool's lock.
     pub(crate) fn for_each(&self, mut look: impl FnMut(&mut Slot<V>)) {
         for stack in &self.stacks {
-            stack.with(|stack| stack.idle.iter_mut().for_each(|slot| look(slot)));
+            stack.with(|stack| stack.all().iter_mut().for_each(|slot| look(slot)));
         }
     }
 
@@ -343,7 +357,7 @@ impl<V> Stacks<V> {
         for stack in &self.stacks {
             stack.with(|stack| {
                 let mut index = 0;
-                while let Some(slot) = stack.idle.get_mut(index) {
+                while let Some(slot) = stack.all().get_mut(index) {
                     match fate(slot) {
                         Some(word) => {
                             left.extend(stack.idle.remove(index).map(|slot| (word, slot)))
@@ -366,7 +380,7 @@ impl<V> Stacks<V> {
         for (home, stack) in self.stacks.iter().enumerate() {
             stack.with(|stack| {
                 let mut index = 0;
-                while let Some(slot) = stack.idle.get(index) {
+                while let Some(slot) = stack.all().get(index) {
                     if meant(slot) {
                         taken.extend(stack.idle.remove(index).map(|slot| (home, slot)));
                     } else {
@@ -401,7 +415,7 @@ impl<V> Stacks<V> {
         match self.stacks.get(index) {
             None => (idle, lent),
             Some(stack) => stack.with(|stack| {
-                let sum = (idle + stack.idle.len(), lent + stack.lent);
+                let sum = (idle + stack.all().len(), lent + stack.lent);
                 self.count_from(index + 1, sum)
             }),
         }

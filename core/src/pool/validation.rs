@@ -2,8 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::{IntoIter, Vec};
-use core::iter::Rev;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::config::PoolConfig;
@@ -258,7 +257,8 @@ pub(super) struct Asked<'p, R: LocalResource, C: Clock> {
     why: Why,
     /// The one that is asked about, from its question on until it is settled.
     current: Option<(usize, Box<Slot<R::Value>>)>,
-    left: Rev<IntoIter<(usize, Box<Slot<R::Value>>)>>,
+    /// The next is the last of them.
+    left: Vec<(usize, Box<Slot<R::Value>>)>,
 }
 
 impl<'p, R: LocalResource, C: Clock> Asked<'p, R, C> {
@@ -279,12 +279,12 @@ impl<'p, R: LocalResource, C: Clock> Asked<'p, R, C> {
             shared,
             why,
             current: None,
-            left: slots.into_iter().rev(),
+            left: slots,
         }
     }
 
     pub(super) fn next(&mut self) -> Option<&mut Slot<R::Value>> {
-        self.current = self.left.next();
+        self.current = self.left.pop();
         self.current.as_mut().map(|(_, slot)| &mut **slot)
     }
 

@@ -33,11 +33,22 @@ pin_project! {
     /// closes a dying one whose slot it needs. An opening loses the race against a value that comes back;
     /// a close is finished first, within the waiter's own time.
     pub(crate) struct Waiting<'p, R: LocalResource, C: Clock, P, J, L> {
-        waiter: Waiter<'p, R, C>,
+        shared: &'p Arc<PoolShared<R, C>>,
+        request: AcquireRequest,
         // How a job is performed. A type of its own, because that of the future has no name.
         perform: P,
         // What is made of what was handed over.
         lend: L,
+        is_over: bool,
+        // Absent until it has to wait, or to look closer: most find a value as they come.
+        #[pin]
+        slow: Option<Slow<'p, R, C, J>>,
+    }
+}
+
+pin_project! {
+    struct Slow<'p, R: LocalResource, C: Clock, J> {
+        waiter: Waiter<'p, R, C>,
         work: OneJob<J>,
         working: Working,
         #[pin]
@@ -45,16 +56,14 @@ pin_project! {
     }
 }
 
-/// What is waited for.
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct AcquireRequest {
     pub(crate) wanted: u32,
-    pub(crate) end: End,
-    /// For how long, in all.
-    pub(crate) within: Option<Duration>,
     /// Whether it is an acquire of its own, not a part of one.
     pub(crate) timed: bool,
-    /// What was handed over before, and was no good.
-    pub(crate) rejected: Option<Box<Rejected>>,
+    /// For how long, in all.
+    pub(crate) within: Option<Duration>,
     /// Who asks.
     pub(crate) asked_at: &'static Location<'static>,
 }
@@ -64,7 +73,7 @@ struct Waiter<'p, R: LocalResource, C: Clock> {
     shared: &'p Arc<PoolShared<R, C>>,
     place: Option<WaiterId>,
     wanted: u32,
-    stage: Stage,
+    has_begun: bool,
     end: End,
     /// Whether a Runner saw it join, until that was made use of.
     is_driven: bool,
@@ -79,16 +88,8 @@ struct Waiter<'p, R: LocalResource, C: Clock> {
     failed_before: u32,
     /// Until it has begun, this is how long it may take, counted from the epoch.
     deadline: Instant,
-    asked_at: &'static Location<'static>,
     /// What was handed over and was no good.
     rejected: Option<Box<Rejected>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Unpolled,
-    Begun,
-    Over,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,33 +112,49 @@ where
     #[inline]
     pub(crate) fn new(
         shared: &'p Arc<PoolShared<R, C>>,
-        wish: AcquireRequest,
+        request: AcquireRequest,
         perform: P,
         lend: L,
     ) -> Self {
-        let within = wish
-            .within
-            .map_or(Instant::MAX, |within| Instant::EPOCH + within);
+        Self {
+            shared,
+            request,
+            perform,
+            lend,
+            is_over: false,
+            slow: None,
+        }
+    }
+
+    /// For one that was served already, with something that was no good: it is its turn.
+    pub(crate) fn once_more(mut self, rejected: Option<Box<Rejected>>) -> Self {
+        let mut slow = Slow::new(self.shared, self.request, End::Front);
+        slow.waiter.rejected = rejected;
+        self.slow = Some(slow);
+        self
+    }
+}
+
+impl<'p, R: LocalResource, C: Clock, J> Slow<'p, R, C, J> {
+    fn new(shared: &'p Arc<PoolShared<R, C>>, request: AcquireRequest, end: End) -> Self {
+        let within = request.within;
         Self {
             waiter: Waiter {
                 shared,
                 place: None,
-                wanted: wish.wanted,
-                stage: Stage::Unpolled,
-                end: wish.end,
+                wanted: request.wanted,
+                has_begun: false,
+                end,
                 is_driven: false,
-                timed: wish.timed,
+                timed: request.timed,
                 may_respawn: true,
                 self_deadlock: false,
                 began_at: Instant::EPOCH,
                 failed_before: 0,
                 has_joined: false,
-                deadline: within,
-                asked_at: wish.asked_at,
-                rejected: wish.rejected,
+                deadline: within.map_or(Instant::MAX, |within| Instant::EPOCH + within),
+                rejected: None,
             },
-            perform,
-            lend,
             work: OneJob::none(),
             working: Working::Interruptible,
             alarm: Alarm::unset(),
@@ -159,47 +176,70 @@ where
     // being written, and the processor would wait for that.
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let waiter = this.waiter;
-        let shared = waiter.shared;
-        // The whole of the common case.
-        if waiter.stage == Stage::Unpolled && waiter.is_plain() {
-            while let Some(mut slot) = shared.take_idle() {
-                if !shared.is_broken(&mut slot) {
-                    waiter.stage = Stage::Over;
-                    return Poll::Ready(Ok((this.lend)(
-                        shared,
-                        Handed::One(slot),
-                        waiter.asked_at,
-                    )));
+        let mut this = self.project();
+        let shared = *this.shared;
+        if this.slow.is_none() {
+            assert!(
+                !*this.is_over,
+                "an acquire was polled after it had completed"
+            );
+            let mut end = End::Back;
+            // The whole of the common case.
+            if this.request.wanted == 1 && shared.lends_plainly {
+                while let Some(mut slot) = shared.take_idle() {
+                    if !shared.is_broken(&mut slot) {
+                        *this.is_over = true;
+                        return Poll::Ready(Ok((this.lend)(
+                            shared,
+                            Handed::One(slot),
+                            this.request.asked_at,
+                        )));
+                    }
+                    shared.retire_broken(slot);
+                    // It was this one's turn, and still is.
+                    end = End::Front;
                 }
-                shared.suspect_others();
-                waiter.retire_idle(slot, Why::Broken);
             }
+            let slow = Slow::new(shared, *this.request, end);
+            this.slow.set(Some(slow));
         }
-        let jobs = Jobs {
-            work: &mut *this.work,
-            working: this.working,
+        let Some(slow) = this.slow.as_mut().as_pin_mut() else {
+            unreachable!("it was made above")
         };
-        let answer = waiter.poll_slowly(this.perform, jobs, this.alarm, cx);
+        let answer = slow.poll_slowly(this.perform, cx);
         answer.map(|answer| {
             // An opening that lost against the answer is called off now, whenever this is dropped.
-            this.work.clear();
+            this.slow.set(None);
+            *this.is_over = true;
             match answer {
-                Ok(handed) => Ok((this.lend)(shared, handed, waiter.asked_at)),
+                Ok(handed) => Ok((this.lend)(shared, handed, this.request.asked_at)),
                 Err(error) => Err(shared.told_within_retries(*error)),
             }
         })
     }
 }
 
-impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
-    /// Whether a value that lies idle is the answer as it is.
+impl<R: LocalResource, C: Clock, J> Slow<'_, R, C, J> {
     #[inline(always)]
-    fn is_plain(&self) -> bool {
-        self.wanted == 1 && self.shared.lends_plainly
+    fn poll_slowly<P>(
+        self: Pin<&mut Self>,
+        perform: &P,
+        cx: &mut Context<'_>,
+    ) -> Poll<Answer<R::Value>>
+    where
+        P: Fn(PoolJob<R, C>) -> J,
+        J: Future<Output = Done<R, C>>,
+    {
+        let this = self.project();
+        let jobs = Jobs {
+            work: this.work,
+            working: this.working,
+        };
+        this.waiter.poll_slowly(perform, jobs, this.alarm, cx)
     }
+}
 
+impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     /// Takes an idle value out of service that is unfit. It was this waiter's turn, and still is.
     #[cold]
     fn retire_idle(&mut self, slot: Box<Slot<R::Value>>, why: Why) {
@@ -237,12 +277,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     {
         let shared = self.shared;
         let Jobs { work, working } = jobs;
-        assert!(
-            self.stage != Stage::Over,
-            "an acquire was polled after it had completed"
-        );
         let mut now = None;
-        if self.stage == Stage::Unpolled {
+        if !self.has_begun {
             now = self.begin();
             if shared.is_strict {
                 if let Some(slot) = self.take_within_limits(now) {
@@ -378,7 +414,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
 
     /// Reads the clock, if the time counts.
     fn begin(&mut self) -> Option<Instant> {
-        self.stage = Stage::Begun;
+        self.has_begun = true;
         let within = core::mem::replace(&mut self.deadline, Instant::MAX);
         if within == Instant::MAX && self.shared.timings.is_none() && !self.shared.is_strict {
             return None;
@@ -397,7 +433,6 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
 
     #[inline(always)]
     fn ends(&mut self, answer: Answer<R::Value>) -> Poll<Answer<R::Value>> {
-        self.stage = Stage::Over;
         if self.timed {
             self.shared.record_wait(self.began_at);
         }

@@ -48,6 +48,8 @@ pub(in crate::pool) struct Counts {
     retired: usize,
     closing: usize,
     moving: usize,
+    /// The sum of all these.
+    live: usize,
     /// Values that became lent by the kernel less those that ceased to be by it: with what the stacks count, how many
     /// are lent.
     lent: i64,
@@ -67,11 +69,13 @@ impl Counts {
     /// Moves several values at once.
     #[inline(always)]
     pub(super) fn shift_all(&mut self, values: usize, from: Place, to: Place) {
-        if let Some(count) = self.count_of(from) {
-            *count -= values;
+        match self.count_of(from) {
+            Some(count) => *count -= values,
+            None => self.live += values,
         }
-        if let Some(count) = self.count_of(to) {
-            *count += values;
+        match self.count_of(to) {
+            Some(count) => *count += values,
+            None => self.live -= values,
         }
         let lent = i64::from(to == Place::Lent) - i64::from(from == Place::Lent);
         self.lent += lent * values as i64;
@@ -130,13 +134,13 @@ impl Counts {
     /// their successors.
     #[inline]
     pub(in crate::pool) const fn size(&self) -> usize {
-        self.in_service() + self.openings() + self.leaving() - self.beside()
+        self.live - self.beside()
     }
 
     /// Values that live and are not on their way out.
     #[inline]
     pub(in crate::pool) const fn in_service(&self) -> usize {
-        self.available + self.gathered + self.returned + self.checking + self.moving
+        self.live - self.openings() - self.leaving()
     }
 
     /// Openings under way, those whose value is being made ready included.

@@ -104,8 +104,16 @@ impl Kernel {
     }
 
     /// Why a value is not to be used again, if it is not.
-    #[inline]
+    #[inline(always)]
     pub(in crate::pool) fn unfit(&self, life: &Life) -> Option<Why> {
+        // One comparison of ages stands for two: what was called in by its age counts as no longer young.
+        let is_fit =
+            self.phase == PoolPhase::Open && self.limits.allow(life) && self.surplus() == 0;
+        if is_fit { None } else { self.why_unfit(life) }
+    }
+
+    #[cold]
+    fn why_unfit(&self, life: &Life) -> Option<Why> {
         let limits = &self.limits;
         if self.phase != PoolPhase::Open {
             Some(Why::Shutdown)

@@ -68,6 +68,7 @@ impl<V> Transaction<'_, V> {
     }
 
     /// Takes a value out of service, to be closed.
+    #[expect(clippy::boxed_local, reason = "values come in the box they move in")]
     pub(in crate::pool) fn retire(&mut self, slot: Box<Slot<V>>, from: Place, why: Why) {
         self.state.kernel.retire(from, why);
         self.keep_retired(slot.value, why);
