@@ -5,16 +5,20 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::hint::black_box;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tenure::{Clock, NoTimer, Pool, Resource};
+use tenure::pool::PoolBuilder;
+use tenure::{Clock, Event, NoTimer, Pool, Resource, Sink};
 use tenure_tokio::Tokio;
 
 const USAGE: &str = "usage: path NAME COUNT, where NAME is one of:";
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 9] = [
     "uncontended",
+    "uncontended-large",
+    "uncontended-watched",
     "uncontended-checked",
     "uncontended-timeout",
     "uncontended-owned",
@@ -51,6 +55,15 @@ fn walk(name: &str, count: u64) {
     runtime.block_on(async {
         match name {
             "uncontended" => borrow(&tokio_pool(16, None).await, count).await,
+            "uncontended-large" => borrow(&full_pool(Pool::builder(Large)).await, count).await,
+            "uncontended-watched" => {
+                let sink = Sink::new(|event: &Event<'_>| {
+                    black_box(event);
+                });
+                let watched = Pool::builder(Unit).events(sink).timings(true);
+                let pool = full_pool(watched.leak_after(Duration::from_secs(60))).await;
+                borrow(&pool, count).await;
+            }
             "uncontended-checked" => borrow(&checked_pool(16).await, count).await,
             "uncontended-timeout" => {
                 let timeout = Some(Duration::from_secs(5));
@@ -124,6 +137,29 @@ impl Resource for Unit {
     async fn open(&self) -> Result<u64, Infallible> {
         Ok(0)
     }
+}
+
+/// A value of 256 bytes.
+struct Large;
+
+impl Resource for Large {
+    type Value = [u64; 32];
+    type Error = Infallible;
+
+    async fn open(&self) -> Result<[u64; 32], Infallible> {
+        Ok([0; 32])
+    }
+}
+
+async fn full_pool<R: Resource>(builder: PoolBuilder<R>) -> Pool<R, Tokio> {
+    let pool = builder
+        .min_size(16)
+        .max_size(16)
+        .acquire_timeout(None)
+        .build(Tokio::current())
+        .expect("the settings are valid");
+    pool.start().await.expect("opening cannot fail");
+    pool
 }
 
 /// A unit that has a check, which a pool asks for by default once a value has lain idle.

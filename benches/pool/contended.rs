@@ -25,6 +25,7 @@ pub(crate) struct Contended {
     values: usize,
     workers: Workers,
     acquire_timeout: Option<Duration>,
+    is_watched: bool,
     length: Duration,
     reach: Option<fn() -> Reach>,
 }
@@ -35,6 +36,8 @@ enum Workers {
     Two,
 }
 
+/// What an acquire waits for at most unless its user says otherwise, here as in HikariCP.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a contest waits for each task to be served once before it begins.
 const GATHERING: Duration = Duration::from_millis(300);
 /// How long the last tasks may take to be served once it is over.
@@ -47,8 +50,9 @@ impl Contended {
         values: 8,
         workers: Workers::Two,
         acquire_timeout: None,
+        is_watched: false,
         length: Duration::from_secs(1),
-        reach: Some(|| Reach::BelowBestPeer(1.3)),
+        reach: Some(|| Reach::BelowBestPeer(1.4)),
     };
 
     pub(crate) const TASKS_64_ONE_THREAD: Self = Self {
@@ -61,10 +65,16 @@ impl Contended {
 
     pub(crate) const TASKS_64_WITH_TIMEOUT: Self = Self {
         name: "04 64 tasks, 8 values, two workers, timeout",
-        acquire_timeout: Some(Duration::from_secs(5)),
+        acquire_timeout: Some(DEFAULT_TIMEOUT),
         length: Duration::from_millis(300),
-        reach: None,
         ..Self::TASKS_64
+    };
+
+    pub(crate) const TASKS_64_WATCHED: Self = Self {
+        name: "04 64 tasks, 8 values, two workers, timeout, sink, timings, leak detection",
+        is_watched: true,
+        reach: Some(|| Reach::BelowBestPeer(1.0)),
+        ..Self::TASKS_64_WITH_TIMEOUT
     };
 
     pub(crate) const TASKS_1024: Self = Self {
@@ -74,6 +84,19 @@ impl Contended {
         length: Duration::from_millis(500),
         reach: Some(|| Reach::Below("deadpool", 1.3)),
         ..Self::TASKS_64
+    };
+
+    pub(crate) const TASKS_1024_WITH_TIMEOUT: Self = Self {
+        name: "05 1024 tasks, 4 values, two workers, timeout",
+        acquire_timeout: Some(DEFAULT_TIMEOUT),
+        ..Self::TASKS_1024
+    };
+
+    pub(crate) const TASKS_1024_WATCHED: Self = Self {
+        name: "05 1024 tasks, 4 values, two workers, timeout, sink, timings, leak detection",
+        is_watched: true,
+        reach: Some(|| Reach::Below("deadpool", 0.9)),
+        ..Self::TASKS_1024_WITH_TIMEOUT
     };
 
     pub(crate) const TASKS_1024_ONE_THREAD: Self = Self {
@@ -137,6 +160,7 @@ impl Workload for Contended {
         let contended = *self;
         let settings = Settings {
             acquire_timeout: self.acquire_timeout,
+            is_watched: self.is_watched,
             ..Settings::full(self.values)
         };
         let runtime = match self.workers {

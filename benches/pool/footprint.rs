@@ -77,7 +77,7 @@ impl Workload for Memory {
         vec![
             Metric::new("by idle value", "bytes beyond the value").reach(Reach::AtMost(32.0)),
             Metric::new("by waiter", "bytes with its future, less the sleep")
-                .reach(Reach::AtMost(200.0)),
+                .reach(Reach::AtMost(192.0)),
         ]
     }
 

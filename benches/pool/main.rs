@@ -40,12 +40,17 @@ fn main() -> ExitCode {
     };
     let mut suite = Suite::new(&options);
     suite.run(Uncontended::ONE_TASK);
+    suite.run(Uncontended::WATCHED);
     suite.run(Uncontended::WITH_TIMEOUT);
     suite.run(Uncontended::TWO_WORKERS);
+    suite.run(Uncontended::TWO_WORKERS_WATCHED);
     suite.run(Contended::TASKS_64);
     suite.run(Contended::TASKS_64_ONE_THREAD);
     suite.run(Contended::TASKS_64_WITH_TIMEOUT);
+    suite.run(Contended::TASKS_64_WATCHED);
     suite.run(Contended::TASKS_1024);
+    suite.run(Contended::TASKS_1024_WITH_TIMEOUT);
+    suite.run(Contended::TASKS_1024_WATCHED);
     suite.run(Contended::TASKS_1024_ONE_THREAD);
     suite.run(QueueLength);
     suite.run(HalfDropped);

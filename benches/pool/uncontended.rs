@@ -15,6 +15,7 @@ pub(crate) struct Uncontended {
     tasks: usize,
     is_owned: bool,
     acquire_timeout: Option<Duration>,
+    is_watched: bool,
     reach: fn() -> Reach,
 }
 
@@ -29,7 +30,15 @@ impl Uncontended {
         tasks: 1,
         is_owned: false,
         acquire_timeout: None,
-        reach: || Reach::BelowBestPeer(4.0),
+        is_watched: false,
+        reach: || Reach::BelowBestPeer(5.0),
+    };
+
+    pub(crate) const WATCHED: Self = Self {
+        name: "01 one task, pool of 16, sink, timings, leak detection",
+        is_watched: true,
+        reach: || Reach::BelowBestPeer(1.5),
+        ..Self::ONE_TASK
     };
 
     pub(crate) const WITH_TIMEOUT: Self = Self {
@@ -42,7 +51,15 @@ impl Uncontended {
     pub(crate) const TWO_WORKERS: Self = Self {
         name: "03 two tasks on two workers, pool of 16",
         tasks: 2,
+        reach: || Reach::BelowBestPeer(12.0),
         ..Self::ONE_TASK
+    };
+
+    pub(crate) const TWO_WORKERS_WATCHED: Self = Self {
+        name: "03 two tasks on two workers, pool of 16, sink, timings, leak detection",
+        is_watched: true,
+        reach: || Reach::BelowBestPeer(2.0),
+        ..Self::TWO_WORKERS
     };
 
     pub(crate) const OWNED: Self = Self {
@@ -62,6 +79,7 @@ impl Uncontended {
     fn round<P: Contender>(self, runtimes: &'static Runtimes) -> Round {
         let settings = Settings {
             acquire_timeout: self.acquire_timeout,
+            is_watched: self.is_watched,
             ..Settings::full(POOL_SIZE)
         };
         let pool = runtimes.two_workers.block_on(P::leaked(settings));

@@ -29,7 +29,7 @@ impl Workload for QueueLength {
             Metric::new("256 waiters", UNIT),
             Metric::new("4096 waiters", UNIT),
             Metric::new("65536 waiters", UNIT),
-            Metric::new("growth", "65536 waiters to 16").reach(Reach::AtMost(1.3)),
+            Metric::new("growth", "65536 waiters to 16").reach(Reach::AtMost(1.15)),
         ]
     }
 
@@ -83,7 +83,7 @@ impl Workload for HalfDropped {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        vec![Metric::new("", "ns per waiter").reach(Reach::BelowBestPeer(1.2))]
+        vec![Metric::new("", "ns per waiter").reach(Reach::BelowBestPeer(1.3))]
     }
 
     fn repeats(&self) -> usize {

@@ -57,6 +57,9 @@ pub(crate) struct Settings {
     /// Whether all values are to be open from the start, or none.
     pub(crate) is_full: bool,
     pub(crate) acquire_timeout: Option<Duration>,
+    /// Whether all is switched on that an operator would: an event sink, timings, leak detection. What a contender has
+    /// nothing of costs it nothing.
+    pub(crate) is_watched: bool,
 }
 
 impl Settings {
@@ -65,6 +68,7 @@ impl Settings {
             size,
             is_full: true,
             acquire_timeout: None,
+            is_watched: false,
         }
     }
 }

@@ -1,12 +1,17 @@
 use std::convert::Infallible;
 use std::future::Future;
+use std::hint::black_box;
+use std::time::Duration;
 
-use tenure::{AcquireError, Lease, OwnedLease, Pool, Resource};
+use tenure::{AcquireError, Event, Lease, OwnedLease, Pool, Resource, Sink};
 use tenure_tokio::{Sleep, Tokio};
 
 use super::{Contender, IDLE_TIMEOUT, MAX_LIFETIME, Numbers, Role, Settings};
 
 pub(crate) struct Tenure(Pool<Numbers, Tokio>);
+
+/// As long as the longest of an application's transactions.
+const LEAK_AFTER: Duration = Duration::from_secs(60);
 
 impl Contender for Tenure {
     const NAME: &'static str = "tenure";
@@ -17,7 +22,14 @@ impl Contender for Tenure {
     type TakenOwned = Result<OwnedLease<Numbers, Tokio>, AcquireError>;
 
     async fn build(settings: Settings) -> Self {
-        let pool = Pool::builder(Numbers)
+        let mut pool = Pool::builder(Numbers);
+        if settings.is_watched {
+            let sink = Sink::new(|event: &Event<'_>| {
+                black_box(event);
+            });
+            pool = pool.events(sink).timings(true).leak_after(LEAK_AFTER);
+        }
+        let pool = pool
             .min_size(if settings.is_full { settings.size } else { 0 })
             .max_size(settings.size)
             .idle_timeout(IDLE_TIMEOUT)
