@@ -42,24 +42,25 @@ pub trait Timer: Clone {
     /// Whether futures may be polled with wakers that wrap the task's own.
     ///
     /// If so, background work of many parts polls the one that was woken, and not all of them at each wake. Most
-    /// executors do not mind. Say `false` where a timer or a driver finds its task by the waker, as `embassy-time` does
-    /// with the timer queue that is integrated with its executor.
+    /// executors do not mind, and the backends for them say `true`. By default it is `false`, for there are timers and
+    /// drivers that find their task by the waker, as `embassy-time` does with the timer queue that is integrated with its
+    /// executor.
     ///
     /// ```
     /// # use core::future::{Pending, pending};
     /// # use tenure_core::{Instant, Timer};
     /// #[derive(Clone)]
-    /// struct TaskTimer;
+    /// struct AnyWaker;
     ///
-    /// impl Timer for TaskTimer {
-    ///     const ACCEPTS_WRAPPED_WAKERS: bool = false;
+    /// impl Timer for AnyWaker {
+    ///     const ACCEPTS_WRAPPED_WAKERS: bool = true;
     ///     // ..
     /// #     type Sleep = Pending<()>;
     /// #     fn now(&self) -> Instant { Instant::EPOCH }
     /// #     fn sleep_until(&self, _: Instant) -> Self::Sleep { pending() }
     /// }
     /// ```
-    const ACCEPTS_WRAPPED_WAKERS: bool = true;
+    const ACCEPTS_WRAPPED_WAKERS: bool = false;
 
     /// What [`sleep_until`](Timer::sleep_until) returns. It is neither boxed nor bounded: if it is
     /// `Send`, so are the futures that hold it.

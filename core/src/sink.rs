@@ -1,12 +1,11 @@
 //! What is the user's and shared by many holders: where events go, and what pays for retries.
 
-use alloc::boxed::Box;
 use core::fmt;
 use core::ops::Deref;
 
-use crate::event::{Event, EventSink};
+use crate::event::EventSink;
 use crate::retry::Budget;
-use crate::sync::{Arc, Weak};
+use crate::sync::{Arc, Weak, erased};
 
 /// Where the events of a holder go: an [`EventSink`] behind an `Arc`, or in a `static`.
 ///
@@ -130,17 +129,18 @@ impl fmt::Debug for Sink {
 
 impl<S: EventSink + 'static> From<Arc<S>> for Sink {
     fn from(sink: Arc<S>) -> Self {
-        /// By way of a `Box`, since the `Arc` of some platforms cannot forget a type.
-        struct Behind<S>(Arc<S>);
+        let sink = erased!(sink, {
+            struct Behind<S>(Arc<S>);
 
-        impl<S: EventSink> EventSink for Behind<S> {
-            fn event(&self, event: &Event<'_>) {
-                self.0.event(event);
+            impl<S: EventSink> EventSink for Behind<S> {
+                fn event(&self, event: &crate::event::Event<'_>) {
+                    self.0.event(event);
+                }
             }
-        }
 
-        let sink: Box<dyn EventSink> = Box::new(Behind(sink));
-        Self(Held::Counted(Arc::from(sink)))
+            alloc::boxed::Box::new(Behind(sink)) as alloc::boxed::Box<dyn EventSink>
+        });
+        Self(Held::Counted(sink))
     }
 }
 

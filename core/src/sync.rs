@@ -265,6 +265,14 @@ mod with_swaps {
 
     use super::Wake;
 
+    /// Forgets the type behind an `Arc`. What is in braces is for platforms where that takes a `Box`.
+    macro_rules! erased {
+        ($arc:ident, $boxed:block) => {
+            $arc
+        };
+    }
+    pub(crate) use erased;
+
     /// Whether wakers can be made here.
     pub(crate) const CAN_WRAP_WAKERS: bool = true;
 
@@ -296,6 +304,14 @@ mod without_swaps {
     use core::task::Waker;
 
     use super::Wake;
+
+    /// Forgets the type behind an `Arc`, by way of a `Box`: the compiler does that for the library's own `Arc` alone.
+    macro_rules! erased {
+        ($arc:ident, $boxed:block) => {
+            Arc::from($boxed)
+        };
+    }
+    pub(crate) use erased;
 
     /// Whether wakers can be made here: the library's own `Arc` alone becomes one.
     pub(crate) const CAN_WRAP_WAKERS: bool = false;

@@ -13,6 +13,7 @@ on_every_backend! {
     b05_a_peer_that_accepts_and_hangs_up_is_asked_no_faster,
     b05_a_call_that_succeeds_resets_the_backoff,
     b05_a_call_that_succeeds_late_on_a_lost_connection_resets_nothing,
+    a_call_that_succeeds_before_the_next_attempt_ends_its_pause,
     b05_a_check_that_passes_late_on_a_lost_connection_resets_nothing,
     b05_a_check_that_passes_resets_the_backoff,
     b05_a_connection_that_was_open_for_a_set_time_has_proven_itself,
@@ -93,6 +94,51 @@ async fn b05_a_call_that_succeeds_late_on_a_lost_connection_resets_nothing<W: Co
     let in_flight = || rig.connection.stats().calls.in_flight == 1;
     let answer = lost_under(&rig, held, in_flight, &gate).await;
     assert_eq!(answer.expect("it ends on the old one"), 1);
+    rig.ends_well().await;
+}
+
+async fn a_call_that_succeeds_before_the_next_attempt_ends_its_pause<W: ConnectionWorld>(world: W) {
+    let pause = world.tick() * 1_000;
+    let retry = Retry::new(Backoff::constant(pause).cap(pause));
+    let rig = Rig::new(&world, |builder| {
+        builder.retry(retry).open_retry(retry).proven_after(None)
+    });
+    rig.open().await;
+    let gate = Gate::new();
+    let held = rig.connection.call("hold", |value| {
+        let passed = gate.passed();
+        async move {
+            passed.await;
+            Ok(value.id)
+        }
+    });
+    let lost = async {
+        let in_flight = || rig.connection.stats().calls.in_flight == 1;
+        until(&rig.world, "the call is under way", in_flight).await;
+        rig.refused(ErrorClass::Reconnect).await;
+        let reopened = async {
+            let pauses = || {
+                let state = rig.connection.connection_state();
+                matches!(
+                    state,
+                    ConnectionState::WaitingToReconnect { until: Some(_) }
+                )
+            };
+            until(&rig.world, "the next attempt pauses", pauses).await;
+            gate.open();
+        };
+        join(rig.open(), reopened).await;
+    };
+    let (answer, ()) = soon(&rig.world, join(held, lost)).await;
+    assert_eq!(answer.expect("it ends on the old one"), 1);
+    let times = rig.probe.times(Hook::Open);
+    assert_eq!(times.len(), 2);
+    if W::VIRTUAL_TIME {
+        assert!(
+            times[1] < times[0] + pause,
+            "it has waited for the whole pause"
+        );
+    }
     rig.ends_well().await;
 }
 

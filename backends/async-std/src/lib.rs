@@ -29,6 +29,8 @@ use tenure_core::{Instant, Spawn, SpawnLocal, Timer};
 pub struct AsyncStd;
 
 impl Timer for AsyncStd {
+    const ACCEPTS_WRAPPED_WAKERS: bool = true;
+
     type Sleep = Sleep;
 
     fn now(&self) -> Instant {

@@ -90,9 +90,6 @@ impl Embassy {
 }
 
 impl Timer for Embassy {
-    // The integrated timer queue finds a task by its waker.
-    const ACCEPTS_WRAPPED_WAKERS: bool = false;
-
     type Sleep = Sleep;
 
     fn now(&self) -> Instant {

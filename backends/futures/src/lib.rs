@@ -30,6 +30,8 @@ use tenure_core::{Instant, Spawn, SpawnLocal, Timer};
 pub struct FuturesTimer;
 
 impl Timer for FuturesTimer {
+    const ACCEPTS_WRAPPED_WAKERS: bool = true;
+
     type Sleep = Sleep;
 
     fn now(&self) -> Instant {
@@ -91,6 +93,8 @@ impl<S> AnyExecutor<S> {
 }
 
 impl<S: Clone> Timer for AnyExecutor<S> {
+    const ACCEPTS_WRAPPED_WAKERS: bool = true;
+
     type Sleep = Sleep;
 
     fn now(&self) -> Instant {

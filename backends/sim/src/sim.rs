@@ -302,6 +302,8 @@ impl Sim {
 }
 
 impl Timer for Sim {
+    const ACCEPTS_WRAPPED_WAKERS: bool = true;
+
     type Sleep = Sleep;
 
     fn now(&self) -> Instant {

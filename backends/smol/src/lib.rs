@@ -30,6 +30,8 @@ use tenure_core::{Instant, Spawn, SpawnLocal, Timer};
 pub struct Smol;
 
 impl Timer for Smol {
+    const ACCEPTS_WRAPPED_WAKERS: bool = true;
+
     type Sleep = Sleep;
 
     fn now(&self) -> Instant {
@@ -93,6 +95,8 @@ impl SmolLocal {
 }
 
 impl Timer for SmolLocal {
+    const ACCEPTS_WRAPPED_WAKERS: bool = true;
+
     type Sleep = Sleep;
 
     fn now(&self) -> Instant {

@@ -3,7 +3,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::future::Future;
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher};
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
@@ -68,6 +68,7 @@ impl Tokio {
 }
 
 impl Timer for Tokio {
+    const ACCEPTS_WRAPPED_WAKERS: bool = true;
     type Sleep = Sleep;
 
     fn now(&self) -> Instant {
@@ -93,9 +94,8 @@ impl Timer for Tokio {
     }
 
     fn current_task(&self) -> Option<u64> {
-        let mut hasher = DefaultHasher::new();
-        tokio::task::try_id()?.hash(&mut hasher);
-        Some(hasher.finish())
+        let task = tokio::task::try_id()?;
+        Some(BuildHasherDefault::<DefaultHasher>::default().hash_one(task))
     }
 }
 

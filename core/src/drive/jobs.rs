@@ -120,7 +120,9 @@ impl<F: Future<Output = ()>> JobSet<F> {
 
     /// Adds a job, which the next poll polls.
     pub(crate) fn push(&mut self, job: F) {
-        let number = self.free.pop().unwrap_or(self.jobs.len());
+        // Where all are polled, it is in the order of their numbers: there the next comes last.
+        let reused = { self.woken.as_ref() }.and_then(|_| self.free.pop());
+        let number = reused.unwrap_or(self.jobs.len());
         let waker = self.woken.as_ref().map(|woken| {
             // Whoever pushes polls next, and need not be woken for it.
             let _unwoken = woken.note(number);
@@ -150,7 +152,11 @@ impl<F: Future<Output = ()>> JobSet<F> {
             Some(numbers) => numbers
                 .into_iter()
                 .for_each(|number| self.poll_one(number, cx)),
-            None => (0..self.jobs.len()).for_each(|number| self.poll_one(number, cx)),
+            None => {
+                (0..self.jobs.len()).for_each(|number| self.poll_one(number, cx));
+                self.jobs.retain(Option::is_some);
+                self.free.clear();
+            }
         }
         if self.running == 0 {
             // A set that was once large would keep its room for as long as its task lives.
@@ -305,6 +311,8 @@ mod tests {
     struct Anywhere;
 
     impl Timer for Anywhere {
+        const ACCEPTS_WRAPPED_WAKERS: bool = true;
+
         type Sleep = core::future::Pending<()>;
 
         fn now(&self) -> Instant {

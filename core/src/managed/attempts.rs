@@ -94,6 +94,7 @@ pub(super) async fn open_at_pace<R: LocalResource, C: Clock>(
     let attempt = || open_ready(shared);
     let mut under_way = UnderWaySet(Vec::new());
     let mut alarm = pin!(Alarm::unset());
+    let mut change = None;
     poll_fn(|cx| {
         let mut rounds = Rounds::new();
         while rounds.go_on(cx) {
@@ -113,6 +114,14 @@ pub(super) async fn open_at_pace<R: LocalResource, C: Clock>(
             if let Some(exhausted) = round.ended(under_way.0.len()) {
                 under_way.0.clear();
                 return Poll::Ready(Err(exhausted));
+            }
+            // The value before may prove itself meanwhile, and end the pause: a call or a check that it serves.
+            let changed = || shared.changed.listen();
+            while Pin::new(change.get_or_insert_with(changed))
+                .poll(cx)
+                .is_ready()
+            {
+                change = None;
             }
             let wake_at = match round.next() {
                 Next::Now { gives_way } => {

@@ -325,11 +325,13 @@ impl<'a, R: LocalResource<Value: Clone>, C: Clock> Call<'a, R, C> {
 
     fn succeeded(&self) -> Option<Instant> {
         let now = self.shared.now();
-        self.shared.cell.with(|cell| {
+        self.shared.with(|cell, effects| {
             if let Some(held) = cell.held(self.generation) {
                 held.used_at = now;
             }
-            cell.openings.proven(self.generation);
+            if cell.openings.proven(self.generation) {
+                effects.wakes.signal();
+            }
         });
         now
     }

@@ -256,8 +256,9 @@ impl<R: LocalResource, C: Clock> ManagedCheckJob<R, C> {
         };
         shared.with(|cell, effects| {
             // A value that is out of use, and was checked for the sake of its calls, proves nothing of the next.
-            if verdict.is_ok() && self.purpose != Purpose::Suspicion {
-                cell.openings.proven(generation);
+            let proves = verdict.is_ok() && self.purpose != Purpose::Suspicion;
+            if proves && cell.openings.proven(generation) {
+                effects.wakes.signal();
             }
             let current = cell.current.as_ref().map(|held| held.generation);
             if let (Err(error), true) = (&verdict, current == Some(generation)) {

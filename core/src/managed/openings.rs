@@ -248,11 +248,15 @@ impl ManagedOpenings {
         self.failing.take().map(|failing| failing.cause)
     }
 
-    /// The value that this opening gave works. If the next attempt has begun, that says nothing any more.
-    pub(crate) fn proven(&mut self, generation: u64) {
-        if self.generation == generation {
+    /// The value that this opening gave works. If the next attempt has begun, that says nothing any more. Returns `true` if
+    /// that ends a pause, of which whoever pauses is to hear.
+    #[must_use = "whoever pauses goes on pausing"]
+    pub(crate) fn proven(&mut self, generation: u64) -> bool {
+        let is_meant = self.generation == generation;
+        if is_meant {
             self.forget_pace();
         }
+        is_meant && self.pausing_until.is_some()
     }
 
     /// Returns `true` if the latest value has proven itself, or none was opened.

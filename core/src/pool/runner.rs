@@ -236,11 +236,12 @@ impl<R: LocalResource, C: Clock> Driven for PoolShared<R, C> {
         sweeps: &mut Sweeps,
         now: Option<Instant>,
     ) -> Turn<PoolJob<R, C>> {
-        let claimed = Self::claim(this, Driver::Runner, now, None);
-        let (is_closing, watch, due, era) = this.look(|kernel| {
-            let due = kernel.next_due();
-            (!kernel.is_open(), kernel.watch(), due, kernel.era())
-        });
+        // In one moment: a close that was counted as over since would be begun all the same.
+        let (claimed, (is_closing, watch, due, era)) =
+            Self::claim_and_look(this, Driver::Runner, now, None, |kernel| {
+                let due = kernel.next_due();
+                (!kernel.is_open(), kernel.watch(), due, kernel.era())
+            });
         if sweeps.rests {
             let planned = match watch {
                 IdleWatch::Nothing => {

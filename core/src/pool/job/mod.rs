@@ -9,7 +9,7 @@ mod open;
 pub(crate) use check::{CheckJob, Occasion, cleans_up};
 pub(crate) use open::OpenJob;
 
-use super::kernel::Driver;
+use super::kernel::{Driver, Kernel};
 use super::shared::PoolShared;
 use super::slot::Slot;
 use super::state::WorkInHand;
@@ -77,16 +77,29 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
         now: Option<Instant>,
         until: Option<Instant>,
     ) -> ClaimedJob<R, C> {
-        let (claim, claimed) = this.transact_as_driver(driver, now, |transaction| {
+        Self::claim_and_look(this, driver, now, until, |_| ()).0
+    }
+
+    /// The same, with a look at the kernel in the same moment.
+    pub(super) fn claim_and_look<T>(
+        this: &Arc<Self>,
+        driver: Driver,
+        now: Option<Instant>,
+        until: Option<Instant>,
+        look: impl FnOnce(&Kernel) -> T,
+    ) -> (ClaimedJob<R, C>, T) {
+        let (claim, claimed, seen) = this.transact_as_driver(driver, now, |transaction| {
             let claim = transaction.kernel().claim(driver, now);
             transaction.wake_called_off(claim.called_off);
-            (claim, transaction.hand_out(claim.work))
+            let claimed = transaction.hand_out(claim.work);
+            (claim, claimed, look(transaction.kernel()))
         });
-        ClaimedJob {
+        let claimed = ClaimedJob {
             job: claimed.map(|claimed| Self::job(this, claimed, until)),
             respawns: claim.respawns,
             resumes_at: claim.resumes_at,
-        }
+        };
+        (claimed, seen)
     }
 
     fn job(

@@ -6,7 +6,7 @@ use core::pin::pin;
 use core::task::{Context, Poll};
 
 use super::check::check_value;
-use crate::ending::Why;
+use crate::ending::{Ending, Why};
 use crate::event::EventKind;
 use crate::hooks::Hooks;
 use crate::opening::{Refusal, make_ready, open_value};
@@ -183,7 +183,16 @@ impl<R: LocalResource, C: Clock> OpenJob<R, C> {
                     .gave_up_finishing(self.ticket, self.unfit);
                 transaction.keep_retired(value, self.unfit);
             }
-            None => transaction.kernel().gave_up_opening(self.ticket),
+            None if self.is_finishing => {
+                // The clock has panicked as the value was about to be placed, and has taken it along.
+                let kernel = transaction.kernel();
+                kernel.gave_up_opening(self.ticket, Place::Finishing);
+                transaction.record_ending(Ending::Abandoned, self.unfit, None);
+            }
+            None => {
+                let kernel = transaction.kernel();
+                kernel.gave_up_opening(self.ticket, Place::Opening);
+            }
         }
     }
 }

@@ -98,7 +98,9 @@ impl Kernel {
             self.counts.shift(Place::Returned, Place::Checking);
             claim.work = Some(Work::Check);
         }
-        if wants_place && !is_paused {
+        // A value that came back may be all that a waiter needs.
+        let gives_way = driver == Driver::Runner || claim.work.is_none();
+        if wants_place && !is_paused && gives_way {
             // Seen when its driver polls it, and its place is free then.
             claim.called_off = self.openings.give_way();
         }
@@ -128,7 +130,10 @@ impl Kernel {
             Driver::Starter => {
                 let counts = &self.counts;
                 let is_missing = counts.in_service() + counts.openings() < self.least();
-                is_missing && !is_paused && counts.size() >= self.bounds.max_size
+                self.phase == PoolPhase::Open
+                    && is_missing
+                    && !is_paused
+                    && counts.size() >= self.bounds.max_size
             }
         }
     }
@@ -169,9 +174,9 @@ impl Kernel {
     }
 
     /// An opening that has no value has ended: its slot is free.
-    pub(in crate::pool) fn gave_up_opening(&mut self, ticket: OpeningTicket) {
+    pub(in crate::pool) fn gave_up_opening(&mut self, ticket: OpeningTicket, from: Place) {
         self.openings.ended(ticket);
-        self.counts.shift(Place::Opening, Place::Outside);
+        self.counts.shift(from, Place::Outside);
         self.give_places_back(1);
     }
 

@@ -154,6 +154,8 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
             if transaction.state.kernel.driver_has_turn(driver, now) {
                 transaction.dispatch();
             }
+            // By now it may be too old.
+            transaction.forget_failure();
             change(transaction)
         });
         self.wake(wakes);
@@ -217,11 +219,16 @@ impl<V> Transaction<'_, V> {
 
     #[cold]
     fn dispatch_what_is_due(&mut self) {
-        if !self.state.kernel.openings().remember_failure() {
-            self.wakes.drop_cause(self.state.failure.take());
-        }
+        self.forget_failure();
         self.refuse_hopeless();
         self.state.kernel.dispatch();
+    }
+
+    /// Drops the error of a failure that the kernel has forgotten.
+    fn forget_failure(&mut self) {
+        if self.state.failure.is_some() && !self.state.kernel.openings().remember_failure() {
+            self.wakes.drop_cause(self.state.failure.take());
+        }
     }
 
     /// Does what others are to be told, and sets the gates.

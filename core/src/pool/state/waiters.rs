@@ -75,7 +75,19 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     ) -> Result<Entered<R::Value>, Box<AcquireError>> {
         // What is left of it is dropped after the lock.
         let mut waker = Some(waker);
-        self.transact(|transaction| transaction.enter(request, &mut waker))
+        let mut wakes = Wakes::default();
+        let now = self.family_time();
+        let entered = self.with_state(&mut wakes, |transaction| {
+            transaction.state.kernel.tell_time(now);
+            let entered = transaction.enter(request, &mut waker);
+            // Whoever spawns the Runner anew asks again: until then nobody is to do its work.
+            if !matches!(entered, Ok(Entered::RunnerLost | Entered::TimeWanted)) {
+                transaction.dispatch();
+            }
+            entered
+        });
+        self.wake(wakes);
+        entered
     }
 
     /// Looks for the answer. A waiter that leaves with it may have been woken to do work: somebody else must.
@@ -169,7 +181,8 @@ impl<V> Transaction<'_, V> {
             Admission::TooMany => AcquireError::TooMany {
                 pool,
                 wanted,
-                max_size: self.state.kernel.max_size(),
+                // More than can be counted is asked for where the maximum is as large.
+                max_size: self.state.kernel.max_size().min(u32::MAX as usize),
             },
             Admission::QueueFull => AcquireError::QueueFull {
                 pool,
