@@ -38,3 +38,27 @@ fn a_waiter_for_several_values_drives_one_opening_after_another() {
         drop(values);
     });
 }
+
+/// Its own opening hung when another found room: it slept beside that room until its opening had run out of time.
+#[test]
+fn a_waiter_whose_opening_hangs_begins_another_once_there_is_room() {
+    run(0, |sim| async move {
+        let backend = Backend::new(&sim);
+        let (pool, _) = Pool::builder(FaultyResource::new(&backend))
+            .max_size(2)
+            .build_with_runner(sim.clone())
+            .expect("a configuration that makes sense");
+        let first = pool.acquire().await.expect("the backend is well");
+        backend.set_faults(Faults::none().one_in(1, Hook::Open, Fault::Hang));
+        let waiting = pool.clone();
+        let waiter = sim.task("waiter", async move { waiting.acquire_owned().await });
+        sim.sleep(Duration::from_secs(2)).await;
+        assert_eq!(pool.status().opening, 1, "it hangs");
+        backend.set_faults(Faults::none());
+        let began_at = sim.time_passed();
+        let value = first.detach();
+        let second = waiter.await.expect("there is room for another");
+        assert_eq!(sim.time_passed(), began_at);
+        drop((second, value));
+    });
+}

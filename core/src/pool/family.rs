@@ -51,7 +51,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
             ErrandKind::RestartLost if transaction.kernel().has_runner() => {
                 transaction.kernel().wake_runner();
             }
-            ErrandKind::RestartLost => transaction.kernel().wake_idlers(1),
+            ErrandKind::RestartLost => transaction.kernel().wake_waiters_for(0, 1),
         });
     }
 

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::error::AcquireError;
 use super::job::{CheckJob, Done, PoolJob};
-use super::kernel::{Driver, End, OpeningTicket, QueueRequest, Since, WaiterId};
+use super::kernel::{CanDo, Driver, End, OpeningTicket, QueueRequest, Since, WaiterId};
 use super::shared::PoolShared;
 use super::slot::Slot;
 use super::state::{Answer, Entered, Handed, WaiterLook};
@@ -74,6 +74,8 @@ struct Waiter<'p, R: LocalResource, C: Clock> {
     place: Option<WaiterId>,
     wanted: u32,
     has_begun: bool,
+    /// Whether it drives a piece of work.
+    is_driving: bool,
     end: End,
     /// Whether a Runner saw it join, until that was made use of.
     is_driven: bool,
@@ -144,6 +146,7 @@ impl<'p, R: LocalResource, C: Clock, J> Slow<'p, R, C, J> {
                 place: None,
                 wanted: request.wanted,
                 has_begun: false,
+                is_driving: false,
                 end,
                 is_driven: false,
                 timed: request.timed,
@@ -302,7 +305,11 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 if work.is_none() {
                     *working = Working::Interruptible;
                 }
-                self.set_busy(!work.is_none());
+                // If so, it claims again below, by what is left.
+                self.is_driving = !work.is_none();
+                if let (Some(place), false) = (self.place, self.is_driving) {
+                    shared.has_hands_free(place);
+                }
                 match done {
                     Done::Nothing => {}
                     Done::Ready(slot) => return self.ends(Ok(Handed::One(slot))),
@@ -392,6 +399,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                         PoolJob::Close(_) => Working::Closing,
                         PoolJob::Check(_) => Working::Interruptible,
                     };
+                    self.is_driving = true;
                     // An opening under way is overdue. It runs on beside this one, unless another does already.
                     work.begin_beside(perform(job));
                     continue;
@@ -476,6 +484,11 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 at: is_known.then_some(self.began_at),
                 failed: self.has_joined.then_some(self.failed_before),
                 may_respawn: self.may_respawn,
+                can_do: if self.is_driving {
+                    CanDo::Nothing
+                } else {
+                    CanDo::Anything
+                },
             };
             match shared.enter(cx.waker().clone(), &request) {
                 Ok(Entered::Taken(handed)) => return Poll::Ready(Ok(handed)),
@@ -547,12 +560,6 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
 
     fn until(&self) -> Option<Instant> {
         (self.deadline != Instant::MAX).then_some(self.deadline)
-    }
-
-    fn set_busy(&self, busy: bool) {
-        if let Some(place) = self.place {
-            self.shared.set_busy(place, busy);
-        }
     }
 
     /// The next one is asked for at the front, for it was this waiter's turn.

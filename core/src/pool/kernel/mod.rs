@@ -55,7 +55,7 @@ pub(super) use counts::{Counts, Place};
 pub(super) use family::Membership;
 pub(super) use openings::{Drawn, FailureFacts, Noted, OVERDUE_AFTER, OpeningTicket, PoolOpenings};
 pub(super) use openings::{Since, fallback_delay};
-pub(super) use queue::{End, Left, WaitQueue, WaiterId};
+pub(super) use queue::{CanDo, End, Left, WaitQueue, WaiterId};
 pub(super) use requests::{Admission, QueueRequest};
 pub(super) use values::{Fate, Suspicion};
 pub(super) use work::{Driver, Work};
@@ -148,8 +148,9 @@ pub(super) struct Notices {
     pub(super) changed: bool,
     /// Other pools of the family have something to do.
     pub(super) errands: bool,
-    /// So many of the waiters that drive nothing are to look for work.
-    pub(super) idlers: usize,
+    /// So many waiters are to look for an opening to begin, and so many for other work.
+    pub(super) openings: usize,
+    pub(super) others: usize,
 }
 
 impl Notices {
@@ -157,7 +158,8 @@ impl Notices {
         runner: false,
         changed: false,
         errands: false,
-        idlers: 0,
+        openings: 0,
+        others: 0,
     };
 }
 
@@ -278,14 +280,13 @@ impl Kernel {
         if self.phase != PoolPhase::Open || self.starters > 0 {
             self.notices.changed = true;
         }
-        let work = self.openings_due()
-            + usize::from(self.wants_place())
-            + self.counts.retired()
-            + self.counts.returned();
+        let openings = self.openings_due() + usize::from(self.wants_place());
+        let others = self.counts.retired() + self.counts.returned();
         if self.has_runner() {
+            let work = openings + others;
             self.notices.runner |= work > 0 || self.phase != PoolPhase::Open;
         } else {
-            self.notices.idlers = self.notices.idlers.max(work);
+            self.wake_waiters_for(openings, others);
         }
     }
 
@@ -369,8 +370,9 @@ impl Kernel {
         self.notices.runner = true;
     }
 
-    pub(super) fn wake_idlers(&mut self, count: usize) {
-        self.notices.idlers = self.notices.idlers.max(count);
+    pub(super) fn wake_waiters_for(&mut self, openings: usize, others: usize) {
+        self.notices.openings = self.notices.openings.max(openings);
+        self.notices.others = self.notices.others.max(others);
     }
 
     /// Somebody awaits a start. Returns since when, as failures count for it.
@@ -413,7 +415,7 @@ impl Kernel {
         // Any of them may live in the runtime that ends, and never run again, and what keeps the others may be work of
         // another pool of the family. Each tries once to spawn a Runner. Of a try that fails no more hear than the one
         // that made it and another, or all would be woken as often as there are waiters.
-        self.wake_idlers(if was_spawned { usize::MAX } else { 2 });
+        self.wake_waiters_for(0, if was_spawned { usize::MAX } else { 2 });
     }
 
     pub(super) const fn runner_was_spawned(&mut self) {

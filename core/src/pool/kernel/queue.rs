@@ -68,9 +68,22 @@ struct Waiting {
     next: u32,
     /// How many values it waits for.
     missing: u32,
-    /// Whether this waiter already drives a piece of work.
-    busy: bool,
+    can_do: CanDo,
     since: Since,
+}
+
+/// What a waiter could do if it was woken for work, where there is no Runner.
+///
+/// After each change as many waiters are woken as there is work that they can do: one that is woken and can do
+/// nothing is a wake-up lost to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pool) enum CanDo {
+    /// It drives nothing.
+    Anything,
+    /// Its own opening is overdue, and it could begin another.
+    Open,
+    /// It drives a piece of work, and waits for that.
+    Nothing,
 }
 
 /// How somebody stood who left the queue.
@@ -109,7 +122,7 @@ impl WaitQueue {
     }
 
     #[inline]
-    pub(super) fn join(&mut self, missing: u32, end: End, since: Since) -> WaiterId {
+    pub(super) fn join(&mut self, missing: u32, end: End, can_do: CanDo, since: Since) -> WaiterId {
         let next = match end {
             End::Front => self.first,
             End::Back => NOBODY,
@@ -117,7 +130,7 @@ impl WaitQueue {
         let index = self.store(QueueEntry::Waiting(Waiting {
             next,
             missing,
-            busy: false,
+            can_do,
             since,
         }));
         if self.last == NOBODY {
@@ -249,22 +262,31 @@ impl WaitQueue {
         if was_first { Left::First } else { Left::Behind }
     }
 
-    /// Says whether the waiter drives a piece of work.
-    pub(super) fn set_busy(&mut self, waiter: WaiterId, busy: bool) {
+    /// Says what the waiter could do from now on.
+    pub(super) fn set_can_do(&mut self, waiter: WaiterId, can_do: CanDo) {
         if let QueueEntry::Waiting(waiter) = &mut self.entries[waiter.index()] {
-            waiter.busy = busy;
+            waiter.can_do = can_do;
         }
     }
 
-    /// Names the first `count` waiters who do not drive anything.
-    pub(in crate::pool) fn name_idlers(&self, count: usize, mut name: impl FnMut(WaiterId)) {
+    /// Names the first waiters that can do so many openings, and so many pieces of other work.
+    pub(in crate::pool) fn name_helpers(
+        &self,
+        mut openings: usize,
+        mut others: usize,
+        mut name: impl FnMut(WaiterId),
+    ) {
         let mut next = self.first;
-        let mut left = count;
-        while left > 0 {
+        while openings > 0 || others > 0 {
             next = match self.entries.get(next as usize) {
                 Some(QueueEntry::Waiting(waiter)) => {
-                    if !waiter.busy {
-                        left -= 1;
+                    let work = match waiter.can_do {
+                        CanDo::Anything if others > 0 => Some(&mut others),
+                        CanDo::Anything | CanDo::Open if openings > 0 => Some(&mut openings),
+                        _ => None,
+                    };
+                    if let Some(work) = work {
+                        *work -= 1;
                         name(WaiterId(next));
                     }
                     waiter.next
@@ -404,8 +426,14 @@ mod tests {
                         };
                         assert_eq!(queue.leave(place), left);
                     }
-                    4 => waiting.push_front((ticket, queue.join(ticket, End::Front, SINCE))),
-                    _ => waiting.push_back((ticket, queue.join(ticket, End::Back, SINCE))),
+                    4 => waiting.push_front((
+                        ticket,
+                        queue.join(ticket, End::Front, CanDo::Anything, SINCE),
+                    )),
+                    _ => waiting.push_back((
+                        ticket,
+                        queue.join(ticket, End::Back, CanDo::Anything, SINCE),
+                    )),
                 }
                 assert_eq!(queue.waiting(), waiting.len());
                 let wanted: u32 = waiting.iter().map(|(missing, _)| missing).sum();
@@ -419,5 +447,25 @@ mod tests {
             }
             assert_eq!(queue.first_missing(), None);
         }
+    }
+
+    #[test]
+    fn who_is_woken_for_work_can_do_it() {
+        let mut queue = WaitQueue::new();
+        let mut join = |can_do| queue.join(1, End::Back, can_do, SINCE);
+        let opens = join(CanDo::Open);
+        let _busy = join(CanDo::Nothing);
+        let free = join(CanDo::Anything);
+        let last = join(CanDo::Anything);
+        let named = |openings, others| {
+            let mut named = Vec::new();
+            queue.name_helpers(openings, others, |waiter| named.push(waiter));
+            named
+        };
+        assert_eq!(named(0, 1), [free]);
+        assert_eq!(named(1, 0), [opens]);
+        assert_eq!(named(1, 1), [opens, free]);
+        assert_eq!(named(2, 0), [opens, free]);
+        assert_eq!(named(9, 9), [opens, free, last]);
     }
 }

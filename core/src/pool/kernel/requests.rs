@@ -1,7 +1,7 @@
 //! Those who ask for values: who is let in, who waits, and who is told that none will come.
 
 use super::openings::{FailureFacts, Since};
-use super::queue::{End, Left, WaiterId};
+use super::queue::{CanDo, End, Left, WaiterId};
 use super::{Kernel, PoolPhase};
 use crate::retry::StopReason;
 use crate::time::Instant;
@@ -17,6 +17,7 @@ pub(in crate::pool) struct QueueRequest {
     pub(in crate::pool) failed: Option<u32>,
     /// Whether it may spawn a Runner that was lost.
     pub(in crate::pool) may_respawn: bool,
+    pub(in crate::pool) can_do: CanDo,
 }
 
 /// What becomes of a caller.
@@ -75,7 +76,7 @@ impl Kernel {
         let failed = request.failed.unwrap_or(self.openings.failed_attempts());
         let at = request.at.unwrap_or_default();
         let since = Since { at, failed };
-        let waiter = self.queue.join(missing, request.end, since);
+        let waiter = self.queue.join(missing, request.end, request.can_do, since);
         self.openings.retry_without_clock();
         (waiter, since)
     }
@@ -102,8 +103,9 @@ impl Kernel {
         self.queue.leave(waiter)
     }
 
-    pub(in crate::pool) fn set_busy(&mut self, waiter: WaiterId, busy: bool) {
-        self.queue.set_busy(waiter, busy);
+    /// The work that a waiter drove has ended.
+    pub(in crate::pool) fn has_hands_free(&mut self, waiter: WaiterId) {
+        self.queue.set_can_do(waiter, CanDo::Anything);
     }
 
     /// Names everybody who waits, as answered.

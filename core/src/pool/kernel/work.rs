@@ -1,7 +1,7 @@
 //! The work there is: openings, closings, and what is done to values that came back; and who may begin it.
 
 use super::openings::{Drawn, Noted, OpeningTicket};
-use super::{Kernel, Membership, Place, PoolPhase, WaiterId};
+use super::{CanDo, Kernel, Membership, Place, PoolPhase, WaiterId};
 use crate::ending::Why;
 use crate::pool::slot::Generation;
 use crate::retry::ErrorClass;
@@ -112,8 +112,14 @@ impl Kernel {
             self.counts.shift(Place::Retired, Place::Closing);
             claim.work = Some(Work::Close);
         }
-        if let (Driver::Waiter { waiter, .. }, Some(_)) = (driver, &claim.work) {
-            self.queue.set_busy(waiter, true);
+        if let Driver::Waiter { waiter, newest, .. } = driver {
+            let can_do = match (&claim.work, newest) {
+                (Some(_), _) => CanDo::Nothing,
+                (None, None) => CanDo::Anything,
+                (None, Some(_)) if opens => CanDo::Open,
+                (None, Some(_)) => CanDo::Nothing,
+            };
+            self.queue.set_can_do(waiter, can_do);
         }
         claim.resumes_at = self.opens_at(is_paused);
         claim

@@ -10,6 +10,10 @@
 //!   work themselves and look for more of it next. Nobody is woken for that, or they would wake themselves on and on.
 //! - [`look`](PoolShared::look): no change.
 //!
+//! Without a Runner this holds whenever the lock is free: of the waiters that [can do](super::kernel::CanDo) what is due,
+//! as many have been woken, or are being polled, as there is work. A waiter that takes its answer leaves with such a wake-up, and so
+//! [looks](PoolShared::look_for_answer) in a transaction that dispatches; so does one that leaves, and a job that is dropped.
+//!
 //! Wakers and errors are user code, and values may be: a [`Transaction`] collects what is to be woken or dropped, and
 //! that is done once the lock is released.
 
@@ -258,11 +262,12 @@ impl<V> Transaction<'_, V> {
         if notices.runner && kernel.has_runner() {
             self.wakes.push(runner_waker.take());
         }
-        if notices.idlers > 0 {
-            kernel.queue().name_idlers(notices.idlers, |waiter| {
-                self.wakes.push(cells[waiter.index()].take_waker());
-            });
-        }
+        let Notices {
+            openings, others, ..
+        } = notices;
+        kernel.queue().name_helpers(openings, others, |waiter| {
+            self.wakes.push(cells[waiter.index()].take_waker());
+        });
         if notices.changed {
             self.wakes.signal();
         }

@@ -130,8 +130,9 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
         let _untold = self.transact(|transaction| transaction.leave(waiter));
     }
 
-    pub(in crate::pool) fn set_busy(&self, waiter: WaiterId, busy: bool) {
-        self.adjust(|transaction| transaction.kernel().set_busy(waiter, busy));
+    /// The work that a waiter drove has ended. It looks for more by itself.
+    pub(in crate::pool) fn has_hands_free(&self, waiter: WaiterId) {
+        self.adjust(|transaction| transaction.kernel().has_hands_free(waiter));
     }
 }
 
