@@ -1,5 +1,6 @@
 //! How a pool is configured and built.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::Pool;
@@ -598,7 +599,9 @@ impl<R: LocalResource> PoolBuilder<R> {
             quota,
             state: Guarded::new(kernel),
             loans: keeps_loans.then(|| Lock::new(Loans::default())),
-            timings: config.timings.then(|| Lock::new(Timings::default())),
+            timings: config
+                .timings
+                .then(|| Box::new(Lock::new(Timings::default()))),
             random: Lock::new(Random::seeded(seed)),
             handles: AtomicUsize::new(1),
             changed: Signal::new(),

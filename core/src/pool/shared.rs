@@ -1,5 +1,6 @@
 //! What all handles, leases and the Runner of one pool share.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::config::PoolConfig;
@@ -42,8 +43,8 @@ pub(crate) struct PoolShared<R: LocalResource, C: Clock> {
     pub(crate) random: Lock<Random>,
     /// Who holds what, where somebody wants to know.
     pub(crate) loans: Option<Lock<Loans>>,
-    /// How long things took, where somebody wants to know.
-    pub(crate) timings: Option<Lock<Timings>>,
+    /// How long things took, where somebody wants to know. Three kilobytes, which a small machine has better use for.
+    pub(crate) timings: Option<Box<Lock<Timings>>>,
     /// How many `Pool` handles there are. Leases do not count.
     pub(crate) handles: AtomicUsize,
     /// Tells whoever awaits a shutdown or a start that something changed.

@@ -26,7 +26,7 @@ mod clock;
 const CORE_HZ: u32 = 64_000_000;
 
 /// What is left is the stack, of which the deepest polls take almost all.
-const HEAP_BYTES: usize = 7 * 1024;
+const HEAP_BYTES: usize = 4 * 1024;
 
 #[global_allocator]
 static HEAP: LlffHeap = LlffHeap::empty();
