@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::cause::Cause;
 use crate::cleanup::{RetiredValue, abandon_quietly, close_value, take_leave};
 use crate::ending::{Ending, Why};
+use crate::event::EventKind;
 use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -29,9 +30,9 @@ pub(crate) trait Closes: Sized {
     /// The value by itself. What keeps it from that is how its close has failed.
     fn take_out(&self, retired: Self::Retired) -> Result<ValueOf<Self>, Cause>;
 
-    /// A close that was counted in this era has ended: frees the slot, takes account of it, tells of it, and wakes
-    /// whoever that concerns, in this order and in one change. In another era it was counted already.
-    fn close_ended(&self, era: u64, end: CloseOutcome);
+    /// A close that was counted in this era has ended: frees the slot, takes account of it, calls `tell`, and wakes
+    /// whoever that concerns, in this order and in one change. In another era it was counted already, and nothing is told.
+    fn close_ended(&self, era: u64, end: &CloseOutcome, tell: impl FnOnce());
 }
 
 /// A value of the holder's resource.
@@ -127,7 +128,12 @@ impl<H: Closes> CloseJob<H> {
         self.is_settled = true;
         let why = self.why;
         let end = CloseOutcome { ending, why, error };
-        self.holder.close_ended(self.era, end);
+        let holder = &*self.holder;
+        holder.close_ended(self.era, &end, || {
+            let error = end.error.as_ref();
+            let ended = EventKind::Ended { ending, why, error };
+            holder.reporter().send(holder.clock(), ended);
+        });
     }
 }
 

@@ -102,6 +102,15 @@ pub(crate) struct GivenUp<V> {
     pub(crate) abandoned: VecDeque<RetiredValue<V>>,
 }
 
+impl<V> GivenUp<V> {
+    /// How each of these ends, and why.
+    pub(crate) fn endings(&self) -> impl Iterator<Item = (Ending, Why)> {
+        let timed_out = (0..self.timed_out).map(|_| (Ending::CloseTimedOut, Why::Shutdown));
+        let abandoned = { self.abandoned.iter() }.map(|retired| (Ending::Abandoned, retired.why));
+        timed_out.chain(abandoned)
+    }
+}
+
 /// Does the background work until the holder is shut down, or its last handle is dropped, and every value has ended. It
 /// counts as there from this call on, and until the future is dropped.
 pub(crate) fn run<H: Driven>(holder: Arc<H>) -> impl Future<Output = ()> + use<H> {

@@ -331,16 +331,16 @@ impl<R: LocalResource, C: Clock> Closes for ManagedShared<R, C> {
         self.unshare(value)
     }
 
-    fn close_ended(&self, era: u64, end: CloseOutcome) {
-        let CloseOutcome { ending, why, error } = end;
+    fn close_ended(&self, era: u64, end: &CloseOutcome, tell: impl FnOnce()) {
         let now = self.now();
         self.change_and_tell(
             |cell, effects| {
                 let counts = cell.era == era;
                 if counts {
                     cell.closing -= 1;
-                    cell.closing_broken -= usize::from(why.is_of_broken_value());
-                    let forgotten = cell.ledger.record(ending, why, error.clone());
+                    cell.closing_broken -= usize::from(end.why.is_of_broken_value());
+                    let error = end.error.clone();
+                    let forgotten = cell.ledger.record(end.ending, end.why, error);
                     effects.wakes.drop_cause(forgotten);
                 }
                 cell.finish_if_drained(now, effects);
@@ -350,9 +350,7 @@ impl<R: LocalResource, C: Clock> Closes for ManagedShared<R, C> {
             },
             |counts| {
                 if counts {
-                    let error = error.as_ref();
-                    let ended = EventKind::Ended { ending, why, error };
-                    self.reporter.send(&self.clock, ended);
+                    tell();
                 }
             },
         );

@@ -6,7 +6,7 @@ use super::error::RevokedFor;
 use super::shared::ManagedShared;
 use crate::cleanup::Report;
 use crate::drive::{self, GivenUp};
-use crate::ending::{Ending, Why};
+use crate::ending::Why;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Event, State};
@@ -55,10 +55,11 @@ impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
                     let revocation = held.revocation.clone();
                     effects.revoked.push((revocation, RevokedFor::Shutdown));
                 }
-                let abandoned = core::mem::take(&mut cell.closing_queue);
-                let cut_off = (0..timed_out).map(|_| (Ending::CloseTimedOut, Why::Shutdown));
-                let given_up = { abandoned.iter() }.map(|retired| (Ending::Abandoned, retired.why));
-                for (ending, why) in cut_off.chain(given_up) {
+                let given_up = GivenUp {
+                    timed_out,
+                    abandoned: core::mem::take(&mut cell.closing_queue),
+                };
+                for (ending, why) in given_up.endings() {
                     let forgotten = cell.ledger.record(ending, why, None);
                     effects.wakes.drop_cause(forgotten);
                 }
@@ -66,10 +67,7 @@ impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
                 cell.finish_if_drained(now, effects);
                 effects.wakes.push(cell.runner.take_waker());
                 effects.wakes.signal();
-                GivenUp {
-                    timed_out,
-                    abandoned,
-                }
+                given_up
             },
             tell,
         );

@@ -10,7 +10,7 @@ use super::kernel::{Driver, IdleWatch, Kernel, PoolPhase};
 use super::shared::PoolShared;
 use crate::cause::Cause;
 use crate::drive::{self, CloseJob, CloseLimits, CloseOutcome, Closes, Driven, GivenUp, Turn};
-use crate::ending::{Ending, Why};
+use crate::ending::Why;
 use crate::event::EventKind;
 use crate::reporter::Reporter;
 use crate::resource::LocalResource;
@@ -123,22 +123,19 @@ impl<R: LocalResource, C: Clock> Closes for PoolShared<R, C> {
         Ok(value)
     }
 
-    fn close_ended(&self, era: u64, end: CloseOutcome) {
-        let CloseOutcome { ending, why, error } = end;
+    fn close_ended(&self, era: u64, end: &CloseOutcome, tell: impl FnOnce()) {
         self.transact_and_tell(
             |transaction| {
                 let counts = transaction.kernel().era() == era;
                 if counts {
-                    transaction.kernel().closed(why);
-                    transaction.record_ending(ending, why, error.clone());
+                    transaction.kernel().closed(end.why);
+                    transaction.record_ending(end.ending, end.why, end.error.clone());
                 }
                 counts
             },
             |counts| {
                 if counts {
-                    let error = error.as_ref();
-                    let ended = EventKind::Ended { ending, why, error };
-                    self.reporter.send(&self.clock, ended);
+                    tell();
                 }
             },
         );
@@ -306,17 +303,14 @@ impl<R: LocalResource, C: Clock> Driven for PoolShared<R, C> {
     fn give_up_closing(&self, tell: impl FnOnce(GivenUp<R::Value>)) {
         self.transact_and_tell(
             |transaction| {
-                let timed_out = transaction.kernel().all_closed();
-                let abandoned = transaction.take_retired();
-                let cut_off = (0..timed_out).map(|_| (Ending::CloseTimedOut, Why::Shutdown));
-                let given_up = { abandoned.iter() }.map(|retired| (Ending::Abandoned, retired.why));
-                for (ending, why) in cut_off.chain(given_up) {
+                let given_up = GivenUp {
+                    timed_out: transaction.kernel().all_closed(),
+                    abandoned: transaction.take_retired(),
+                };
+                for (ending, why) in given_up.endings() {
                     transaction.record_ending(ending, why, None);
                 }
-                GivenUp {
-                    timed_out,
-                    abandoned,
-                }
+                given_up
             },
             tell,
         );

@@ -288,7 +288,7 @@ impl<V> Transaction<'_, V> {
         self.settle_watch();
     }
 
-    /// Leaves the Runner's waker. Returns the one that is not needed, to be dropped outside the lock.
+    /// Leaves the Runner's waker.
     pub(super) fn leave_runner_waker(&mut self, waker: Waker) {
         let unneeded = if self.state.kernel.has_runner() {
             self.state.runner_waker.replace(waker)

@@ -64,6 +64,13 @@ impl<V> WaiterCell<V> {
             Self::Vacant | Self::Answered(_) => None,
         }
     }
+
+    /// Gives the waiter its answer, and has it woken after the lock.
+    #[inline(always)]
+    fn answer(&mut self, answer: Answer<V>, wakes: &mut Wakes) {
+        wakes.push(self.take_waker());
+        *self = Self::Answered(answer);
+    }
 }
 
 impl<R: LocalResource, C: Clock> PoolShared<R, C> {
@@ -75,9 +82,8 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     ) -> Result<Entered<R::Value>, Box<AcquireError>> {
         // What is left of it is dropped after the lock.
         let mut waker = Some(waker);
-        let mut wakes = Wakes::default();
         let now = self.family_time();
-        let entered = self.with_state(&mut wakes, |transaction| {
+        self.adjust(|transaction| {
             transaction.state.kernel.tell_time(now);
             let entered = transaction.enter(request, &mut waker);
             // Whoever spawns the Runner anew asks again: until then nobody is to do its work.
@@ -85,9 +91,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
                 transaction.dispatch();
             }
             entered
-        });
-        self.wake(wakes);
-        entered
+        })
     }
 
     /// Looks for the answer. A waiter that leaves with it may have been woken to do work: somebody else must.
@@ -97,16 +101,13 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
         waiter: WaiterId,
         waker: &Waker,
     ) -> WaiterLook<R::Value> {
-        let mut wakes = Wakes::default();
-        let look = self.with_state(&mut wakes, |transaction| {
+        self.adjust(|transaction| {
             let look = transaction.look(waiter, waker);
             if matches!(look, WaiterLook::Answered(_)) {
                 transaction.dispatch();
             }
             look
-        });
-        self.wake(wakes);
-        look
+        })
     }
 
     /// Stores a waker, and returns `true`, unless the answer has come.
@@ -248,9 +249,7 @@ impl<V> Transaction<'_, V> {
         }
         if left == Left::First {
             // It was the one for whom values were gathered, if any were.
-            let gathered = core::mem::take(&mut self.state.gathered);
-            let kernel = &mut self.state.kernel;
-            kernel.shift_all(gathered.len(), Place::Gathered, Place::Moving);
+            let gathered = self.collect_gathered();
             self.place_each(gathered, Place::Moving);
         }
         None
@@ -258,17 +257,20 @@ impl<V> Transaction<'_, V> {
 
     #[inline(always)]
     pub(super) fn answer(&mut self, waiter: WaiterId, answer: Answer<V>) {
-        let cell = &mut self.state.cells[waiter.index()];
-        self.wakes.push(cell.take_waker());
-        *cell = WaiterCell::Answered(answer);
+        self.state.cells[waiter.index()].answer(answer, self.wakes);
     }
 
-    /// Takes back what was gathered for the first who waits.
-    pub(super) fn take_gathered(&mut self) -> Vec<Box<Slot<V>>> {
+    /// Takes back what was gathered for the first who waits, and still does.
+    fn take_gathered(&mut self) -> Vec<Box<Slot<V>>> {
+        let gathered = self.collect_gathered();
+        self.state.kernel.first_lost(gathered.len());
+        gathered
+    }
+
+    fn collect_gathered(&mut self) -> Vec<Box<Slot<V>>> {
         let gathered = core::mem::take(&mut self.state.gathered);
         let kernel = &mut self.state.kernel;
         kernel.shift_all(gathered.len(), Place::Gathered, Place::Moving);
-        kernel.first_lost(gathered.len());
         gathered
     }
 
@@ -279,9 +281,7 @@ impl<V> Transaction<'_, V> {
         kernel.refuse_all(|waiter| {
             let pool = self.name.clone();
             let closed = Box::new(AcquireError::Closed { pool });
-            let cell = &mut cells[waiter.index()];
-            self.wakes.push(cell.take_waker());
-            *cell = WaiterCell::Answered(Err(closed));
+            cells[waiter.index()].answer(Err(closed), self.wakes);
         });
         self.place_each(gathered, Place::Moving);
     }
@@ -297,9 +297,7 @@ impl<V> Transaction<'_, V> {
                 wanted: missing as usize,
                 max_size,
             });
-            let cell = &mut cells[waiter.index()];
-            self.wakes.push(cell.take_waker());
-            *cell = WaiterCell::Answered(Err(too_many));
+            cells[waiter.index()].answer(Err(too_many), self.wakes);
         });
         self.place_each(gathered, Place::Moving);
     }
@@ -327,9 +325,7 @@ impl<V> Transaction<'_, V> {
                 failure: failure_of(facts, cause),
                 status: Box::new(status),
             });
-            let cell = &mut cells[waiter.index()];
-            self.wakes.push(cell.take_waker());
-            *cell = WaiterCell::Answered(Err(down));
+            cells[waiter.index()].answer(Err(down), self.wakes);
         });
         self.place_each(gathered, Place::Moving);
     }
