@@ -139,13 +139,23 @@ mod threads {
     use crate::enclosing::Enclosing;
 
     /// A number for the current thread: consecutive threads get consecutive numbers.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn thread_number() -> usize {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        const NONE: usize = usize::MAX;
         std::thread_local! {
-            static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+            // Known before it is first asked for, and with nothing to drop: so to have it takes one load.
+            static MINE: Cell<usize> = const { Cell::new(NONE) };
         }
-        MINE.try_with(|number| *number).unwrap_or(0)
+        #[cold]
+        fn next(mine: &Cell<usize>) -> usize {
+            static NEXT: AtomicUsize = AtomicUsize::new(0);
+            mine.set(NEXT.fetch_add(1, Ordering::Relaxed));
+            mine.get()
+        }
+        MINE.with(|mine| match mine.get() {
+            NONE => next(mine),
+            number => number,
+        })
     }
 
     /// The attempt of a retry that this thread polls, as it shows it to what is within.
@@ -291,6 +301,73 @@ mod with_swaps {
         }
 
         Waker::from(Arc::new(Wakes(wakes)))
+    }
+}
+
+#[cfg(all(feature = "alloc", target_has_atomic = "64"))]
+pub(crate) use with_wide_atomics::SharedNumber;
+#[cfg(all(feature = "alloc", not(target_has_atomic = "64")))]
+pub(crate) use without_wide_atomics::SharedNumber;
+
+#[cfg(all(feature = "alloc", target_has_atomic = "64"))]
+mod with_wide_atomics {
+    use core::sync::atomic::{AtomicU64, Ordering};
+
+    /// A number that one writes at a time, and anybody may read. All see the changes of all such numbers, and of what
+    /// else is as strictly ordered, in one order.
+    #[derive(Debug)]
+    pub(crate) struct SharedNumber(AtomicU64);
+
+    impl SharedNumber {
+        pub(crate) const fn new(number: u64) -> Self {
+            Self(AtomicU64::new(number))
+        }
+
+        #[inline(always)]
+        pub(crate) fn get(&self) -> u64 {
+            self.0.load(Ordering::SeqCst)
+        }
+
+        /// Writes it, ordered as all are.
+        #[inline(always)]
+        pub(crate) fn set(&self, number: u64) {
+            self.0.store(number, Ordering::SeqCst);
+        }
+
+        /// Writes it, after all that its writer wrote before.
+        #[inline(always)]
+        pub(crate) fn set_in_turn(&self, number: u64) {
+            self.0.store(number, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(all(feature = "alloc", not(target_has_atomic = "64")))]
+mod without_wide_atomics {
+    use super::Lock;
+
+    /// A number that one writes at a time, and anybody may read. All see the changes of all such numbers in one order.
+    #[derive(Debug)]
+    pub(crate) struct SharedNumber(Lock<u64>);
+
+    impl SharedNumber {
+        pub(crate) fn new(number: u64) -> Self {
+            Self(Lock::new(number))
+        }
+
+        pub(crate) fn get(&self) -> u64 {
+            self.0.with(|number| *number)
+        }
+
+        /// Writes it, ordered as all are.
+        pub(crate) fn set(&self, new: u64) {
+            self.0.with(|number| *number = new);
+        }
+
+        /// Writes it, after all that its writer wrote before.
+        pub(crate) fn set_in_turn(&self, new: u64) {
+            self.set(new);
+        }
     }
 }
 

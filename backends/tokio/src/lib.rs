@@ -1,17 +1,20 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod clock;
+
 use std::collections::hash_map::RandomState;
 use std::future::Future;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::pin::Pin;
-use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tenure_core::{Instant, Spawn, SpawnLocal, Timer};
 use tokio::runtime::{EnterGuard, Handle, RuntimeFlavor};
+
+use clock::{can_be_paused, epoch, time_here};
 
 /// The tokio runtime, as tenure sees it: a clock, a timer, and spawning. A clone costs one counter.
 ///
@@ -72,10 +75,14 @@ impl Timer for Tokio {
     type Sleep = Sleep;
 
     fn now(&self) -> Instant {
-        // Only a current-thread runtime can pause its clock; elsewhere every thread reads the same one,
-        // and entering would make all threads write to the same counter.
+        // Only a current-thread runtime can pause its clock, and only where tokio was built for that; elsewhere every
+        // thread reads the same one, and entering would make all threads write to the same counter.
         let _entered = match &self.captured {
-            Some(handle) if handle.runtime_flavor() == RuntimeFlavor::CurrentThread => self.enter(),
+            Some(handle)
+                if can_be_paused() && handle.runtime_flavor() == RuntimeFlavor::CurrentThread =>
+            {
+                self.enter()
+            }
             _ => None,
         };
         time_here()
@@ -95,7 +102,7 @@ impl Timer for Tokio {
 
     fn current_task(&self) -> Option<u64> {
         let task = tokio::task::try_id()?;
-        Some(BuildHasherDefault::<DefaultHasher>::default().hash_one(task))
+        Some(BuildHasherDefault::<NumberHasher>::default().hash_one(task))
     }
 }
 
@@ -174,20 +181,24 @@ impl Future for Sleep {
     }
 }
 
-/// The time by the clock of the runtime around the caller, or by the machine's if there is none.
-fn time_here() -> Instant {
-    Instant::EPOCH + tokio::time::Instant::now().saturating_duration_since(epoch())
-}
+/// Gives the number back that is hashed: that of a task is unique as it is.
+#[derive(Default)]
+struct NumberHasher(u64);
 
-/// One epoch for all runtimes of the process, so that an instant keeps its meaning from one to the next. It
-/// lies before the first use of this crate, because a paused clock stands where its runtime began.
-fn epoch() -> tokio::time::Instant {
-    const MARGIN: Duration = Duration::from_secs(60 * 60);
-    static EPOCH: OnceLock<tokio::time::Instant> = OnceLock::new();
-    *EPOCH.get_or_init(|| {
-        let first_use = std::time::Instant::now();
-        first_use.checked_sub(MARGIN).unwrap_or(first_use).into()
-    })
+impl Hasher for NumberHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[track_caller]

@@ -11,6 +11,7 @@ use super::error::AcquireError;
 use super::job::{CheckJob, Done, PoolJob};
 use super::kernel::Admission;
 use super::lease::{Lease, OwnedLease};
+use super::loans::LoanStart;
 use super::shared::PoolShared;
 use super::state::Handed;
 use super::validation::found_broken;
@@ -140,7 +141,10 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         loop {
             let mut slot = PoolShared::try_take(&self.shared)?;
             match self.shared.unfit_to_lend(&mut slot, Instant::MAX, None) {
-                None => return Some(Lease::new(&self.shared, slot, Location::caller())),
+                None => {
+                    let start = LoanStart::at(Location::caller());
+                    return Some(Lease::new(&self.shared, slot, start));
+                }
                 Some(why) => self.shared.retire(slot, why),
             }
         }
@@ -176,9 +180,11 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         asked_at: &'static Location<'static>,
     ) -> Result<Vec<Lease<'_, R, C>>, AcquireError> {
         let shared = &self.shared;
-        let began_at = shared.timings.as_ref().and_then(|_| shared.now());
+        let began_at = shared.time_that_counts();
         let gathered = self.gather_untimed(values, within, asked_at).await;
-        shared.record_wait(began_at.unwrap_or_default());
+        if let Some(began_at) = began_at {
+            shared.record_wait(began_at);
+        }
         gathered
     }
 
@@ -244,14 +250,16 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             } else {
                 let checks = shared.checks_before_lending(&slot.life);
                 if !checks && !shared.prepares() {
-                    return Ok(Lease::new(shared, slot, asked_at));
+                    return Ok(Lease::new(shared, slot, LoanStart::at(asked_at)));
                 }
                 let since = shared.now().unwrap_or_default();
                 match CheckJob::claim_lent(shared, slot, until, checks)
                     .perform()
                     .await
                 {
-                    Done::Ready(slot) => return Ok(Lease::new(shared, slot, asked_at)),
+                    Done::Ready(slot) => {
+                        return Ok(Lease::new(shared, slot, LoanStart::at(asked_at)));
+                    }
                     Done::Unfit(cause, job) => {
                         let took = shared.now().map_or(Duration::ZERO, |now| now - since);
                         rejected = Some(Rejected::another(None, took, cause));
@@ -362,10 +370,10 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
 fn borrowed<'p, R: LocalResource, C: Clock>(
     pool: &'p Arc<PoolShared<R, C>>,
     handed: Handed<R::Value>,
-    taken_at: &'static Location<'static>,
+    start: LoanStart,
 ) -> Lease<'p, R, C> {
     match handed {
-        Handed::One(slot) => Lease::new(pool, slot, taken_at),
+        Handed::One(slot) => Lease::new(pool, slot, start),
         Handed::Many(_) => unreachable!("one was asked for"),
     }
 }
@@ -374,10 +382,10 @@ fn borrowed<'p, R: LocalResource, C: Clock>(
 fn owned<R: LocalResource, C: Clock>(
     pool: &Arc<PoolShared<R, C>>,
     handed: Handed<R::Value>,
-    taken_at: &'static Location<'static>,
+    start: LoanStart,
 ) -> OwnedLease<R, C> {
     match handed {
-        Handed::One(slot) => OwnedLease::new(pool.clone(), slot, taken_at),
+        Handed::One(slot) => OwnedLease::new(pool.clone(), slot, start),
         Handed::Many(_) => unreachable!("one was asked for"),
     }
 }
@@ -385,9 +393,9 @@ fn owned<R: LocalResource, C: Clock>(
 fn many_borrowed<'p, R: LocalResource, C: Clock>(
     pool: &'p Arc<PoolShared<R, C>>,
     handed: Handed<R::Value>,
-    taken_at: &'static Location<'static>,
+    start: LoanStart,
 ) -> Vec<Lease<'p, R, C>> {
-    let lease = |slot| Lease::new(pool, slot, taken_at);
+    let lease = |slot| Lease::new(pool, slot, start);
     match handed {
         Handed::One(slot) => alloc::vec![lease(slot)],
         Handed::Many(slots) => slots.into_iter().map(lease).collect(),

@@ -13,7 +13,6 @@ use super::runner::Runner;
 use super::shared::{PoolShared, SpawnRunner};
 use super::stack::{IdleOrder, Stacks};
 use super::state::Guarded;
-use super::timings::Timings;
 use super::validation::{CheckOnAcquire, prepares};
 use crate::backoff::Backoff;
 use crate::config::{ConfigError, above_zero};
@@ -595,13 +594,11 @@ impl<R: LocalResource> PoolBuilder<R> {
             || self.sink.is_some();
         let shared = Arc::new(PoolShared {
             spawn_runner,
-            stacks: Stacks::new(config.max_size, config.idle_order, limits),
+            stacks: Stacks::new(config.max_size, config.idle_order, limits, config.timings),
             quota,
             state: Guarded::new(kernel),
-            loans: keeps_loans.then(|| Lock::new(Loans::default())),
-            timings: config
-                .timings
-                .then(|| Box::new(Lock::new(Timings::default()))),
+            loans: keeps_loans.then(|| Loans::new(config.timings || config.leak_after.is_some())),
+            times_of_openings: config.timings.then(Box::default),
             random: Lock::new(Random::seeded(seed)),
             handles: AtomicUsize::new(1),
             changed: Signal::new(),
@@ -611,7 +608,7 @@ impl<R: LocalResource> PoolBuilder<R> {
             },
             resource: self.resource,
             clock,
-            lends_plainly: !config.timings && !prepares::<R>(&config) && !config.is_strict(),
+            lends_plainly: !prepares::<R>(&config) && !config.is_strict(),
             returns_plainly: !cleans_up::<R>(&config) && !config.notes_returns(),
             is_strict: config.is_strict(),
             config,

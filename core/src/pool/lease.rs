@@ -4,17 +4,16 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::future::Future;
 use core::ops::{Deref, DerefMut};
-use core::panic::Location;
 use core::time::Duration;
 
-use super::loans::LoanTicket;
+use super::loans::LoanStart;
 use super::shared::PoolShared;
-use super::slot::{Generation, Slot, Standing};
+use super::slot::{Generation, Slot};
 use crate::ending::Why;
 use crate::name::Redacted;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync::{self, Arc};
+use crate::sync::Arc;
 use crate::time::Instant;
 
 /// A value on loan from a [`Pool`](crate::Pool), which it borrows. Dropping it gives the value back.
@@ -84,7 +83,6 @@ struct Loan<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> {
     pool: P,
     /// Absent only once the value has been taken out for good.
     slot: Option<Box<Slot<R::Value>>>,
-    ticket: LoanTicket,
 }
 
 impl<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> Loan<P, R, C> {
@@ -103,13 +101,10 @@ impl<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> Loan<P, R,
     }
 
     #[inline(always)]
-    fn new(pool: P, slot: Box<Slot<R::Value>>, taken_at: &'static Location<'static>) -> Self {
-        let ticket = pool.loan_begins(taken_at);
-        Self {
-            pool,
-            slot: Some(slot),
-            ticket,
-        }
+    fn new(pool: P, mut slot: Box<Slot<R::Value>>, start: LoanStart) -> Self {
+        pool.loan_begins(&mut slot, start);
+        let slot = Some(slot);
+        Self { pool, slot }
     }
 
     fn slot(&self) -> &Slot<R::Value> {
@@ -148,22 +143,19 @@ impl<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> Loan<P, R,
             .has_revoked(slot.life.generation, slot.life.opened_at)
     }
 
-    #[inline(always)]
-    fn take(&mut self) -> Option<Box<Slot<R::Value>>> {
-        let slot = self.slot.take()?;
-        self.pool.loan_ends(self.ticket);
-        Some(slot)
-    }
-
     fn discard(mut self) {
-        if let Some(slot) = self.take() {
+        if let Some(slot) = self.slot.take() {
+            let used = self.pool.loan_ends(&slot);
+            self.pool.stacks.note_use(used);
             self.pool.retire(slot, Why::Broken);
         }
     }
 
     fn detach(mut self) -> R::Value {
-        match self.take() {
+        match self.slot.take() {
             Some(slot) => {
+                let used = self.pool.loan_ends(&slot);
+                self.pool.stacks.note_use(used);
                 self.pool.detach();
                 slot.value
             }
@@ -175,20 +167,8 @@ impl<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> Loan<P, R,
 impl<P: Deref<Target = PoolShared<R, C>>, R: LocalResource, C: Clock> Drop for Loan<P, R, C> {
     #[inline]
     fn drop(&mut self) {
-        let Some(mut slot) = self.take() else {
-            return;
-        };
-        let pool = &self.pool;
-        if pool.is_broken(&mut slot) {
-            pool.retire_broken(slot);
-        } else if sync::is_panicking() {
-            pool.retire(slot, Why::Broken);
-        } else if slot.life.standing == Standing::SUSPECT {
-            pool.release_suspect(slot);
-        } else if pool.returns_plainly {
-            pool.release(slot);
-        } else {
-            pool.release_with_validation(slot);
+        if let Some(slot) = self.slot.take() {
+            self.pool.take_back(slot);
         }
     }
 }
@@ -198,15 +178,15 @@ impl<'p, R: LocalResource, C: Clock> Lease<'p, R, C> {
     pub(crate) fn new(
         pool: &'p PoolShared<R, C>,
         slot: Box<Slot<R::Value>>,
-        taken_at: &'static Location<'static>,
+        start: LoanStart,
     ) -> Self {
-        Self(Loan::new(pool, slot, taken_at))
+        Self(Loan::new(pool, slot, start))
     }
 
     /// Takes the value out of a lease that has not been handed to its user yet.
     pub(super) fn into_slot(mut self) -> Option<Box<Slot<R::Value>>> {
         let slot = self.0.slot.take()?;
-        self.0.pool.loan_withdrawn(self.0.ticket);
+        self.0.pool.loan_withdrawn(&slot);
         Some(slot)
     }
 }
@@ -226,9 +206,9 @@ impl<R: LocalResource, C: Clock> OwnedLease<R, C> {
     pub(crate) fn new(
         pool: Arc<PoolShared<R, C>>,
         slot: Box<Slot<R::Value>>,
-        taken_at: &'static Location<'static>,
+        start: LoanStart,
     ) -> Self {
-        Self(Loan::new(pool, slot, taken_at))
+        Self(Loan::new(pool, slot, start))
     }
 }
 

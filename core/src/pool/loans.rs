@@ -5,141 +5,241 @@ use core::panic::Location;
 use core::time::Duration;
 
 use super::shared::PoolShared;
-use super::timings::Timings;
+use super::slot::Slot;
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync::Lock;
+use crate::sync::{Arc, Lock, SharedNumber};
 use crate::time::Instant;
 
-/// The loans of a pool, each under a ticket.
-#[derive(Debug, Default)]
+/// The loans of a pool: one record for each value, which whoever has the value writes, and anybody may read. A loan
+/// meets no lock that it shares with another.
+#[derive(Debug)]
 pub(crate) struct Loans {
-    entries: Vec<Option<LoanRecord>>,
-    free: Vec<LoanTicket>,
+    /// As many as there ever were values at once. One that no value has is free.
+    records: Lock<Vec<Arc<LoanRecord>>>,
+    /// Whether the time of each loan counts.
+    is_timed: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LoanTicket(u32);
-
-impl LoanTicket {
-    /// Of a loan that nobody keeps a record of.
-    pub(crate) const NONE: Self = Self(u32::MAX);
-}
-
-#[derive(Clone, Copy, Debug)]
+/// The loan of one value, if it is lent. In cache lines of its own, since each loan writes it.
+///
+/// `since` is written last as a loan begins and first as it ends. So who reads it twice, and the rest in between, and
+/// finds it unchanged and not `IDLE`, has read of one loan.
+#[derive(Debug)]
+#[cfg_attr(feature = "std", repr(align(128)))]
 struct LoanRecord {
-    /// The task that took it, where the backend can tell tasks apart.
-    task: Option<u64>,
-    taken_at: &'static Location<'static>,
-    since: Option<Instant>,
-    reported: bool,
+    /// Since when it is lent, in nanoseconds of the clock, or `IDLE`.
+    since: SharedNumber,
+    /// The task that took it, where the backend can tell tasks apart, or `NO_TASK`.
+    task: SharedNumber,
+    /// The beginning of the loan that was told of as held for too long.
+    reported: SharedNumber,
+    /// How many of its loans began at once, with nothing waited for: of all values that had this record.
+    at_once: SharedNumber,
+    /// Where it was taken. Its lock is the value's alone, and taken only where this changes.
+    taken_at: Lock<Option<&'static Location<'static>>>,
+}
+
+const IDLE: u64 = u64::MAX;
+const NO_TASK: u64 = u64::MAX;
+
+/// What a value has of its record.
+#[derive(Debug)]
+pub(crate) struct LoanNote {
+    record: Arc<LoanRecord>,
+    /// What the record has for this, as far as is known.
+    taken_at: Option<&'static Location<'static>>,
+}
+
+/// What is known of a loan as it begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoanStart {
+    pub(crate) taken_at: &'static Location<'static>,
+    /// When it is, if the clock was just read.
+    pub(crate) at: Option<Instant>,
+    /// Whether it counts as an acquire that took no time.
+    pub(crate) is_at_once: bool,
+}
+
+impl LoanStart {
+    /// For a loan whose wait counts elsewhere, or not at all.
+    pub(crate) const fn at(taken_at: &'static Location<'static>) -> Self {
+        Self {
+            taken_at,
+            at: None,
+            is_at_once: false,
+        }
+    }
 }
 
 impl Loans {
-    fn begin(&mut self, loan: LoanRecord) -> LoanTicket {
-        match self.free.pop() {
-            Some(ticket) => {
-                self.entries[ticket.0 as usize] = Some(loan);
-                ticket
-            }
-            None => {
-                self.entries.push(Some(loan));
-                LoanTicket((self.entries.len() - 1) as u32)
-            }
-        }
+    pub(crate) fn new(is_timed: bool) -> Self {
+        let records = Lock::new(Vec::new());
+        Self { records, is_timed }
     }
 
-    fn end(&mut self, ticket: LoanTicket) -> Option<LoanRecord> {
-        let loan = self.entries.get_mut(ticket.0 as usize)?.take()?;
-        self.free.push(ticket);
-        Some(loan)
+    /// For a value that is new.
+    fn note(&self) -> LoanNote {
+        let record = self.records.with(|records| {
+            // Nobody else can clone it meanwhile: that is done here.
+            let mut all = records.iter();
+            if let Some(free) = all.find(|record| Arc::strong_count(record) == 1) {
+                return free.clone();
+            }
+            let record = Arc::new(LoanRecord::new());
+            records.push(record.clone());
+            record
+        });
+        let taken_at = None;
+        LoanNote { record, taken_at }
+    }
+
+    fn with_each<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &LoanRecord>) -> T) -> T {
+        self.records
+            .with(|records| look(&mut records.iter().map(|record| &**record)))
     }
 
     /// How many loans the task has, if it has all there are.
     fn all_of(&self, task: u64) -> Option<usize> {
-        let mut loans = self.entries.iter().flatten();
-        let count = loans.clone().count();
-        (count > 0 && loans.all(|loan| loan.task == Some(task))).then_some(count)
+        let mut count = 0;
+        let has_all = self.with_each(|records| {
+            let mut lent = records.filter(|record| record.since.get() != IDLE);
+            lent.all(|record| {
+                count += 1;
+                record.task.get() == task
+            })
+        });
+        (has_all && count > 0).then_some(count)
     }
 
     fn oldest_unreported(&self) -> Option<Instant> {
-        let loans = self.entries.iter().flatten();
-        let unreported = loans.filter(|loan| !loan.reported);
-        unreported.filter_map(|loan| loan.since).min()
+        self.with_each(|records| records.filter_map(LoanRecord::unreported).min())
     }
 
     /// Takes note of the loans that are older than `limit`, each once.
     fn overdue(
-        &mut self,
+        &self,
         now: Instant,
         limit: Duration,
     ) -> Vec<(&'static Location<'static>, Duration)> {
-        let loans = self
-            .entries
-            .iter_mut()
-            .flatten()
-            .filter(|loan| !loan.reported);
-        loans
-            .filter_map(|loan| {
-                let held_for = now - loan.since?;
-                loan.reported = held_for >= limit;
-                loan.reported.then_some((loan.taken_at, held_for))
-            })
-            .collect()
+        let report = |record: &LoanRecord| record.report(now, limit);
+        self.with_each(|records| records.filter_map(report).collect())
+    }
+
+    /// How many loans began at once.
+    pub(crate) fn at_once(&self) -> u64 {
+        self.with_each(|records| records.map(|record| record.at_once.get()).sum())
+    }
+}
+
+impl LoanRecord {
+    fn new() -> Self {
+        Self {
+            since: SharedNumber::new(IDLE),
+            task: SharedNumber::new(NO_TASK),
+            reported: SharedNumber::new(IDLE),
+            at_once: SharedNumber::new(0),
+            taken_at: Lock::new(None),
+        }
+    }
+
+    /// Since when it is lent, if it is and that was not told.
+    fn unreported(&self) -> Option<Instant> {
+        let since = self.since.get();
+        let is_told = since == IDLE || since == self.reported.get();
+        (!is_told).then_some(Instant::from_nanos(since))
+    }
+
+    /// Where it was taken and for how long it is held, if that is too long and was not told.
+    fn report(
+        &self,
+        now: Instant,
+        limit: Duration,
+    ) -> Option<(&'static Location<'static>, Duration)> {
+        let since = self.unreported()?;
+        let held_for = now - since;
+        if held_for < limit {
+            return None;
+        }
+        let taken_at = self.taken_at.with(|taken_at| *taken_at)?;
+        // Else another loan may have begun meanwhile.
+        let is_same = self.unreported() == Some(since);
+        is_same.then(|| {
+            self.reported.set(since.as_nanos());
+            (taken_at, held_for)
+        })
+    }
+}
+
+impl LoanNote {
+    #[inline]
+    fn begin(&mut self, start: &LoanStart, task: Option<u64>, since: Instant) {
+        let record = &*self.record;
+        let is_known = { self.taken_at }.is_some_and(|known| core::ptr::eq(known, start.taken_at));
+        if !is_known {
+            self.taken_at = Some(start.taken_at);
+            record
+                .taken_at
+                .with(|taken_at| *taken_at = Some(start.taken_at));
+        }
+        record.task.set_in_turn(task.unwrap_or(NO_TASK));
+        if start.is_at_once {
+            record.at_once.set_in_turn(record.at_once.get() + 1);
+        }
+        record.since.set(since.as_nanos());
+    }
+
+    /// Returns since when it was lent.
+    fn end(&self) -> Instant {
+        let since = Instant::from_nanos(self.record.since.get());
+        self.record.since.set_in_turn(IDLE);
+        since
     }
 }
 
 impl<R: LocalResource, C: Clock> PoolShared<R, C> {
+    /// The note of a new value, where somebody wants to know of loans.
+    pub(crate) fn loan_note(&self) -> Option<LoanNote> {
+        self.loans.as_ref().map(Loans::note)
+    }
+
     #[inline(always)]
-    pub(crate) fn loan_begins(&self, taken_at: &'static Location<'static>) -> LoanTicket {
-        match &self.loans {
-            None => LoanTicket::NONE,
-            Some(loans) => self.note_begin(loans, taken_at),
+    pub(crate) fn loan_begins(&self, slot: &mut Slot<R::Value>, start: LoanStart) {
+        if let Some(note) = &mut slot.loan {
+            self.note_begin(note, &start);
         }
     }
 
-    #[cold]
-    fn note_begin(&self, loans: &Lock<Loans>, taken_at: &'static Location<'static>) -> LoanTicket {
-        let (task, since) = (self.clock.current_task(), self.now());
-        let reported = false;
-        let ticket = loans.with(|loans| {
-            loans.begin(LoanRecord {
-                task,
-                taken_at,
-                since,
-                reported,
-            })
-        });
-        // After it is noted: the Runner looks at the loans after it has begun to rest.
+    #[inline(never)]
+    fn note_begin(&self, note: &mut LoanNote, start: &LoanStart) {
+        let is_timed = self.loans.as_ref().is_some_and(|loans| loans.is_timed);
+        let now = if is_timed {
+            start.at.or_else(|| self.now())
+        } else {
+            None
+        };
+        note.begin(start, self.clock.current_task(), now.unwrap_or_default());
+        // After it is noted: the Runner begins to rest, and then looks at the loans. One of the two sees the other.
         if self.config.leak_after.is_some() && self.stacks.is_watched() {
             self.adjust(|transaction| transaction.kernel().wake_sweeper());
         }
-        ticket
     }
 
-    #[inline(always)]
-    pub(crate) fn loan_ends(&self, ticket: LoanTicket) {
-        if ticket != LoanTicket::NONE {
-            self.note_end(ticket);
-        }
-    }
-
-    #[cold]
-    fn note_end(&self, ticket: LoanTicket) {
-        if let Some(loans) = &self.loans {
-            let loan = loans.with(|loans| loans.end(ticket));
-            let since = loan.and_then(|loan| loan.since);
-            if let (Some(timings), Some((since, now))) = (&self.timings, since.zip(self.now())) {
-                timings.with(|timings| timings.used.record(now - since));
-            }
+    /// Ends a loan, and returns how long it was for the caller to take note of, where that counts.
+    pub(crate) fn loan_ends(&self, slot: &Slot<R::Value>) -> Option<Duration> {
+        let since = slot.loan.as_ref()?.end();
+        if self.stacks.keep_times() {
+            self.now().map(|now| now - since)
+        } else {
+            None
         }
     }
 
     /// The same for a loan that its user has never had.
-    pub(crate) fn loan_withdrawn(&self, ticket: LoanTicket) {
-        if let Some(loans) = &self.loans {
-            loans.with(|loans| loans.end(ticket));
+    pub(crate) fn loan_withdrawn(&self, slot: &Slot<R::Value>) {
+        if let Some(note) = &slot.loan {
+            note.end();
         }
     }
 
@@ -152,34 +252,16 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     }
 
     #[inline(never)]
-    fn held_by_this_task_of(&self, loans: &Lock<Loans>) -> Option<usize> {
+    fn held_by_this_task_of(&self, loans: &Loans) -> Option<usize> {
         let task = self.clock.current_task()?;
-        let most = self.look(|kernel| kernel.max_size());
-        loans
-            .with(|loans| loans.all_of(task))
-            .filter(|held| *held >= most)
-    }
-
-    /// Takes note of how long an acquire took in all.
-    #[inline(always)]
-    pub(crate) fn record_wait(&self, began_at: Instant) {
-        if let Some(timings) = &self.timings {
-            self.record_wait_in(timings, began_at);
-        }
-    }
-
-    #[inline(never)]
-    fn record_wait_in(&self, timings: &Lock<Timings>, began_at: Instant) {
-        if let Some(now) = self.now() {
-            timings.with(|timings| timings.waited.record(now - began_at));
-        }
+        let held = loans.all_of(task)?;
+        (held >= self.look(|kernel| kernel.max_size())).then_some(held)
     }
 
     /// When a loan that goes on until then is held for too long.
     pub(crate) fn next_leak(&self) -> Option<Instant> {
         let (loans, limit) = (self.loans.as_ref()?, self.config.leak_after?);
-        let since = loans.with(|loans| loans.oldest_unreported())?;
-        Some(since + limit)
+        Some(loans.oldest_unreported()? + limit)
     }
 
     /// Tells of the leases that are held for longer than the limit for leaks.
@@ -187,7 +269,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
         let (Some(loans), Some(limit)) = (&self.loans, self.config.leak_after) else {
             return;
         };
-        for (taken_at, held_for) in loans.with(|loans| loans.overdue(now, limit)) {
+        for (taken_at, held_for) in loans.overdue(now, limit) {
             let leaked = EventKind::Leaked { taken_at, held_for };
             self.reporter.send(&self.clock, leaked);
         }

@@ -156,8 +156,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     /// ```
     #[must_use]
     pub fn timings(&self) -> Option<Timings> {
-        let timings = self.shared.timings.as_ref()?;
-        Some(timings.with(|timings| timings.clone()))
+        self.shared.timings()
     }
 
     /// The pool's name.

@@ -7,16 +7,56 @@ use crate::ending::{Ending, Why};
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
+use crate::sync;
 use alloc::boxed::Box;
 
 impl<R: LocalResource, C: Clock> PoolShared<R, C> {
-    /// Takes back a lent value that is good.
-    #[inline]
-    pub(crate) fn release(&self, slot: Box<Slot<R::Value>>) {
-        if let Err(mut slot) = self.stacks.put_back(slot) {
-            slot.life.loan_ended();
-            self.return_unused(slot);
+    /// Takes back a lent value, whatever has become of it.
+    #[inline(always)]
+    pub(crate) fn take_back(&self, mut slot: Box<Slot<R::Value>>) {
+        let is_plain = self.returns_plainly
+            && slot.loan.is_none()
+            && slot.life.standing != Standing::SUSPECT
+            && !sync::is_panicking();
+        if !is_plain {
+            return self.take_back_closely(slot);
         }
+        if self.is_broken(&mut slot) {
+            self.retire_broken(slot);
+        } else if let Err(slot) = self.stacks.put_back(slot) {
+            self.return_lent(slot);
+        }
+    }
+
+    /// The same where its return is noted, or something may have to be done to it first.
+    #[inline(never)]
+    fn take_back_closely(&self, mut slot: Box<Slot<R::Value>>) {
+        let used = self.loan_ends(&slot);
+        if self.is_broken(&mut slot) {
+            self.retire_broken(slot);
+        } else if sync::is_panicking() {
+            self.retire(slot, Why::Broken);
+        } else if slot.life.standing == Standing::SUSPECT {
+            self.release_suspect(slot);
+        } else if !self.returns_plainly && self.cleans_up() {
+            self.release_into_validation(slot);
+        } else {
+            if !self.returns_plainly {
+                self.note_idle_since(&mut slot);
+            }
+            if let Err(slot) = self.stacks.put_back_used(slot, used) {
+                self.return_lent(slot);
+            }
+            return;
+        }
+        self.stacks.note_use(used);
+    }
+
+    /// Takes back a lent value for which the stacks have no place.
+    #[cold]
+    fn return_lent(&self, mut slot: Box<Slot<R::Value>>) {
+        slot.life.loan_ended();
+        self.return_unused(slot);
     }
 
     /// Takes back a value that was taken and not lent.
@@ -29,17 +69,6 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
             kernel.judge(&mut slot.life);
             transaction.place(slot, Place::Lent);
         });
-    }
-
-    /// Takes back a lent value that is good, where its return is noted or something is done to it first.
-    #[cold]
-    pub(crate) fn release_with_validation(&self, mut slot: Box<Slot<R::Value>>) {
-        if self.cleans_up() {
-            self.release_into_validation(slot);
-        } else {
-            self.note_idle_since(&mut slot);
-            self.release(slot);
-        }
     }
 
     /// Takes back a lent value to which something has to be done before it is lent again.
@@ -64,7 +93,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
 
     /// Takes back a lent value whose last operation was cut off: it is checked before it is lent again, or closed.
     #[cold]
-    pub(crate) fn release_suspect(&self, slot: Box<Slot<R::Value>>) {
+    fn release_suspect(&self, slot: Box<Slot<R::Value>>) {
         if R::CHECKED {
             self.release_into_validation(slot);
         } else {

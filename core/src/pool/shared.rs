@@ -8,7 +8,7 @@ use super::loans::Loans;
 use super::quota::{Quota, run_errands};
 use super::stack::Stacks;
 use super::state::Guarded;
-use super::timings::Timings;
+use super::timings::Histogram;
 use crate::cleanup::abandon_value;
 use crate::drive::Wakes;
 use crate::ending::Why;
@@ -42,9 +42,9 @@ pub(crate) struct PoolShared<R: LocalResource, C: Clock> {
     pub(super) state: Guarded<R::Value>,
     pub(crate) random: Lock<Random>,
     /// Who holds what, where somebody wants to know.
-    pub(crate) loans: Option<Lock<Loans>>,
-    /// How long things took, where somebody wants to know. Three kilobytes, which a small machine has better use for.
-    pub(crate) timings: Option<Box<Lock<Timings>>>,
+    pub(crate) loans: Option<Loans>,
+    /// How long openings took, where somebody wants to know. A kilobyte, which a small machine has better use for.
+    pub(crate) times_of_openings: Option<Box<Lock<Histogram>>>,
     /// How many `Pool` handles there are. Leases do not count.
     pub(crate) handles: AtomicUsize,
     /// Tells whoever awaits a shutdown or a start that something changed.

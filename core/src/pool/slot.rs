@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::loans::LoanNote;
 use crate::time::Instant;
 
 /// A value, with what the pool keeps about it. Boxed when it is opened, so that it moves as one pointer from place to place,
@@ -10,6 +11,8 @@ use crate::time::Instant;
 pub(crate) struct Slot<V> {
     pub(crate) value: V,
     pub(crate) life: Life,
+    /// Where loans are noted.
+    pub(crate) loan: Option<LoanNote>,
 }
 
 /// The ages of a value, and how it stands.

@@ -4,8 +4,10 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
+use core::time::Duration;
 
 use super::slot::{Limits, Slot, Standing};
+use super::timings::StackTimes;
 use crate::sync::{self, AtomicBool, CachePadded, Lock};
 
 /// The idle values, spread over a few stacks so that threads do not meet at one lock.
@@ -24,8 +26,10 @@ pub(crate) struct Stacks<V> {
     /// Whether the gates are up, as far as can be seen without a lock. Only a hint: whoever goes to the queue
     /// for it finds there what is so, and so does whoever does not. So it need not be modelled.
     congested: AtomicBool,
-    /// Whether values that come back are to be told of, as far as can be seen without a lock. A hint as well.
+    /// Whether values that come back are to be told of, as far as can be seen without a lock. A hint as well, but for
+    /// who notes a loan before: it sees this, or whoever set it sees the loan.
     watched: AtomicBool,
+    keep_times: bool,
 }
 
 /// Which of the idle values is lent first.
@@ -59,6 +63,8 @@ struct Stack<V> {
     top: Option<Box<Slot<V>>>,
     idle: VecDeque<Box<Slot<V>>>,
     limits: Limits,
+    /// How long its threads waited, and had values, where somebody wants to know.
+    times: Option<Box<StackTimes>>,
 }
 
 /// What keeps values from being put onto a stack, or from being taken.
@@ -127,6 +133,13 @@ impl<V> Stack<V> {
         self.idle.remove(index?)
     }
 
+    #[inline(always)]
+    fn note_use(&mut self, used: Option<Duration>) {
+        if let (Some(used), Some(times)) = (used, &mut self.times) {
+            times.used.record(used);
+        }
+    }
+
     /// Lays a value back that was just taken.
     #[cold]
     fn lay_back(&mut self, order: IdleOrder, slot: Box<Slot<V>>) {
@@ -141,7 +154,7 @@ impl<V> Stack<V> {
 const MOST_STACKS: usize = 8;
 
 impl<V> Stacks<V> {
-    pub(crate) fn new(max_size: usize, order: IdleOrder, limits: Limits) -> Self {
+    pub(crate) fn new(max_size: usize, order: IdleOrder, limits: Limits, keep_times: bool) -> Self {
         let count = match order {
             // A power of two, so that no division is needed to find one's own.
             IdleOrder::LatestFirst => {
@@ -157,6 +170,7 @@ impl<V> Stacks<V> {
                 top: None,
                 idle: VecDeque::new(),
                 limits,
+                times: keep_times.then(Box::default),
             }))
         };
         Self {
@@ -164,6 +178,7 @@ impl<V> Stacks<V> {
             order,
             congested: AtomicBool::new(false),
             watched: AtomicBool::new(false),
+            keep_times,
         }
     }
 
@@ -230,11 +245,23 @@ impl<V> Stacks<V> {
     /// Puts back a lent value whose loan has ended, unless a gate sends it to the pool's lock, or it is not fit to
     /// be used again.
     #[inline]
-    pub(crate) fn put_back(&self, mut slot: Box<Slot<V>>) -> Result<(), Box<Slot<V>>> {
+    pub(crate) fn put_back(&self, slot: Box<Slot<V>>) -> Result<(), Box<Slot<V>>> {
+        self.put_back_used(slot, None)
+    }
+
+    /// The same, and takes note of how long it was used, if that counts.
+    #[inline(always)]
+    pub(crate) fn put_back_used(
+        &self,
+        mut slot: Box<Slot<V>>,
+        used: Option<Duration>,
+    ) -> Result<(), Box<Slot<V>>> {
         if self.is_congested() {
+            self.note_use(used);
             return Err(slot);
         }
         self.stacks[self.home()].with(|stack| {
+            stack.note_use(used);
             if stack.barred != Bars::NONE || !stack.limits.allow_after_loan(&slot.life) {
                 return Err(slot);
             }
@@ -326,12 +353,50 @@ impl<V> Stacks<V> {
         for stack in &self.stacks {
             stack.with(|stack| stack.barred.set(Bars::WATCH, on));
         }
-        self.watched.store(on, Ordering::Relaxed);
+        self.watched.store(on, Ordering::SeqCst);
     }
 
     /// Returns `true` if values that come back are told of. A hint, without a lock.
     pub(crate) fn is_watched(&self) -> bool {
-        self.watched.load(Ordering::Relaxed)
+        self.watched.load(Ordering::SeqCst)
+    }
+
+    /// Whether it counts how long acquires and loans take.
+    #[inline(always)]
+    pub(crate) const fn keep_times(&self) -> bool {
+        self.keep_times
+    }
+
+    /// Takes note of how long a value was used whose loan has ended, if that counts.
+    #[inline(always)]
+    pub(crate) fn note_use(&self, used: Option<Duration>) {
+        if used.is_some() {
+            self.stacks[self.home()].with(|stack| stack.note_use(used));
+        }
+    }
+
+    /// Takes note of how long an acquire took.
+    pub(crate) fn note_wait(&self, waited: Duration) {
+        self.stacks[self.home()].with(|stack| {
+            if let Some(times) = &mut stack.times {
+                times.waited.record(waited);
+            }
+        });
+    }
+
+    /// All of these times, if they count.
+    pub(super) fn times(&self) -> Option<StackTimes> {
+        self.keep_times.then(|| {
+            let mut sum = StackTimes::default();
+            for stack in &self.stacks {
+                stack.with(|stack| {
+                    if let Some(times) = &stack.times {
+                        sum.add(times);
+                    }
+                });
+            }
+            sum
+        })
     }
 
     /// From now on, what these limits forbid is not put back. Under the pool's lock.

@@ -2,6 +2,12 @@
 
 use core::time::Duration;
 
+use super::loans::Loans;
+use super::shared::PoolShared;
+use crate::resource::LocalResource;
+use crate::runtime::Clock;
+use crate::time::{self, Instant};
+
 /// Three histograms of a pool that was built with [`timings`](crate::pool::PoolBuilder::timings).
 ///
 /// ```
@@ -40,8 +46,9 @@ pub struct Timings {
 pub struct Histogram {
     buckets: [u64; BUCKETS],
     count: u64,
-    sum: Duration,
-    max: Duration,
+    /// In nanoseconds.
+    sum: u128,
+    max: u64,
 }
 
 /// Each power of two is split in so many.
@@ -55,19 +62,36 @@ impl Default for Histogram {
         Self {
             buckets: [0; BUCKETS],
             count: 0,
-            sum: Duration::ZERO,
-            max: Duration::ZERO,
+            sum: 0,
+            max: 0,
         }
     }
 }
 
 impl Histogram {
     /// Counts one more time.
+    #[inline]
     pub fn record(&mut self, time: Duration) {
-        self.buckets[bucket_of(time)] += 1;
+        let nanos = time::nanos(time);
+        self.buckets[bucket_of(nanos)] += 1;
         self.count += 1;
-        self.sum = self.sum.saturating_add(time);
-        self.max = self.max.max(time);
+        self.sum += u128::from(nanos);
+        self.max = self.max.max(nanos);
+    }
+
+    /// Counts so many times that were none at all.
+    const fn record_nothing(&mut self, times: u64) {
+        self.buckets[0] += times;
+        self.count += times;
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (bucket, more) in self.buckets.iter_mut().zip(&other.buckets) {
+            *bucket += more;
+        }
+        self.count += other.count;
+        self.sum += other.sum;
+        self.max = self.max.max(other.max);
     }
 
     /// How many times were recorded.
@@ -79,13 +103,15 @@ impl Histogram {
     /// All times together.
     #[must_use]
     pub const fn sum(&self) -> Duration {
-        self.sum
+        const SECOND: u128 = 1_000_000_000;
+        // 584 years by 18 billion would not fit, nor would they have passed.
+        Duration::new((self.sum / SECOND) as u64, (self.sum % SECOND) as u32)
     }
 
     /// The longest.
     #[must_use]
     pub const fn max(&self) -> Duration {
-        self.max
+        Duration::from_nanos(self.max)
     }
 
     /// A time that this part of all, from 0 to 1, did not exceed. Zero if nothing was recorded.
@@ -96,16 +122,72 @@ impl Histogram {
         for (index, bucket) in self.buckets.iter().enumerate() {
             seen += bucket;
             if seen as f64 >= rank {
-                return upper_bound(index).min(self.max);
+                return upper_bound(index).min(self.max());
             }
         }
-        self.max
+        self.max()
     }
 }
 
-fn bucket_of(time: Duration) -> usize {
+/// What one stack's threads have waited, and had values. An acquire that waited for nothing is counted with its
+/// [loan](super::loans), not here.
+#[derive(Debug, Default)]
+pub(super) struct StackTimes {
+    pub(super) waited: Histogram,
+    pub(super) used: Histogram,
+}
+
+impl StackTimes {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.waited.add(&other.waited);
+        self.used.add(&other.used);
+    }
+}
+
+impl<R: LocalResource, C: Clock> PoolShared<R, C> {
+    pub(super) fn timings(&self) -> Option<Timings> {
+        let opened = self.times_of_openings.as_ref()?;
+        let StackTimes { mut waited, used } = self.stacks.times()?;
+        waited.record_nothing(self.loans.as_ref().map_or(0, Loans::at_once));
+        let opened = opened.with(|opened| opened.clone());
+        Some(Timings {
+            waited,
+            opened,
+            used,
+        })
+    }
+
+    /// The time, where it counts how long acquires take.
+    pub(super) fn time_that_counts(&self) -> Option<Instant> {
+        if self.stacks.keep_times() {
+            self.now()
+        } else {
+            None
+        }
+    }
+
+    /// Takes note of how long an acquire took in all, where that counts. Returns the time then.
+    #[inline(always)]
+    pub(super) fn record_wait(&self, began_at: Instant) -> Option<Instant> {
+        if self.stacks.keep_times() {
+            self.record_wait_that_counts(began_at)
+        } else {
+            None
+        }
+    }
+
+    #[inline(never)]
+    fn record_wait_that_counts(&self, began_at: Instant) -> Option<Instant> {
+        let now = self.now()?;
+        self.stacks.note_wait(now - began_at);
+        Some(now)
+    }
+}
+
+#[inline]
+fn bucket_of(nanos: u64) -> usize {
     // In quarters of a microsecond, of which the shortest steps are made.
-    let quarters = u64::try_from(time.as_nanos() / 250).unwrap_or(u64::MAX);
+    let quarters = nanos / 250;
     if quarters < STEPS as u64 {
         return 0;
     }
@@ -136,7 +218,7 @@ mod tests {
     fn every_time_lies_in_the_bucket_that_ends_above_it() {
         for nanos in (0..60).flat_map(|power| [1_u64 << power, (1 << power) + (1 << power) / 3]) {
             let time = Duration::from_nanos(nanos);
-            let bucket = bucket_of(time);
+            let bucket = bucket_of(nanos);
             assert!(time < upper_bound(bucket), "{time:?} in {bucket}");
             assert!(bucket == 0 || time >= upper_bound(bucket - 1) || bucket == BUCKETS - 1);
         }

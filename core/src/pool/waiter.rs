@@ -2,16 +2,16 @@
 
 use alloc::boxed::Box;
 use core::future::Future;
+use core::mem::ManuallyDrop;
 use core::panic::Location;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use pin_project_lite::pin_project;
-
 use super::error::AcquireError;
 use super::job::{CheckJob, Done, PoolJob};
 use super::kernel::{CanDo, Driver, End, OpeningTicket, QueueRequest, Since, WaiterId};
+use super::loans::LoanStart;
 use super::shared::PoolShared;
 use super::slot::Slot;
 use super::state::{Answer, Entered, Handed, WaiterLook};
@@ -26,34 +26,57 @@ use crate::runtime::Clock;
 use crate::sync::Arc;
 use crate::time::Instant;
 
-pin_project! {
-    /// Waits for one value or for several at once, for a limited time.
-    ///
-    /// Where there is no Runner, the waiter also does the work it needs: it opens a value, or first
-    /// closes a dying one whose slot it needs. An opening loses the race against a value that comes back;
-    /// a close is finished first, within the waiter's own time.
-    pub(crate) struct Waiting<'p, R: LocalResource, C: Clock, P, J, L> {
-        shared: &'p Arc<PoolShared<R, C>>,
-        request: AcquireRequest,
-        // How a job is performed. A type of its own, because that of the future has no name.
-        perform: P,
-        // What is made of what was handed over.
-        lend: L,
-        is_over: bool,
-        // Absent until it has to wait, or to look closer: most find a value as they come.
-        #[pin]
-        slow: Option<Slow<'p, R, C, J>>,
+/// Waits for one value or for several at once, for a limited time.
+///
+/// Where there is no Runner, the waiter also does the work it needs: it opens a value, or first
+/// closes a dying one whose slot it needs. An opening loses the race against a value that comes back;
+/// a close is finished first, within the waiter's own time.
+pub(crate) struct Waiting<'p, R: LocalResource, C: Clock, P, J, L> {
+    shared: &'p Arc<PoolShared<R, C>>,
+    request: AcquireRequest,
+    /// How a job is performed. A type of its own, because that of the future has no name.
+    perform: P,
+    /// What is made of what was handed over.
+    lend: L,
+    is_over: bool,
+    /// Absent until it has to wait, or to look closer: most find a value as they come.
+    slow: Seldom<Slow<'p, R, C, J>>,
+}
+
+/// Nothing in it is pinned in place.
+impl<R: LocalResource, C: Clock, P, J, L> Unpin for Waiting<'_, R, C, P, J, L> {}
+
+/// What is seldom there, so that nothing but one look is done where it is dropped empty.
+struct Seldom<T>(ManuallyDrop<Option<T>>);
+
+impl<T> Drop for Seldom<T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.clear();
+        }
     }
 }
 
-pin_project! {
-    struct Slow<'p, R: LocalResource, C: Clock, J> {
-        waiter: Waiter<'p, R, C>,
-        work: OneJob<J>,
-        working: Working,
-        #[pin]
-        alarm: Alarm<C::Sleep>,
+impl<T> Seldom<T> {
+    const fn none() -> Self {
+        Self(ManuallyDrop::new(None))
     }
+
+    #[cold]
+    #[inline(never)]
+    fn clear(&mut self) {
+        *self.0 = None;
+    }
+}
+
+/// What it takes to wait.
+struct Slow<'p, R: LocalResource, C: Clock, J> {
+    waiter: Waiter<'p, R, C>,
+    work: OneJob<J>,
+    working: Working,
+    /// Boxed, since few need one, and it may be as large as all the rest.
+    alarm: Option<Pin<Box<Alarm<C::Sleep>>>>,
 }
 
 /// What is asked for.
@@ -88,6 +111,8 @@ struct Waiter<'p, R: LocalResource, C: Clock> {
     began_at: Instant,
     /// How many attempts had failed when it joined the queue.
     failed_before: u32,
+    /// When it ended, where that was looked at.
+    answered_at: Option<Instant>,
     /// Until it has begun, this is how long it may take, counted from the epoch.
     deadline: Instant,
     /// What was handed over and was no good.
@@ -124,7 +149,7 @@ where
             perform,
             lend,
             is_over: false,
-            slow: None,
+            slow: Seldom::none(),
         }
     }
 
@@ -132,7 +157,7 @@ where
     pub(crate) fn once_more(mut self, rejected: Option<Box<Rejected>>) -> Self {
         let mut slow = Slow::new(self.shared, self.request, End::Front);
         slow.waiter.rejected = rejected;
-        self.slow = Some(slow);
+        *self.slow.0 = Some(slow);
         self
     }
 }
@@ -154,13 +179,14 @@ impl<'p, R: LocalResource, C: Clock, J> Slow<'p, R, C, J> {
                 self_deadlock: false,
                 began_at: Instant::EPOCH,
                 failed_before: 0,
+                answered_at: None,
                 has_joined: false,
                 deadline: within.map_or(Instant::MAX, |within| Instant::EPOCH + within),
                 rejected: None,
             },
             work: OneJob::none(),
             working: Working::Interruptible,
-            alarm: Alarm::unset(),
+            alarm: None,
         }
     }
 }
@@ -171,7 +197,7 @@ where
     C: Clock,
     P: Fn(PoolJob<R, C>) -> J,
     J: Future<Output = Done<R, C>>,
-    L: Fn(&'p Arc<PoolShared<R, C>>, Handed<R::Value>, &'static Location<'static>) -> T,
+    L: Fn(&'p Arc<PoolShared<R, C>>, Handed<R::Value>, LoanStart) -> T,
 {
     type Output = Result<T, AcquireError>;
 
@@ -179,11 +205,11 @@ where
     // being written, and the processor would wait for that.
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let shared = *this.shared;
-        if this.slow.is_none() {
+        let this = self.get_mut();
+        let shared = this.shared;
+        if this.slow.0.is_none() {
             assert!(
-                !*this.is_over,
+                !this.is_over,
                 "an acquire was polled after it had completed"
             );
             let mut end = End::Back;
@@ -191,31 +217,36 @@ where
             if this.request.wanted == 1 && shared.lends_plainly {
                 while let Some(mut slot) = shared.take_idle() {
                     if !shared.is_broken(&mut slot) {
-                        *this.is_over = true;
-                        return Poll::Ready(Ok((this.lend)(
-                            shared,
-                            Handed::One(slot),
-                            this.request.asked_at,
-                        )));
+                        this.is_over = true;
+                        let start = LoanStart {
+                            is_at_once: this.request.timed,
+                            ..LoanStart::at(this.request.asked_at)
+                        };
+                        return Poll::Ready(Ok((this.lend)(shared, Handed::One(slot), start)));
                     }
                     shared.retire_broken(slot);
                     // It was this one's turn, and still is.
                     end = End::Front;
                 }
             }
-            let slow = Slow::new(shared, *this.request, end);
-            this.slow.set(Some(slow));
+            *this.slow.0 = Some(Slow::new(shared, this.request, end));
         }
-        let Some(slow) = this.slow.as_mut().as_pin_mut() else {
+        let Some(slow) = &mut *this.slow.0 else {
             unreachable!("it was made above")
         };
-        let answer = slow.poll_slowly(this.perform, cx);
-        answer.map(|answer| {
+        let answer = slow.poll_slowly(&this.perform, cx);
+        answer.map(|(answer, at)| {
             // An opening that lost against the answer is called off now, whenever this is dropped.
-            this.slow.set(None);
-            *this.is_over = true;
+            this.slow.clear();
+            this.is_over = true;
             match answer {
-                Ok(handed) => Ok((this.lend)(shared, handed, this.request.asked_at)),
+                Ok(handed) => {
+                    let start = LoanStart {
+                        at,
+                        ..LoanStart::at(this.request.asked_at)
+                    };
+                    Ok((this.lend)(shared, handed, start))
+                }
                 Err(error) => Err(shared.told_within_retries(*error)),
             }
         })
@@ -223,22 +254,23 @@ where
 }
 
 impl<R: LocalResource, C: Clock, J> Slow<'_, R, C, J> {
+    /// With the answer, returns the time if it was just read.
     #[inline(always)]
     fn poll_slowly<P>(
-        self: Pin<&mut Self>,
+        &mut self,
         perform: &P,
         cx: &mut Context<'_>,
-    ) -> Poll<Answer<R::Value>>
+    ) -> Poll<(Answer<R::Value>, Option<Instant>)>
     where
         P: Fn(PoolJob<R, C>) -> J,
         J: Future<Output = Done<R, C>>,
     {
-        let this = self.project();
         let jobs = Jobs {
-            work: this.work,
-            working: this.working,
+            work: &mut self.work,
+            working: &mut self.working,
         };
-        this.waiter.poll_slowly(perform, jobs, this.alarm, cx)
+        let answer = self.waiter.poll_slowly(perform, jobs, &mut self.alarm, cx);
+        answer.map(|answer| (answer, self.waiter.answered_at))
     }
 }
 
@@ -271,7 +303,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         &mut self,
         perform: &P,
         jobs: Jobs<'_, J>,
-        mut alarm: Pin<&mut Alarm<C::Sleep>>,
+        alarm: &mut Option<Pin<Box<Alarm<C::Sleep>>>>,
         cx: &mut Context<'_>,
     ) -> Poll<Answer<R::Value>>
     where
@@ -413,6 +445,10 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             };
             let wake_at = resumes_at.map_or(self.deadline, |at| at.min(self.deadline));
             let wake_at = (wake_at != Instant::MAX).then_some(wake_at);
+            if alarm.is_none() && wake_at.is_none() {
+                return Poll::Pending;
+            }
+            let alarm = alarm.get_or_insert_with(|| Box::pin(Alarm::unset()));
             if alarm.as_mut().poll(&shared.clock, wake_at, cx).is_pending() {
                 return Poll::Pending;
             }
@@ -424,7 +460,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     fn begin(&mut self) -> Option<Instant> {
         self.has_begun = true;
         let within = core::mem::replace(&mut self.deadline, Instant::MAX);
-        if within == Instant::MAX && self.shared.timings.is_none() && !self.shared.is_strict {
+        if within == Instant::MAX && !self.shared.stacks.keep_times() && !self.shared.is_strict {
             return None;
         }
         let now = self.shared.now()?;
@@ -442,7 +478,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     #[inline(always)]
     fn ends(&mut self, answer: Answer<R::Value>) -> Poll<Answer<R::Value>> {
         if self.timed {
-            self.shared.record_wait(self.began_at);
+            self.answered_at = self.shared.record_wait(self.began_at);
         }
         // A close may have kept the waiter from its answer; from here on it has no place.
         if let Some(place) = self.place.take() {
@@ -475,7 +511,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         // Read already where the time counts, or where somebody asked for it.
         let mut is_known = self.has_joined
             || self.deadline != Instant::MAX
-            || shared.timings.is_some()
+            || shared.stacks.keep_times()
             || shared.is_strict;
         loop {
             let request = QueueRequest {

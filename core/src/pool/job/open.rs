@@ -68,8 +68,8 @@ impl<R: LocalResource, C: Clock> OpenJob<R, C> {
             return;
         };
         let took = shared.now().zip(began_at).map(|(now, began)| now - began);
-        if let (Some(timings), Some(took)) = (&shared.timings, took) {
-            timings.with(|timings| timings.opened.record(took));
+        if let (Some(opened), Some(took)) = (&shared.times_of_openings, took) {
+            opened.with(|opened| opened.record(took));
         }
         match result {
             Ok(value) => {
@@ -129,6 +129,7 @@ impl<R: LocalResource, C: Clock> OpenJob<R, C> {
         let slot = Box::new(Slot {
             value,
             life: Life::new(birth),
+            loan: shared.loan_note(),
         });
         shared.transact(|transaction| {
             transaction.forget_opening_waker(self.ticket);
