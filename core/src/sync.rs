@@ -70,11 +70,13 @@ mod with_std {
     use alloc::string::{String, ToString};
     use core::any::Any;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-    use std::sync::{Mutex, PoisonError};
+
+    #[cfg(feature = "parking_lot")]
+    use parking_lot::{Mutex, MutexGuard};
+    #[cfg(not(feature = "parking_lot"))]
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     /// A lock that is held for the length of a closure, so never across an await.
-    ///
-    /// No user code runs inside the closure, so a poisoned mutex says nothing and is ignored.
     #[derive(Debug, Default)]
     pub(crate) struct Lock<T>(Mutex<T>);
 
@@ -85,7 +87,20 @@ mod with_std {
 
         #[inline(always)]
         pub(crate) fn with<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
-            f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+            f(&mut self.hold())
+        }
+
+        #[cfg(feature = "parking_lot")]
+        #[inline(always)]
+        fn hold(&self) -> MutexGuard<'_, T> {
+            self.0.lock()
+        }
+
+        /// No user code runs while it is held, so a poisoned mutex says nothing and is ignored.
+        #[cfg(not(feature = "parking_lot"))]
+        #[inline(always)]
+        fn hold(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
 

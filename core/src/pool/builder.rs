@@ -583,6 +583,7 @@ impl<R: LocalResource> PoolBuilder<R> {
             max_size: config.max_size,
             max_waiters: config.max_waiters,
             idle_timeout: config.idle_timeout,
+            acquire_timeout: config.acquire_timeout,
             was_lowered: false,
         };
         let family = quota.clone().map(Membership::new);

@@ -10,7 +10,9 @@ use core::time::Duration;
 
 use super::error::AcquireError;
 use super::job::{CheckJob, Done, PoolJob};
-use super::kernel::{CanDo, Driver, End, OpeningTicket, QueueRequest, Since, WaiterId};
+use super::kernel::{
+    CanDo, Driver, End, OpeningTicket, QueueRequest, Since, Timekeeping, WaiterId,
+};
 use super::loans::LoanStart;
 use super::shared::PoolShared;
 use super::slot::Slot;
@@ -103,6 +105,9 @@ struct Waiter<'p, R: LocalResource, C: Clock> {
     /// Whether a Runner saw it join, until that was made use of.
     is_driven: bool,
     timed: bool,
+    /// Whether it waits for as long as the pool says.
+    has_common_timeout: bool,
+    timekeeping: Timekeeping,
     /// `true` until it has tried to spawn a lost Runner: once, for the executor may be gone.
     may_respawn: bool,
     self_deadlock: bool,
@@ -175,6 +180,8 @@ impl<'p, R: LocalResource, C: Clock, J> Slow<'p, R, C, J> {
                 end,
                 is_driven: false,
                 timed: request.timed,
+                has_common_timeout: within.is_some() && within == shared.config.acquire_timeout,
+                timekeeping: Timekeeping::Own,
                 may_respawn: true,
                 self_deadlock: false,
                 began_at: Instant::EPOCH,
@@ -421,7 +428,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 _ => WaiterTurn::NOTHING,
             };
             // What comes next may come later.
-            now = None;
+            let looked_at = now.take();
             let resumes_at = match claim {
                 WaiterTurn::Job(job) => {
                     *working = match &job {
@@ -443,7 +450,8 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 }
                 WaiterTurn::Nothing { resumes_at } => resumes_at,
             };
-            let wake_at = resumes_at.map_or(self.deadline, |at| at.min(self.deadline));
+            let deadline = self.next_deadline(looked_at);
+            let wake_at = resumes_at.map_or(deadline, |at| at.min(deadline));
             let wake_at = (wake_at != Instant::MAX).then_some(wake_at);
             if alarm.is_none() && wake_at.is_none() {
                 return Poll::Pending;
@@ -469,6 +477,18 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
             self.deadline = now + (within - Instant::EPOCH);
         }
         Some(now)
+    }
+
+    /// When its own alarm is to tell it of a deadline: its own, or that of another who relies on it.
+    fn next_deadline(&self, now: Option<Instant>) -> Instant {
+        match (self.timekeeping, now) {
+            (Timekeeping::ByOthers, _) => Instant::MAX,
+            (Timekeeping::ForAll, Some(now)) => {
+                let of_others = self.shared.look_at_deadlines(now);
+                of_others.map_or(self.deadline, |at| at.min(self.deadline))
+            }
+            _ => self.deadline,
+        }
     }
 
     fn is_over(&self, now: Option<Instant>) -> bool {
@@ -525,6 +545,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 } else {
                     CanDo::Anything
                 },
+                has_common_timeout: self.has_common_timeout,
             };
             match shared.enter(cx.waker().clone(), &request) {
                 Ok(Entered::Taken(handed)) => return Poll::Ready(Ok(handed)),
@@ -532,9 +553,11 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                     waiter,
                     driven,
                     since,
+                    timekeeping,
                 }) => {
                     self.place = Some(waiter);
                     self.is_driven = driven;
+                    self.timekeeping = timekeeping;
                     self.failed_before = since.failed;
                     self.has_joined = true;
                     self.notice_self_deadlock();
@@ -558,6 +581,9 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     #[inline(never)]
     fn renew_waker(&mut self, place: WaiterId, cx: &Context<'_>) -> Poll<Answer<R::Value>> {
         if self.shared.store_waker(place, cx.waker().clone()) {
+            if self.timekeeping == Timekeeping::ByOthers {
+                self.timekeeping = Timekeeping::ForAll;
+            }
             return Poll::Pending;
         }
         match self.shared.look_for_answer(place, cx.waker()) {

@@ -1,6 +1,7 @@
 //! The pool in the simulator.
 
 mod cancel;
+mod deadlines;
 mod doubt;
 mod exhaustive;
 mod fairness;

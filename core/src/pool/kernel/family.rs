@@ -58,7 +58,9 @@ impl Kernel {
     pub(in crate::pool) fn leave_family(&mut self) {
         if let Some(family) = &self.family {
             family.quota.beside_ended(self.counts.allowance());
-            self.notices.errands |= family.quota.leave(family.id, self.counts.size());
+            if family.quota.leave(family.id, self.counts.size()) {
+                self.notices.tell_family();
+            }
         }
     }
 
@@ -112,13 +114,17 @@ impl Kernel {
     /// So many slots are free that were taken.
     pub(super) fn give_places_back(&mut self, places: usize) {
         if let (Some(family), true) = (&self.family, places > 0) {
-            self.notices.errands |= family.quota.give_back(places);
+            if family.quota.give_back(places) {
+                self.notices.tell_family();
+            }
         }
     }
 
     pub(super) fn tell_family_of_lost_runner(&mut self, was_spawned: bool) {
         if let Some(family) = &self.family {
-            self.notices.errands |= family.quota.note_lost_runner(was_spawned);
+            if family.quota.note_lost_runner(was_spawned) {
+                self.notices.tell_family();
+            }
         }
     }
 
@@ -205,12 +211,14 @@ impl Kernel {
         if waits && !waited {
             // The Runner has to find out when to look again, or when a pause after a failure ends. Until then such a
             // pool demands nothing, so that no place that becomes free wakes it.
-            self.notices.runner = true;
+            self.notices.tell_runner();
         }
         if family.told.replace(standing) == Some(standing) {
             return;
         }
-        self.notices.errands |= family.quota.update(family.id, standing, family.now);
+        if family.quota.update(family.id, standing, family.now) {
+            self.notices.tell_family();
+        }
     }
 
     /// A driver has its turn: what still lies idle is not going to be used at once.
@@ -247,7 +255,9 @@ impl Kernel {
         let has_runner = self.has_runner();
         if let Some(family) = &mut self.family {
             family.rests = has_runner && family.quota.needs_room();
-            self.notices.runner |= family.rests;
+            if family.rests {
+                self.notices.tell_runner();
+            }
         }
     }
 

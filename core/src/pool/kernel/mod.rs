@@ -44,7 +44,9 @@
 //! [`transact`]: crate::pool::shared::PoolShared::transact
 
 mod counts;
+mod deadlines;
 mod family;
+mod notices;
 mod openings;
 mod queue;
 mod requests;
@@ -52,7 +54,9 @@ mod values;
 mod work;
 
 pub(super) use counts::{Counts, Place};
+pub(super) use deadlines::Timekeeping;
 pub(super) use family::Membership;
+pub(super) use notices::Notices;
 pub(super) use openings::{Drawn, FailureFacts, Noted, OVERDUE_AFTER, OpeningTicket, PoolOpenings};
 pub(super) use openings::{Since, fallback_delay};
 pub(super) use queue::{CanDo, End, Left, WaitQueue, WaiterId};
@@ -61,6 +65,8 @@ pub(super) use values::{Fate, Suspicion};
 pub(super) use work::{Driver, Work};
 
 use core::time::Duration;
+
+use deadlines::Deadlines;
 
 use super::slot::Limits;
 use crate::time::Instant;
@@ -84,6 +90,7 @@ pub(super) struct Kernel {
     starters: usize,
     bounds: Bounds,
     limits: Limits,
+    deadlines: Deadlines,
     openings: PoolOpenings,
     /// What it shares with other pools, if it is one of a family.
     family: Option<Membership>,
@@ -135,32 +142,10 @@ pub(super) struct Bounds {
     pub(super) max_size: usize,
     pub(super) max_waiters: Option<usize>,
     pub(super) idle_timeout: Option<Duration>,
+    /// How long those wait who say nothing else.
+    pub(super) acquire_timeout: Option<Duration>,
     /// Whether the maximum was ever lowered: else there are never more values than it allows.
     pub(super) was_lowered: bool,
-}
-
-/// What follows from a change for others. Collected during it, and done on the way out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Notices {
-    /// The Runner has something to do.
-    pub(super) runner: bool,
-    /// Whoever listens for changes is to hear of one.
-    pub(super) changed: bool,
-    /// Other pools of the family have something to do.
-    pub(super) errands: bool,
-    /// So many waiters are to look for an opening to begin, and so many for other work.
-    pub(super) openings: usize,
-    pub(super) others: usize,
-}
-
-impl Notices {
-    const NONE: Self = Self {
-        runner: false,
-        changed: false,
-        errands: false,
-        openings: 0,
-        others: 0,
-    };
 }
 
 impl Kernel {
@@ -183,6 +168,7 @@ impl Kernel {
             starters: 0,
             bounds,
             limits,
+            deadlines: Deadlines::new(bounds.acquire_timeout),
             openings,
             family,
             suspicion: Suspicion::NONE,
@@ -278,13 +264,15 @@ impl Kernel {
         self.finish_if_drained();
         self.settle_family();
         if self.phase != PoolPhase::Open || self.starters > 0 {
-            self.notices.changed = true;
+            self.notices.tell_of_change();
         }
         let openings = self.openings_due() + usize::from(self.wants_place());
         let others = self.counts.retired() + self.counts.returned();
         if self.has_runner() {
             let work = openings + others;
-            self.notices.runner |= work > 0 || self.phase != PoolPhase::Open;
+            if work > 0 || self.phase != PoolPhase::Open {
+                self.notices.tell_runner();
+            }
         } else {
             self.wake_waiters_for(openings, others);
         }
@@ -310,8 +298,10 @@ impl Kernel {
     /// What others are to be told of the changes since the last time.
     #[inline(always)]
     pub(super) fn take_notices(&mut self) -> Option<Notices> {
-        (self.notices != Notices::NONE)
-            .then(|| core::mem::replace(&mut self.notices, Notices::NONE))
+        if self.queue.lacks_keeper() {
+            self.notices.call_keeper();
+        }
+        self.notices.any().then(|| self.notices.take())
     }
 
     /// The gates of an open pool are up exactly while somebody waits, while nobody is served, while
@@ -362,17 +352,18 @@ impl Kernel {
     pub(super) fn wake_sweeper(&mut self) {
         if self.watch == IdleWatch::WakesRunner {
             self.watch = IdleWatch::Nothing;
-            self.notices.runner = true;
+            self.notices.tell_runner();
         }
     }
 
     pub(super) const fn wake_runner(&mut self) {
-        self.notices.runner = true;
+        self.notices.tell_runner();
     }
 
     pub(super) fn wake_waiters_for(&mut self, openings: usize, others: usize) {
-        self.notices.openings = self.notices.openings.max(openings);
-        self.notices.others = self.notices.others.max(others);
+        if openings > 0 || others > 0 {
+            self.notices.tell_helpers(openings, others);
+        }
     }
 
     /// Somebody awaits a start. Returns since when, as failures count for it.
@@ -398,6 +389,7 @@ impl Kernel {
 
     /// The Runner has ended. Where the next use `can_spawn` another and one is of use, it is lost.
     pub(super) fn detach_runner(&mut self, can_spawn: bool) -> bool {
+        self.runner_breaks_promise();
         let lost = can_spawn && self.wants_next_runner();
         self.runner = if lost {
             RunnerState::Lost

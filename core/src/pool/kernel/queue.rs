@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::deadlines::Timekeeping;
 use super::openings::Since;
 
 /// A queue of waiters, each of whom gets one answer. It knows their order; what they are answered, and what wakes them,
@@ -25,6 +26,13 @@ pub(in crate::pool) struct WaitQueue {
     last: u32,
     free: u32,
     gaps: u32,
+    /// How many of those who wait rely on others for their time, and how many those can rely on.
+    relying: u32,
+    keepers: u32,
+    /// The one who was called to be a timekeeper, while there is none.
+    called: u32,
+    /// Whether some rely on others, and there is nobody on whom they could.
+    lacks_keeper: bool,
 }
 
 /// Where a link leads that leads nowhere.
@@ -63,12 +71,13 @@ enum QueueEntry {
     Answered,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Waiting {
     next: u32,
     /// How many values it waits for.
     missing: u32,
     can_do: CanDo,
+    timekeeping: Timekeeping,
     since: Since,
 }
 
@@ -106,6 +115,10 @@ impl WaitQueue {
             last: NOBODY,
             free: NOBODY,
             gaps: 0,
+            relying: 0,
+            keepers: 0,
+            called: NOBODY,
+            lacks_keeper: false,
         }
     }
 
@@ -122,7 +135,14 @@ impl WaitQueue {
     }
 
     #[inline]
-    pub(super) fn join(&mut self, missing: u32, end: End, can_do: CanDo, since: Since) -> WaiterId {
+    pub(super) fn join(
+        &mut self,
+        missing: u32,
+        end: End,
+        can_do: CanDo,
+        timekeeping: Timekeeping,
+        since: Since,
+    ) -> WaiterId {
         let next = match end {
             End::Front => self.first,
             End::Back => NOBODY,
@@ -131,6 +151,7 @@ impl WaitQueue {
             next,
             missing,
             can_do,
+            timekeeping,
             since,
         }));
         if self.last == NOBODY {
@@ -146,6 +167,14 @@ impl WaitQueue {
         }
         self.waiting += 1;
         self.wanted += missing as usize;
+        match timekeeping {
+            Timekeeping::Own => {}
+            Timekeeping::ForAll => {
+                self.keepers += 1;
+                self.lacks_keeper = false;
+            }
+            Timekeeping::ByOthers => self.relying += 1,
+        }
         WaiterId(index)
     }
 
@@ -176,12 +205,11 @@ impl WaitQueue {
     pub(super) fn answer_first(&mut self) -> Option<WaiterId> {
         let index = self.first;
         let entry = self.entries.get_mut(index as usize)?;
-        let QueueEntry::Waiting(Waiting { next, missing, .. }) = *entry else {
+        let QueueEntry::Waiting(waiter) = core::mem::replace(entry, QueueEntry::Answered) else {
             unreachable!("the first is one who waits")
         };
-        *entry = QueueEntry::Answered;
-        self.first = next;
-        self.one_less(missing);
+        self.first = waiter.next;
+        self.one_less(index, &waiter);
         Some(WaiterId(index))
     }
 
@@ -210,12 +238,12 @@ impl WaitQueue {
             let entry = &mut self.entries[index as usize];
             let given = match entry {
                 QueueEntry::Waiting(waiter) => {
-                    answer(waiter.missing, waiter.since).map(|answer| (answer, waiter.missing))
+                    answer(waiter.missing, waiter.since).map(|answer| (answer, *waiter))
                 }
                 _ => None,
             };
             match given {
-                Some((answer, missing)) => {
+                Some((answer, waiter)) => {
                     *entry = QueueEntry::Answered;
                     match previous {
                         NOBODY => self.first = next,
@@ -224,7 +252,7 @@ impl WaitQueue {
                     if next == NOBODY {
                         self.last = previous;
                     }
-                    self.one_less(missing);
+                    self.one_less(index, &waiter);
                     answered(WaiterId(index), answer);
                 }
                 None => previous = index,
@@ -242,20 +270,19 @@ impl WaitQueue {
 
     /// Leaves the queue, answered or not.
     pub(super) fn leave(&mut self, waiter: WaiterId) -> Left {
-        let QueueEntry::Waiting(Waiting { next, missing, .. }) = self.entries[waiter.index()]
-        else {
+        let QueueEntry::Waiting(left) = self.entries[waiter.index()] else {
             self.release(waiter);
             return Left::Answered;
         };
         let was_first = self.first == waiter.0;
         if was_first {
-            self.first = next;
+            self.first = left.next;
             self.release(waiter);
         } else {
-            self.entries[waiter.index()] = QueueEntry::Gap { next };
+            self.entries[waiter.index()] = QueueEntry::Gap { next: left.next };
             self.gaps += 1;
         }
-        self.one_less(missing);
+        self.one_less(waiter.0, &left);
         if self.gaps > self.waiting {
             self.close_gaps();
         }
@@ -313,11 +340,132 @@ impl WaitQueue {
         index
     }
 
-    /// One who waited for so much does not any more.
+    /// How many look after the time of those who rely on others.
+    pub(super) const fn keepers(&self) -> u32 {
+        self.keepers
+    }
+
+    /// The waiter looks after its own time from now on, and after that of others, if it relied on others.
+    pub(super) fn keep_time(&mut self, waiter: WaiterId) {
+        if let QueueEntry::Waiting(Waiting { timekeeping, .. }) = &mut self.entries[waiter.index()]
+        {
+            if *timekeeping == Timekeeping::ByOthers {
+                *timekeeping = Timekeeping::ForAll;
+                self.relying -= 1;
+                self.keepers += 1;
+                self.called = NOBODY;
+                self.lacks_keeper = false;
+            }
+        }
+    }
+
+    /// Returns `true` if some rely on others, and there is nobody on whom they could.
     #[inline(always)]
-    fn one_less(&mut self, missing: u32) {
+    pub(super) const fn lacks_keeper(&self) -> bool {
+        self.lacks_keeper
+    }
+
+    const fn look_for_keeper(&mut self) {
+        self.lacks_keeper = self.keepers == 0 && self.relying > 0 && self.called == NOBODY;
+    }
+
+    /// Calls one of those who rely on others to be a timekeeper, if there is none: the last in the queue, since none will be
+    /// there for longer. If that is a gap, or has a timer of its own, the first: to search for the last takes too long.
+    pub(super) fn call_keeper(&mut self) -> Option<WaiterId> {
+        if !self.lacks_keeper() {
+            return None;
+        }
+        let called = if self.relies_on_others(self.last) {
+            Some(self.last)
+        } else {
+            let mut first = None;
+            self.for_each_relying(|waiter, _| {
+                first = Some(waiter.0);
+                false
+            });
+            first
+        };
+        self.lacks_keeper = false;
+        self.called = called?;
+        Some(WaiterId(self.called))
+    }
+
+    fn relies_on_others(&self, index: u32) -> bool {
+        match self.entries.get(index as usize) {
+            Some(QueueEntry::Waiting(waiter)) => waiter.timekeeping == Timekeeping::ByOthers,
+            _ => false,
+        }
+    }
+
+    /// Looks at those who rely on others, in the order of their deadlines, up to the first whose is `later`. Returns whether
+    /// there are any before that one, and since when it waits.
+    pub(super) fn first_relying(&self, later: impl Fn(Since) -> bool) -> (bool, Option<Since>) {
+        let (mut any_before, mut first) = (false, None);
+        self.for_each_relying(|_, since| {
+            if later(since) {
+                first = Some(since);
+            } else {
+                any_before = true;
+            }
+            first.is_none()
+        });
+        (any_before, first)
+    }
+
+    /// Names those who rely on others, in the order of their deadlines, for as long as they are `meant`.
+    pub(super) fn name_relying(
+        &self,
+        meant: impl Fn(Since) -> bool,
+        mut name: impl FnMut(WaiterId),
+    ) {
+        self.for_each_relying(|waiter, since| {
+            let is_meant = meant(since);
+            if is_meant {
+                name(waiter);
+            }
+            is_meant
+        });
+    }
+
+    /// Shows those who rely on others, until one is enough.
+    fn for_each_relying(&self, mut goes_on: impl FnMut(WaiterId, Since) -> bool) {
+        let (mut left, mut next) = (self.relying, self.first);
+        while left > 0 {
+            next = match self.entries.get(next as usize) {
+                Some(QueueEntry::Waiting(waiter)) => {
+                    if waiter.timekeeping == Timekeeping::ByOthers {
+                        left -= 1;
+                        if !goes_on(WaiterId(next), waiter.since) {
+                            return;
+                        }
+                    }
+                    waiter.next
+                }
+                Some(QueueEntry::Gap { next }) => *next,
+                _ => return,
+            };
+        }
+    }
+
+    /// One who waited does not any more.
+    #[inline(always)]
+    fn one_less(&mut self, index: u32, left: &Waiting) {
         self.waiting -= 1;
-        self.wanted -= missing as usize;
+        self.wanted -= left.missing as usize;
+        match left.timekeeping {
+            Timekeeping::Own => {}
+            Timekeeping::ForAll => {
+                self.keepers -= 1;
+                self.look_for_keeper();
+            }
+            Timekeeping::ByOthers => {
+                self.relying -= 1;
+                if self.called == index {
+                    self.called = NOBODY;
+                    self.look_for_keeper();
+                }
+            }
+        }
         if self.gaps > 0 {
             self.close_gaps_in_front();
         }
@@ -428,11 +576,11 @@ mod tests {
                     }
                     4 => waiting.push_front((
                         ticket,
-                        queue.join(ticket, End::Front, CanDo::Anything, SINCE),
+                        queue.join(ticket, End::Front, CanDo::Anything, Timekeeping::Own, SINCE),
                     )),
                     _ => waiting.push_back((
                         ticket,
-                        queue.join(ticket, End::Back, CanDo::Anything, SINCE),
+                        queue.join(ticket, End::Back, CanDo::Anything, Timekeeping::Own, SINCE),
                     )),
                 }
                 assert_eq!(queue.waiting(), waiting.len());
@@ -452,7 +600,7 @@ mod tests {
     #[test]
     fn who_is_woken_for_work_can_do_it() {
         let mut queue = WaitQueue::new();
-        let mut join = |can_do| queue.join(1, End::Back, can_do, SINCE);
+        let mut join = |can_do| queue.join(1, End::Back, can_do, Timekeeping::Own, SINCE);
         let opens = join(CanDo::Open);
         let _busy = join(CanDo::Nothing);
         let free = join(CanDo::Anything);

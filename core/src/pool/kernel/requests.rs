@@ -1,5 +1,6 @@
 //! Those who ask for values: who is let in, who waits, and who is told that none will come.
 
+use super::deadlines::Timekeeping;
 use super::openings::{FailureFacts, Since};
 use super::queue::{CanDo, End, Left, WaiterId};
 use super::{Kernel, PoolPhase};
@@ -18,6 +19,8 @@ pub(in crate::pool) struct QueueRequest {
     /// Whether it may spawn a Runner that was lost.
     pub(in crate::pool) may_respawn: bool,
     pub(in crate::pool) can_do: CanDo,
+    /// Whether it waits for as long as the pool says.
+    pub(in crate::pool) has_common_timeout: bool,
 }
 
 /// What becomes of a caller.
@@ -72,13 +75,15 @@ impl Kernel {
         &mut self,
         request: &QueueRequest,
         missing: u32,
-    ) -> (WaiterId, Since) {
+    ) -> (WaiterId, Since, Timekeeping) {
         let failed = request.failed.unwrap_or(self.openings.failed_attempts());
         let at = request.at.unwrap_or_default();
         let since = Since { at, failed };
-        let waiter = self.queue.join(missing, request.end, request.can_do, since);
+        let timekeeping = self.timekeeping_of(request);
+        let QueueRequest { end, can_do, .. } = *request;
+        let waiter = self.queue.join(missing, end, can_do, timekeeping, since);
         self.openings.retry_without_clock();
-        (waiter, since)
+        (waiter, since, timekeeping)
     }
 
     /// Returns `true` if values may have been gathered for somebody behind whom nobody would come before.

@@ -141,7 +141,7 @@ impl Kernel {
                 let due = self.next_look(life);
                 if due < self.next_due {
                     self.next_due = due;
-                    self.notices.runner = true;
+                    self.notices.tell_runner();
                 }
             }
             IdleWatch::NotesTime => {
@@ -260,7 +260,7 @@ impl Kernel {
     pub(in crate::pool) fn forbid(&mut self, forbid: impl FnOnce(&mut Limits)) -> Limits {
         forbid(&mut self.limits);
         // Those on loan are revoked.
-        self.notices.changed = true;
+        self.notices.tell_of_change();
         self.limits
     }
 

@@ -122,6 +122,10 @@ impl Kernel {
             self.queue.set_can_do(waiter, can_do);
         }
         claim.resumes_at = self.opens_at(is_paused);
+        if driver == Driver::Runner {
+            let deadline = self.runner_looks_at_deadlines(now);
+            claim.resumes_at = claim.resumes_at.into_iter().chain(deadline).min();
+        }
         claim
     }
 

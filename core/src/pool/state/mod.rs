@@ -30,7 +30,7 @@ use core::task::Waker;
 
 use super::error::AcquireError;
 use super::kernel::{
-    Drawn, Driver, FailureFacts, IdleWatch, Kernel, Noted, Notices, OpeningTicket, Since,
+    Drawn, Driver, FailureFacts, IdleWatch, Kernel, Noted, Notices, OpeningTicket, Since, WaiterId,
 };
 use super::shared::PoolShared;
 use super::slot::Slot;
@@ -263,11 +263,22 @@ impl<V> Transaction<'_, V> {
             self.wakes.push(runner_waker.take());
         }
         let Notices {
-            openings, others, ..
+            openings,
+            others,
+            overdue_at,
+            keeper,
+            ..
         } = notices;
-        kernel.queue().name_helpers(openings, others, |waiter| {
+        let mut wake = |waiter: WaiterId| {
             self.wakes.push(cells[waiter.index()].take_waker());
-        });
+        };
+        kernel.queue().name_helpers(openings, others, &mut wake);
+        if overdue_at != Instant::EPOCH {
+            kernel.name_overdue(overdue_at, &mut wake);
+        }
+        if keeper {
+            kernel.call_keeper().into_iter().for_each(wake);
+        }
         if notices.changed {
             self.wakes.signal();
         }

@@ -7,11 +7,12 @@ use core::task::Waker;
 use super::{PoolState, Transaction, failure_of};
 use crate::drive::Wakes;
 use crate::pool::error::AcquireError;
-use crate::pool::kernel::{Admission, Left, Place, QueueRequest, Since, WaiterId};
+use crate::pool::kernel::{Admission, Left, Place, QueueRequest, Since, Timekeeping, WaiterId};
 use crate::pool::shared::PoolShared;
 use crate::pool::slot::Slot;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
+use crate::time::Instant;
 
 /// What a waiter is handed.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub(in crate::pool) enum Entered<V> {
         /// Whether a Runner does what is needed.
         driven: bool,
         since: Since,
+        timekeeping: Timekeeping,
     },
     /// The Runner is to be spawned anew, by this caller, who then asks again.
     RunnerLost,
@@ -110,7 +112,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
         })
     }
 
-    /// Stores a waker, and returns `true`, unless the answer has come.
+    /// Stores a waker, and returns `true`, unless the answer has come. The waiter looks after its own time from now on.
     pub(in crate::pool) fn store_waker(&self, waiter: WaiterId, waker: Waker) -> bool {
         // What is left of the two is dropped after the lock.
         let mut waker = Some(waker);
@@ -118,11 +120,17 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
             |transaction| match &mut transaction.state.cells[waiter.index()] {
                 WaiterCell::Waits(known) => {
                     core::mem::swap(known, &mut waker);
+                    transaction.state.kernel.keeps_time(waiter);
                     true
                 }
                 WaiterCell::Vacant | WaiterCell::Answered(_) => false,
             },
         )
+    }
+
+    /// A timekeeper looks after those who rely on it. Returns when it is to do so again.
+    pub(in crate::pool) fn look_at_deadlines(&self, now: Instant) -> Option<Instant> {
+        self.adjust(|transaction| transaction.kernel().look_at_deadlines(now))
     }
 
     /// A waiter leaves before it took its answer: what it had been handed goes to the next.
@@ -167,11 +175,12 @@ impl<V> Transaction<'_, V> {
             Admission::TimeWanted => return Ok(Entered::TimeWanted),
             refused => return Err(Box::new(self.refusal(refused, request.wanted as usize))),
         }
-        let (waiter, since) = self.join(request, missing, waker.take());
+        let (waiter, since, timekeeping) = self.join(request, missing, waker.take());
         Ok(Entered::Waits {
             waiter,
             driven: self.state.kernel.has_runner(),
             since,
+            timekeeping,
         })
     }
 
@@ -199,7 +208,7 @@ impl<V> Transaction<'_, V> {
         request: &QueueRequest,
         missing: u32,
         waker: Option<Waker>,
-    ) -> (WaiterId, Since) {
+    ) -> (WaiterId, Since, Timekeeping) {
         // What was gathered for the one who was first is for the one who comes before it.
         let overtakes = self.state.kernel.would_overtake(request);
         let gathered = if overtakes {

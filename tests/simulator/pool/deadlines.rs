@@ -1,0 +1,205 @@
+//! A timeout holds, whoever looks after it: most of those who wait have no timer of their own.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use tenure_core::{AcquireError, Instant, Pool, Timer};
+use tenure_sim::{Backend, FaultyResource, Sim, Sleep, Task, explore, run};
+
+const MS: Duration = Duration::from_millis(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+type OnePool = Pool<FaultyResource, CountedSim>;
+
+/// What becomes of the Runner while callers wait.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Works,
+    /// It is not polled any more, as in a runtime that is alive and idle.
+    FallsIdle,
+    /// Its runtime ends.
+    Ends,
+}
+
+#[test]
+fn each_waiter_hears_of_its_timeout_at_its_time_whatever_the_runner_does() {
+    for fate in [Fate::Works, Fate::FallsIdle, Fate::Ends] {
+        explore(0..100, |sim| async move {
+            sim.poll_spuriously(10);
+            let scene = Scene::new(&sim).await;
+            let held = scene.pool.acquire().await.expect("the value");
+            let mut waiters = Vec::new();
+            for _ in 0..30 {
+                // Some leave before their time is over, timekeepers among them.
+                let leaves = (sim.below(3) == 0).then(|| drawn(&sim, 1_000));
+                waiters.push(scene.times_out(drawn(&sim, 600), leaves));
+            }
+            sim.sleep(drawn(&sim, 600)).await;
+            scene.meets(fate);
+            all(waiters).await;
+            drop(held);
+        });
+    }
+}
+
+/// The task of a timekeeper is not polled any more, as that of a runtime which is alive and idle.
+#[test]
+fn a_timekeeper_that_is_not_polled_keeps_nobody_from_its_timeout() {
+    explore(0..50, |sim| async move {
+        let scene = Scene::new(&sim).await;
+        let held = scene.pool.acquire().await.expect("the value");
+        let mut unpolled: Vec<_> = (0..3).map(|_| Box::pin(scene.pool.acquire())).collect();
+        for waiter in &mut unpolled {
+            poll_fn(|cx| {
+                assert!(waiter.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        }
+        let waiters = (0..10).map(|_| scene.times_out(drawn(&sim, 50), None));
+        all(waiters.collect::<Vec<_>>()).await;
+        drop((unpolled, held));
+    });
+}
+
+/// A thousand wait, and a handful have timers.
+#[test]
+fn a_crowd_that_waits_sets_few_timers() {
+    run(0, |sim| async move {
+        let scene = Scene::new(&sim).await;
+        let held = scene.pool.acquire().await.expect("the value");
+        let first = scene.times_out(Duration::ZERO, None);
+        sim.sleep(MS).await;
+        let before = scene.sleeps();
+        let crowd: Vec<_> = (0..1_000)
+            .map(|_| scene.times_out(Duration::ZERO, None))
+            .collect();
+        sim.sleep(MS).await;
+        assert_eq!(scene.pool.status().waiting, 1_001);
+        assert_eq!(
+            scene.sleeps(),
+            before,
+            "all rely on the first and the Runner"
+        );
+        first.cancel();
+        sim.sleep(MS).await;
+        assert_eq!(scene.sleeps(), before + 1, "one is called in its place");
+        all(crowd).await;
+        drop(held);
+    });
+}
+
+async fn all(tasks: Vec<Task<()>>) {
+    for task in tasks {
+        task.await;
+    }
+}
+
+fn drawn(sim: &Sim, below: u64) -> Duration {
+    MS * sim.below(below) as u32
+}
+
+/// A pool of one value, whose Runner can be stopped.
+struct Scene {
+    sim: Sim,
+    sleeps: Arc<AtomicU64>,
+    pool: OnePool,
+    runner: Task<()>,
+    is_idle: Rc<Cell<bool>>,
+}
+
+impl Scene {
+    async fn new(sim: &Sim) -> Self {
+        let clock = CountedSim {
+            sim: sim.clone(),
+            sleeps: Arc::default(),
+        };
+        let sleeps = clock.sleeps.clone();
+        let (pool, runner) = Pool::builder(FaultyResource::new(&Backend::new(sim)))
+            .max_size(1)
+            .acquire_timeout(TIMEOUT)
+            .build_with_runner(clock)
+            .expect("it makes sense");
+        let is_idle = Rc::new(Cell::new(false));
+        let runner = sim.task("runner", {
+            let is_idle = is_idle.clone();
+            let mut work = Box::pin(runner.run());
+            poll_fn(move |cx| match is_idle.get() {
+                true => Poll::Pending,
+                false => work.as_mut().poll(cx),
+            })
+        });
+        drop(pool.acquire().await.expect("a value"));
+        Self {
+            sim: sim.clone(),
+            sleeps,
+            pool,
+            runner,
+            is_idle,
+        }
+    }
+
+    fn meets(&self, fate: Fate) {
+        match fate {
+            Fate::Works => {}
+            Fate::FallsIdle => self.is_idle.set(true),
+            Fate::Ends => self.runner.cancel(),
+        }
+    }
+
+    /// How many sleeps were set up so far.
+    fn sleeps(&self) -> u64 {
+        self.sleeps.load(Ordering::Relaxed)
+    }
+
+    /// A caller who comes after a while, and gets nothing: it hears so at its time, or leaves before.
+    fn times_out(&self, comes_after: Duration, leaves_after: Option<Duration>) -> Task<()> {
+        let (sim, pool) = (self.sim.clone(), self.pool.clone());
+        self.sim.task("waits", async move {
+            sim.sleep(comes_after).await;
+            let began_at = sim.now();
+            let mut acquire = pin!(pool.acquire());
+            let mut leaves = pin!(leaves_after.map(|after| sim.sleep(after)));
+            let answer = poll_fn(|cx| {
+                if let Poll::Ready(answer) = acquire.as_mut().poll(cx) {
+                    return Poll::Ready(Some(answer));
+                }
+                match leaves.as_mut().as_pin_mut() {
+                    Some(leaves) => leaves.poll(cx).map(|()| None),
+                    None => Poll::Pending,
+                }
+            });
+            if let Some(answer) = answer.await {
+                let error = answer.expect_err("the value is held");
+                assert!(matches!(error, AcquireError::Exhausted { .. }), "{error}");
+                assert_eq!(sim.now() - began_at, TIMEOUT);
+            }
+        })
+    }
+}
+
+/// The simulator's clock, which counts the sleeps it is asked for.
+#[derive(Clone)]
+struct CountedSim {
+    sim: Sim,
+    sleeps: Arc<AtomicU64>,
+}
+
+impl Timer for CountedSim {
+    type Sleep = Sleep;
+
+    fn now(&self) -> Instant {
+        self.sim.now()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        self.sleeps.fetch_add(1, Ordering::Relaxed);
+        self.sim.sleep_until(at)
+    }
+}
