@@ -1,9 +1,11 @@
 //! A pool that outlives the runtime it was made in.
 
 use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
 use futures::executor::LocalPool;
-use tenure_core::{OwnedLease, Pool};
+use futures::future::join_all;
+use tenure_core::{AcquireError, OwnedLease, Pool};
 use tenure_futures::AnyExecutor;
 use tenure_tokio::Tokio;
 use tokio::runtime::{Builder, Runtime};
@@ -52,6 +54,46 @@ fn n07_pool_in_a_static_serves_one_runtime_after_another() {
             runtime().block_on(async {
                 assert!(POOL.close().await.is_clean());
                 assert_all_ended(&POOL, &CONTROL);
+            });
+        },
+    );
+}
+
+/// The Runner lives in a runtime that is alive and idle, as does one who waits. Whoever waits elsewhere hears of its timeout.
+#[test]
+fn n07_timeouts_hold_while_the_runtime_of_the_runner_is_idle() {
+    within_hang_limit(
+        "n07_timeouts_hold_while_the_runtime_of_the_runner_is_idle",
+        || {
+            let control = Control::default();
+            let timeout = Duration::from_millis(30);
+            let first = runtime();
+            let (pool, held) = first.block_on(async {
+                let probe = SendProbe::new(&control, Tokio::current());
+                let pool = Pool::builder(probe).max_size(1).acquire_timeout(timeout);
+                let pool = pool.build(Tokio::current()).expect("a pool");
+                let held = pool.acquire_owned().await.expect("the value");
+                for _ in 0..3 {
+                    let pool = pool.clone();
+                    tokio::spawn(async move { pool.acquire_owned().await.map(drop) });
+                    tokio::task::yield_now().await;
+                }
+                (pool, held)
+            });
+            assert_eq!(pool.status().waiting, 3);
+            runtime().block_on(async {
+                let waiters = (0..5).map(|_| async {
+                    let began_at = Instant::now();
+                    let error = pool.acquire().await.expect_err("the value is held");
+                    assert!(matches!(error, AcquireError::Exhausted { .. }), "{error}");
+                    assert!(began_at.elapsed() >= timeout);
+                });
+                join_all(waiters).await;
+            });
+            first.block_on(async {
+                drop(held);
+                assert!(pool.close().await.is_clean());
+                assert_all_ended(&pool, &control);
             });
         },
     );
