@@ -19,7 +19,7 @@ use crate::time::{self, Instant};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Timings {
-    /// How long acquires took in all, those that failed included.
+    /// How long acquires took in all, those that failed included. One that found a value at once took no time.
     pub waited: Histogram,
     /// How long attempts to open took, those that failed included.
     pub opened: Histogram,

@@ -95,6 +95,25 @@ fn a_crowd_that_waits_sets_few_timers() {
     });
 }
 
+/// Somebody waits alone, is served, and another comes: the Runner has nothing to do with that.
+#[test]
+fn the_runner_is_woken_once_in_a_timeout_for_those_who_wait_alone() {
+    run(0, |sim| async move {
+        let scene = Scene::new(&sim).await;
+        let mut held = scene.pool.acquire_owned().await.expect("the value");
+        let before = scene.polls();
+        for _ in 0..20 {
+            let pool = scene.pool.clone();
+            let waiter = sim.task("waits", async move { pool.acquire_owned().await });
+            sim.sleep(MS).await;
+            drop(held);
+            held = waiter.await.expect("the value");
+        }
+        let polls = scene.polls() - before;
+        assert!(polls <= 2, "the Runner was polled {polls} times");
+    });
+}
+
 async fn all(tasks: Vec<Task<()>>) {
     for task in tasks {
         task.await;
@@ -111,6 +130,7 @@ struct Scene {
     sleeps: Arc<AtomicU64>,
     pool: OnePool,
     runner: Task<()>,
+    polls: Rc<Cell<u64>>,
     is_idle: Rc<Cell<bool>>,
 }
 
@@ -127,12 +147,16 @@ impl Scene {
             .build_with_runner(clock)
             .expect("it makes sense");
         let is_idle = Rc::new(Cell::new(false));
+        let polls = Rc::new(Cell::new(0));
         let runner = sim.task("runner", {
-            let is_idle = is_idle.clone();
+            let (is_idle, polls) = (is_idle.clone(), polls.clone());
             let mut work = Box::pin(runner.run());
-            poll_fn(move |cx| match is_idle.get() {
-                true => Poll::Pending,
-                false => work.as_mut().poll(cx),
+            poll_fn(move |cx| {
+                if is_idle.get() {
+                    return Poll::Pending;
+                }
+                polls.set(polls.get() + 1);
+                work.as_mut().poll(cx)
             })
         });
         drop(pool.acquire().await.expect("a value"));
@@ -141,6 +165,7 @@ impl Scene {
             sleeps,
             pool,
             runner,
+            polls,
             is_idle,
         }
     }
@@ -151,6 +176,11 @@ impl Scene {
             Fate::FallsIdle => self.is_idle.set(true),
             Fate::Ends => self.runner.cancel(),
         }
+    }
+
+    /// How often the Runner was polled so far.
+    fn polls(&self) -> u64 {
+        self.polls.get()
     }
 
     /// How many sleeps were set up so far.

@@ -41,6 +41,8 @@ pub(super) struct Deadlines {
     keeper_came_at: Instant,
     /// When the last one came who relied on others.
     newest_at: Instant,
+    /// Whether anybody came since the Runner gave its promise.
+    anybody_came: bool,
 }
 
 /// From so long after the last timekeeper on, who comes is one as well.
@@ -53,6 +55,7 @@ impl Deadlines {
             runner_looks_at: Instant::MAX,
             keeper_came_at: Instant::EPOCH,
             newest_at: Instant::EPOCH,
+            anybody_came: false,
         }
     }
 }
@@ -72,6 +75,7 @@ impl Kernel {
 
     fn timekeeping_by_runner(&mut self, at: Instant, deadline: Instant) -> Timekeeping {
         let deadlines = &mut self.deadlines;
+        deadlines.anybody_came = true;
         let promised_at = deadlines.runner_looks_at;
         let is_promised = at < promised_at && promised_at <= deadline;
         // Threads read the clock before they take their turn, so one may come behind another that read it later.
@@ -98,14 +102,21 @@ impl Kernel {
         self.queue.call_keeper()
     }
 
-    /// The Runner has a turn at `now`: has those woken whose time is over, and promises to look again. Returns when.
+    /// The Runner has a turn at `now`: if it has promised nothing, or the time has come, it has those woken whose own is over,
+    /// and promises to look again. Returns when.
     pub(super) fn runner_looks_at_deadlines(&mut self, now: Option<Instant>) -> Option<Instant> {
         let (now, timeout) = now.zip(self.deadlines.timeout)?;
-        let looks_at = if self.queue.waiting() == 0 {
-            None
-        } else {
-            // None that is not here yet has a deadline before that.
-            Some(self.look_at_deadlines(now).unwrap_or(now + timeout))
+        let promised_at = self.deadlines.runner_looks_at;
+        if now < promised_at && promised_at != Instant::MAX {
+            // Nobody relies on it for a deadline before that.
+            return Some(promised_at);
+        }
+        let came = core::mem::take(&mut self.deadlines.anybody_came);
+        let looks_at = match self.look_at_deadlines(now) {
+            // Of those who are not here yet none has a deadline before that. To promise it only while somebody waits would
+            // wake the Runner for each who waits alone.
+            None if came || self.queue.waiting() > 0 => Some(now + timeout),
+            next => next,
         };
         self.deadlines.runner_looks_at = looks_at.unwrap_or(Instant::MAX);
         looks_at

@@ -597,6 +597,66 @@ mod tests {
         }
     }
 
+    /// Against a list of all who wait, each with whose timer serves it.
+    #[test]
+    fn whoever_goes_those_who_rely_on_others_have_somebody_or_one_of_them_is_called() {
+        for seed in 0..300 {
+            let mut random = Random::seeded(seed);
+            let mut below = |n: usize| random.next_u64() as usize % n;
+            let mut queue = WaitQueue::new();
+            let mut waiting: VecDeque<(WaiterId, Timekeeping)> = VecDeque::new();
+            let mut called: Option<WaiterId> = None;
+            for _ in 0..400 {
+                let gone = match below(6) {
+                    0 => waiting.pop_front().inspect(|first| {
+                        assert_eq!(queue.answer_first(), Some(first.0));
+                        queue.release(first.0);
+                    }),
+                    1 if !waiting.is_empty() => {
+                        let index = below(waiting.len());
+                        let left = waiting.remove(index);
+                        left.inspect(|left| drop(queue.leave(left.0)))
+                    }
+                    2 if !waiting.is_empty() => {
+                        let index = below(waiting.len());
+                        let (waiter, timekeeping) = &mut waiting[index];
+                        queue.keep_time(*waiter);
+                        if *timekeeping == Timekeeping::ByOthers {
+                            *timekeeping = Timekeeping::ForAll;
+                        }
+                        None
+                    }
+                    _ => {
+                        let kinds = [Timekeeping::Own, Timekeeping::ForAll, Timekeeping::ByOthers];
+                        let kind = kinds[below(3)];
+                        let joined = queue.join(1, End::Back, CanDo::Anything, kind, SINCE);
+                        waiting.push_back((joined, kind));
+                        None
+                    }
+                };
+                let of_kind = |kind| waiting.iter().filter(move |one| one.1 == kind);
+                let keepers = of_kind(Timekeeping::ForAll).count();
+                assert_eq!(queue.keepers() as usize, keepers);
+                if keepers > 0
+                    || called.is_some_and(|called| gone.is_some_and(|gone| gone.0 == called))
+                {
+                    called = None;
+                }
+                let lacks = keepers == 0
+                    && called.is_none()
+                    && of_kind(Timekeeping::ByOthers).next().is_some();
+                assert_eq!(queue.lacks_keeper(), lacks);
+                if let Some(waiter) = queue.call_keeper() {
+                    assert!(of_kind(Timekeeping::ByOthers).any(|one| one.0 == waiter));
+                    called = Some(waiter);
+                }
+                let mut relying = Vec::new();
+                queue.name_relying(|_| true, |waiter| relying.push(waiter));
+                assert!(of_kind(Timekeeping::ByOthers).map(|one| one.0).eq(relying));
+            }
+        }
+    }
+
     #[test]
     fn who_is_woken_for_work_can_do_it() {
         let mut queue = WaitQueue::new();
