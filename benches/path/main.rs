@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tenure::pool::PoolBuilder;
-use tenure::{Clock, Event, NoTimer, Pool, Resource, Sink};
+use tenure::{Clock, Event, Lease, NoTimer, OwnedLease, Pool, Resource, Sink};
 use tenure_tokio::Tokio;
 
 const USAGE: &str = "usage: path NAME COUNT, where NAME is one of:";
@@ -72,7 +72,7 @@ fn walk(name: &str, count: u64) {
             "uncontended-owned" => {
                 let pool = tokio_pool(16, None).await;
                 for _ in 0..count {
-                    drop(pool.acquire_owned().await);
+                    drop(acquire_owned(&pool).await);
                 }
             }
             "uncontended-no-timer" => borrow(&timerless_pool(16).await, count).await,
@@ -83,17 +83,30 @@ fn walk(name: &str, count: u64) {
     });
 }
 
+/// Acquires as applications do: in a function of their own, which turns the pool's error into theirs.
+async fn acquire<R: Resource, C: Clock>(pool: &Pool<R, C>) -> Result<Lease<'_, R, C>, String> {
+    pool.acquire().await.map_err(|error| error.to_string())
+}
+
+async fn acquire_owned<R: Resource, C: Clock>(
+    pool: &Pool<R, C>,
+) -> Result<OwnedLease<R, C>, String> {
+    pool.acquire_owned()
+        .await
+        .map_err(|error| error.to_string())
+}
+
 async fn borrow<R: Resource, C: Clock>(pool: &Pool<R, C>, count: u64) {
     for _ in 0..count {
-        drop(pool.acquire().await);
+        drop(acquire(pool).await);
     }
 }
 
 /// A value is lent, a second acquire waits for it, and is handed it: two acquires.
 async fn wait<C: Clock>(pool: &Pool<Unit, C>, count: u64) {
     for _ in 0..count {
-        let mut held = Some(pool.acquire().await);
-        let mut waits = pin!(pool.acquire());
+        let mut held = Some(acquire(pool).await);
+        let mut waits = pin!(acquire(pool));
         let taken = poll_fn(|cx| {
             let answer = waits.as_mut().poll(cx);
             if answer.is_pending() && held.take().is_some() {
@@ -118,7 +131,7 @@ where
         let uses = (count + task) / TASKS;
         tasks.spawn(async move {
             for _ in 0..uses {
-                let lease = pool.acquire().await;
+                let lease = acquire(&pool).await;
                 assert!(lease.is_ok());
                 tokio::task::yield_now().await;
                 drop(lease);

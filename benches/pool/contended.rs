@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{sleep, timeout};
 
+use crate::application::acquire;
 use crate::contenders::{Contender, Settings};
 use crate::runtimes::Runtimes;
 use crate::workload::{Metric, Reach, Round, Workload};
@@ -189,10 +190,10 @@ async fn take_turns<P: Contender>(pool: &'static P, contest: Arc<Contest>) -> u6
     let mut uses = 0;
     let mut is_present = false;
     while !contest.is_over.load(Ordering::Relaxed) {
-        let taken = pool.acquire().await;
-        assert!(P::is_taken(&taken));
+        let guard = acquire(pool).await;
+        assert!(guard.is_ok());
         yield_now().await;
-        drop(taken);
+        drop(guard);
         if !is_present {
             is_present = true;
             contest.present.fetch_add(1, Ordering::Relaxed);

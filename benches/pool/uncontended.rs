@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::application::{acquire, acquire_owned};
 use crate::contenders::{Contender, Settings, Tenure};
 use crate::runtimes::Runtimes;
 use crate::workload::{Metric, Reach, Round, Workload};
@@ -97,13 +98,15 @@ impl Uncontended {
                     let began = Instant::now();
                     if self.is_owned {
                         for _ in 0..ACQUIRES {
-                            drop(pool.acquire_owned().await);
+                            let guard = acquire_owned(pool).await;
+                            assert!(guard.is_ok());
+                            drop(guard);
                         }
                     } else {
                         for _ in 0..ACQUIRES {
-                            let taken = pool.acquire().await;
-                            assert!(P::is_taken(&taken));
-                            drop(taken);
+                            let guard = acquire(pool).await;
+                            assert!(guard.is_ok());
+                            drop(guard);
                         }
                     }
                     (began, Instant::now())

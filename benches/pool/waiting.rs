@@ -1,9 +1,9 @@
 //! What it costs to wait, apart from any executor: futures polled by hand.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::time::{Duration, Instant};
 
+use crate::application::{Guard, acquire};
 use crate::by_hand::Waiters;
 use crate::contenders::{Contender, Settings};
 use crate::runtimes::Runtimes;
@@ -49,7 +49,7 @@ async fn rotate<P: Contender>(pool: &'static P, length: usize) -> f64 {
     let mut held = take_all(pool).await;
     let mut waiters = Waiters::with_places(length);
     for place in 0..length {
-        waiters.join(place, pool.acquire());
+        waiters.join(place, acquire(pool));
     }
     let mut first = 0;
     // Once round, so that every place was used before; then for the time.
@@ -58,8 +58,8 @@ async fn rotate<P: Contender>(pool: &'static P, length: usize) -> f64 {
         let began = Instant::now();
         for _ in 0..turns {
             drop(held.pop_front());
-            held.push_back(waiters.served(first).await);
-            waiters.join(first, pool.acquire());
+            held.push_back(waiters.served(first).await.expect("it was handed over"));
+            waiters.join(first, acquire(pool));
             first = (first + 1) % length;
         }
         time = began.elapsed();
@@ -76,6 +76,8 @@ async fn rotate<P: Contender>(pool: &'static P, length: usize) -> f64 {
 pub(crate) struct HalfDropped;
 
 const CROWD: usize = 1024;
+/// Crowds of one round.
+const CROWDS: usize = 20;
 
 impl Workload for HalfDropped {
     fn name(&self) -> &'static str {
@@ -92,47 +94,36 @@ impl Workload for HalfDropped {
 
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round> {
         let pool = runtimes.here(P::leaked(Settings::full(VALUES)));
-        Some(prepare_crowd(runtimes, pool, || pool.acquire()))
+        let mut waiters = Waiters::with_places(CROWD);
+        Some(Box::new(move || {
+            let time = runtimes.here(async {
+                let mut time = Duration::ZERO;
+                for _ in 0..CROWDS {
+                    let held = take_all(pool).await;
+                    let began = Instant::now();
+                    for place in 0..CROWD {
+                        waiters.join(place, acquire(pool));
+                    }
+                    for place in (0..CROWD).step_by(2) {
+                        waiters.leave(place);
+                    }
+                    drop(held);
+                    for place in (1..CROWD).step_by(2) {
+                        drop(waiters.served(place).await.expect("it was handed over"));
+                    }
+                    time += began.elapsed();
+                }
+                time
+            });
+            vec![Some(time.as_nanos() as f64 / (CROWDS * CROWD) as f64)]
+        }))
     }
 }
 
-fn prepare_crowd<P: Contender, F: Future<Output = P::Taken> + 'static>(
-    runtimes: &'static Runtimes,
-    pool: &'static P,
-    acquire: impl Fn() -> F + 'static,
-) -> Round {
-    const CROWDS: usize = 20;
-    let mut waiters = Waiters::with_places(CROWD);
-    Box::new(move || {
-        let time = runtimes.here(async {
-            let mut time = Duration::ZERO;
-            for _ in 0..CROWDS {
-                let held = take_all(pool).await;
-                let began = Instant::now();
-                for place in 0..CROWD {
-                    waiters.join(place, acquire());
-                }
-                for place in (0..CROWD).step_by(2) {
-                    waiters.leave(place);
-                }
-                drop(held);
-                for place in (1..CROWD).step_by(2) {
-                    drop(waiters.served(place).await);
-                }
-                time += began.elapsed();
-            }
-            time
-        });
-        vec![Some(time.as_nanos() as f64 / (CROWDS * CROWD) as f64)]
-    })
-}
-
-async fn take_all<P: Contender>(pool: &'static P) -> VecDeque<P::Taken> {
+async fn take_all<P: Contender>(pool: &'static P) -> VecDeque<Guard<P>> {
     let mut held = VecDeque::new();
     for _ in 0..VALUES {
-        let taken = pool.acquire().await;
-        assert!(P::is_taken(&taken));
-        held.push_back(taken);
+        held.push_back(acquire(pool).await.expect("a value is free"));
     }
     held
 }

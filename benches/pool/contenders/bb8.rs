@@ -41,10 +41,6 @@ impl Contender for Bb8 {
     fn acquire_owned(&'static self) -> impl Future<Output = Self::TakenOwned> + Send {
         self.0.get_owned()
     }
-
-    fn is_taken(taken: &Self::Taken) -> bool {
-        taken.is_ok()
-    }
 }
 
 impl ManageConnection for Numbers {

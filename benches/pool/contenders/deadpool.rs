@@ -40,10 +40,6 @@ impl Contender for Deadpool {
     fn acquire_owned(&'static self) -> impl Future<Output = Self::TakenOwned> + Send {
         self.0.get()
     }
-
-    fn is_taken(taken: &Self::Taken) -> bool {
-        taken.is_ok()
-    }
 }
 
 impl Manager for Numbers {

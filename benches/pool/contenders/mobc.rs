@@ -47,10 +47,6 @@ impl Contender for Mobc {
     fn acquire_owned(&'static self) -> impl Future<Output = Self::TakenOwned> + Send {
         self.0.get()
     }
-
-    fn is_taken(taken: &Self::Taken) -> bool {
-        taken.is_ok()
-    }
 }
 
 #[mobc::async_trait]

@@ -5,6 +5,7 @@ mod deadpool;
 mod mobc;
 mod plain;
 mod semaphores;
+mod taken;
 mod tenure;
 
 use std::future::Future;
@@ -15,6 +16,7 @@ pub(crate) use self::deadpool::Deadpool;
 pub(crate) use self::mobc::Mobc;
 pub(crate) use self::plain::{SimplePool, Tub, UnmanagedDeadpool};
 pub(crate) use self::semaphores::{AsyncLockSemaphore, TokioSemaphore};
+pub(crate) use self::taken::Taken;
 pub(crate) use self::tenure::Tenure;
 
 /// A pool of `u64`, or what stands for one.
@@ -30,9 +32,8 @@ pub(crate) trait Contender: Sized + Send + Sync + 'static {
     /// Bytes of the acquire future that are the timer's own sleep.
     const SLEEP: usize;
 
-    /// What an acquire comes to: a guard, or a result of one.
-    type Taken: Send;
-    type TakenOwned: Send;
+    type Taken: Taken;
+    type TakenOwned: Taken;
 
     /// To be called within the runtime that is to serve the pool.
     fn build(settings: Settings) -> impl Future<Output = Self> + Send;
@@ -40,11 +41,6 @@ pub(crate) trait Contender: Sized + Send + Sync + 'static {
     fn acquire(&'static self) -> impl Future<Output = Self::Taken> + Send;
 
     fn acquire_owned(&'static self) -> impl Future<Output = Self::TakenOwned> + Send;
-
-    /// Whether a value was taken indeed.
-    fn is_taken(_: &Self::Taken) -> bool {
-        true
-    }
 
     async fn leaked(settings: Settings) -> &'static Self {
         Box::leak(Box::new(Self::build(settings).await))

@@ -39,10 +39,6 @@ impl Contender for UnmanagedDeadpool {
     fn acquire_owned(&'static self) -> impl Future<Output = Self::TakenOwned> + Send {
         self.0.get()
     }
-
-    fn is_taken(taken: &Self::Taken) -> bool {
-        taken.is_ok()
-    }
 }
 
 pub(crate) struct SimplePool(ResourcePool<u64>);

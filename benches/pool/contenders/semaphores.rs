@@ -28,10 +28,6 @@ impl Contender for TokioSemaphore {
     fn acquire_owned(&'static self) -> impl Future<Output = Self::TakenOwned> + Send {
         self.0.clone().acquire_owned()
     }
-
-    fn is_taken(taken: &Self::Taken) -> bool {
-        taken.is_ok()
-    }
 }
 
 pub(crate) struct AsyncLockSemaphore(Arc<async_lock::Semaphore>);

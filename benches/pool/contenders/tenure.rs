@@ -50,10 +50,6 @@ impl Contender for Tenure {
     fn acquire_owned(&'static self) -> impl Future<Output = Self::TakenOwned> + Send {
         self.0.acquire_owned()
     }
-
-    fn is_taken(taken: &Self::Taken) -> bool {
-        taken.is_ok()
-    }
 }
 
 impl Resource for Numbers {
