@@ -77,8 +77,7 @@ impl Workload for Memory {
     fn metrics(&self) -> Vec<Metric> {
         vec![
             Metric::new("by idle value", "bytes beyond the value").reach(Reach::AtMost(32.0)),
-            Metric::new("by waiter", "bytes with its future, less the sleep")
-                .reach(Reach::AtMost(192.0)),
+            Metric::new("by waiter", "bytes with its future").reach(Reach::AtMost(192.0)),
         ]
     }
 
@@ -122,7 +121,7 @@ async fn bytes_by_waiter<P: Contender>() -> f64 {
     allocated + future_size(pool)
 }
 
-/// The size of the future that an acquire is, less the timer's sleep in it.
+/// The size of the future that an acquire is.
 #[derive(Debug)]
 pub(crate) struct FutureSize;
 
@@ -132,20 +131,15 @@ impl Workload for FutureSize {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        vec![
-            Metric::new("size", "bytes, less the sleep").reach(Reach::AtMost(128.0)),
-            Metric::new("sleep", "bytes"),
-        ]
+        vec![Metric::new("", "bytes")]
     }
 
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round> {
         let pool = runtimes.here(P::leaked(Settings::full(1)));
-        Some(Box::new(move || {
-            vec![Some(future_size(pool)), Some(P::SLEEP as f64)]
-        }))
+        Some(Box::new(move || vec![Some(future_size(pool))]))
     }
 }
 
 fn future_size<P: Contender>(pool: &'static P) -> f64 {
-    (size_of_val(&pool.acquire()) - P::SLEEP) as f64
+    size_of_val(&pool.acquire()) as f64
 }

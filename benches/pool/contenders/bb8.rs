@@ -14,7 +14,6 @@ const NO_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 impl Contender for Bb8 {
     const NAME: &'static str = "bb8";
     const ROLE: Role = Role::Peer;
-    const SLEEP: usize = size_of::<tokio::time::Sleep>();
 
     type Taken = Result<PooledConnection<'static, Numbers>, RunError<Infallible>>;
     type TakenOwned = Self::Taken;

@@ -12,7 +12,6 @@ pub(crate) struct Deadpool(Pool<Numbers>);
 impl Contender for Deadpool {
     const NAME: &'static str = "deadpool";
     const ROLE: Role = Role::Peer;
-    const SLEEP: usize = size_of::<tokio::time::Sleep>();
 
     type Taken = Result<Object<Numbers>, PoolError<Infallible>>;
     type TakenOwned = Self::Taken;

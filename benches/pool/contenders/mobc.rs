@@ -10,8 +10,6 @@ pub(crate) struct Mobc(Pool<Numbers>);
 impl Contender for Mobc {
     const NAME: &'static str = "mobc";
     const ROLE: Role = Role::Peer;
-    /// A pointer to an entry of the timer's own.
-    const SLEEP: usize = size_of::<usize>();
 
     type Taken = Result<Connection<Numbers>, Error<Infallible>>;
     type TakenOwned = Self::Taken;

@@ -29,8 +29,6 @@ pub(crate) trait Contender: Sized + Send + Sync + 'static {
     /// Whether it can be told how long an acquire may wait.
     const HAS_TIMEOUT: bool = true;
     const HOLDS_VALUES: bool = true;
-    /// Bytes of the acquire future that are the timer's own sleep.
-    const SLEEP: usize;
 
     type Taken: Taken;
     type TakenOwned: Taken;

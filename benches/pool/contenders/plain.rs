@@ -13,7 +13,6 @@ pub(crate) struct UnmanagedDeadpool(unmanaged::Pool<u64>);
 impl Contender for UnmanagedDeadpool {
     const NAME: &'static str = "deadpool unmanaged";
     const ROLE: Role = Role::Plain;
-    const SLEEP: usize = size_of::<tokio::time::Sleep>();
 
     type Taken = Result<Object<u64>, PoolError>;
     type TakenOwned = Self::Taken;
@@ -47,7 +46,6 @@ impl Contender for SimplePool {
     const NAME: &'static str = "simple-pool";
     const ROLE: Role = Role::Plain;
     const HAS_TIMEOUT: bool = false;
-    const SLEEP: usize = 0;
 
     type Taken = ResourcePoolGuard<u64>;
     type TakenOwned = Self::Taken;
@@ -77,7 +75,6 @@ impl Contender for Tub {
     const NAME: &'static str = "tub";
     const ROLE: Role = Role::Plain;
     const HAS_TIMEOUT: bool = false;
-    const SLEEP: usize = 0;
 
     type Taken = tub::Guard<u64>;
     type TakenOwned = Self::Taken;

@@ -12,7 +12,6 @@ impl Contender for TokioSemaphore {
     const ROLE: Role = Role::Plain;
     const HAS_TIMEOUT: bool = false;
     const HOLDS_VALUES: bool = false;
-    const SLEEP: usize = 0;
 
     type Taken = Result<tokio::sync::SemaphorePermit<'static>, tokio::sync::AcquireError>;
     type TakenOwned = Result<tokio::sync::OwnedSemaphorePermit, tokio::sync::AcquireError>;
@@ -37,7 +36,6 @@ impl Contender for AsyncLockSemaphore {
     const ROLE: Role = Role::Plain;
     const HAS_TIMEOUT: bool = false;
     const HOLDS_VALUES: bool = false;
-    const SLEEP: usize = 0;
 
     type Taken = async_lock::SemaphoreGuard<'static>;
     type TakenOwned = async_lock::SemaphoreGuardArc;

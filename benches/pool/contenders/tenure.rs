@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use tenure::{AcquireError, Event, Lease, OwnedLease, Pool, Resource, Sink};
-use tenure_tokio::{Sleep, Tokio};
+use tenure_tokio::Tokio;
 
 use super::{Contender, IDLE_TIMEOUT, MAX_LIFETIME, Numbers, Role, Settings};
 
@@ -16,7 +16,6 @@ const LEAK_AFTER: Duration = Duration::from_secs(60);
 impl Contender for Tenure {
     const NAME: &'static str = "tenure";
     const ROLE: Role = Role::Ours;
-    const SLEEP: usize = size_of::<Sleep>();
 
     type Taken = Result<Lease<'static, Numbers, Tokio>, AcquireError>;
     type TakenOwned = Result<OwnedLease<Numbers, Tokio>, AcquireError>;
