@@ -3,6 +3,7 @@
 //! `cargo bench -p tenure-benches --bench pool -- --json /tmp/pool.json` runs every workload. A workload
 //! runs round by round, every contender once in each, so that whatever disturbs the machine disturbs
 //! them all. The median of the rounds counts, and the ratios, each within a round, more than the times.
+//! Times are the process's processor time, on all of its threads.
 //!
 //! Every pool is as a user would configure it for production, as far as it can be: idle timeout and
 //! maximum lifetime on, no test on acquire. Values are `u64`. Each acquire that is timed is awaited in a
@@ -13,6 +14,7 @@ mod application;
 mod by_hand;
 mod contended;
 mod contenders;
+mod cpu;
 mod footprint;
 mod options;
 mod report;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 const USAGE: &str = "usage: cargo bench -p tenure-benches --bench pool -- [--rounds N] [--only NAME] [--json FILE]
 
-  --rounds N   rounds of each workload, 9 by default, more where they are short; below 7 is for a quick look
+  --rounds N   rounds of each workload, 15 by default, more where they are short; fewer are for a quick look
   --only NAME  only workloads whose name contains NAME
   --json FILE  writes all rounds and verdicts there, beside printing them; a relative path counts from benches/";
 
@@ -18,7 +18,7 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
-            rounds: 9,
+            rounds: 15,
             only: None,
             json: None,
         };

@@ -4,17 +4,20 @@ use serde_json::{Value, json};
 
 use crate::contenders::Role;
 use crate::options::Options;
-use crate::verdict::{Finding, Series};
+use crate::verdict::{Finding, Series, Verdict};
 
 pub(crate) fn print_finding(finding: &Finding) {
     let title = format!("{}, {}", finding.title(), finding.metric.unit);
-    println!("\n{title}\n{:>35} {:>22} {:>8}", "figure", "range", "ratio");
+    println!(
+        "\n{title}\n{:>35} {:>22} {:>8}",
+        "figure", "quartiles", "ratio"
+    );
     for series in &finding.series {
-        let (Some(figure), Some((least, most))) = (series.figure(), series.extremes()) else {
+        let Some(figure) = series.figure() else {
             println!("{:>24} {:>10}", series.name, "-");
             continue;
         };
-        let range = format!("{least:.2}..{most:.2}");
+        let range = series.quartiles().map(range).unwrap_or_default();
         let ratio = match finding.ratio_to(series) {
             Some(ratio) if series.role != Role::Ours => format!("{ratio:.2}"),
             _ => String::new(),
@@ -24,8 +27,9 @@ pub(crate) fn print_finding(finding: &Finding) {
     if let Some(verdict) = finding.verdict() {
         let outcome = if verdict.is_met { "met" } else { "MISSED" };
         println!(
-            "   reach: {}: {:.2}, {outcome}",
-            verdict.reach, verdict.value
+            "   reach: {}: {}, {outcome}",
+            verdict.reach,
+            value(&verdict)
         );
     }
 }
@@ -39,7 +43,7 @@ pub(crate) fn print_summary(findings: &[Finding]) {
         let best = finding.best_peer();
         let verdict = finding.verdict().map(|verdict| {
             let outcome = if verdict.is_met { "met" } else { "MISSED" };
-            format!("{outcome}: {}, is {:.2}", verdict.reach, verdict.value)
+            format!("{outcome}: {}, is {}", verdict.reach, value(&verdict))
         });
         println!(
             "{:<76} {:>9} {:>9} {:<10} {:>6}  {}",
@@ -63,15 +67,14 @@ pub(crate) fn to_json(findings: &[Finding], options: &Options) -> Value {
 
 fn finding_to_json(finding: &Finding) -> Value {
     let pools = finding.series.iter().map(|series| {
-        let extremes = series.extremes();
         json!({
             "name": series.name,
             "role": series.role.as_str(),
             "rounds": series.rounds,
             "figure": series.figure(),
-            "min": extremes.map(|(least, _)| least),
-            "max": extremes.map(|(_, most)| most),
+            "quartiles": series.quartiles(),
             "ratio": finding.ratio_to(series),
+            "ratio_quartiles": finding.ratio_quartiles(series),
         })
     });
     let best = finding.best_peer().map(|series| {
@@ -79,12 +82,14 @@ fn finding_to_json(finding: &Finding) -> Value {
             "name": series.name,
             "figure": series.figure(),
             "ratio": finding.ratio_to(series),
+            "ratio_quartiles": finding.ratio_quartiles(series),
         })
     });
     let reach = finding.verdict().map(|verdict| {
         json!({
             "text": verdict.reach,
             "value": verdict.value,
+            "quartiles": verdict.quartiles,
             "met": verdict.is_met,
         })
     });
@@ -97,6 +102,17 @@ fn finding_to_json(finding: &Finding) -> Value {
         "best_peer": best,
         "reach": reach,
     })
+}
+
+fn value(verdict: &Verdict) -> String {
+    match verdict.quartiles {
+        Some(quartiles) => format!("{:.2} ({})", verdict.value, range(quartiles)),
+        None => format!("{:.2}", verdict.value),
+    }
+}
+
+fn range((low, high): (f64, f64)) -> String {
+    format!("{low:.2}..{high:.2}")
 }
 
 fn number(value: Option<f64>) -> String {

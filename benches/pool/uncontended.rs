@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::application::{acquire, acquire_owned};
 use crate::contenders::{Contender, Settings, Tenure};
+use crate::cpu;
 use crate::runtimes::Runtimes;
 use crate::workload::{Metric, Reach, Round, Workload};
 
@@ -95,7 +96,7 @@ impl Uncontended {
                 let here = here.clone();
                 tokio::spawn(async move {
                     self.meet(&here);
-                    let began = Instant::now();
+                    let began = cpu::time();
                     if self.is_owned {
                         for _ in 0..ACQUIRES {
                             let guard = acquire_owned(pool).await;
@@ -109,7 +110,7 @@ impl Uncontended {
                             drop(guard);
                         }
                     }
-                    (began, Instant::now())
+                    (began, cpu::time())
                 })
             })
             .collect();
@@ -119,8 +120,8 @@ impl Uncontended {
         }
         let began = times.iter().map(|(began, _)| *began).min();
         let ended = times.iter().map(|(_, ended)| *ended).max();
-        let elapsed = ended.zip(began).expect("there is a task");
-        (elapsed.0 - elapsed.1).as_nanos() as f64 / (self.tasks * ACQUIRES) as f64
+        let (ended, began) = ended.zip(began).expect("there is a task");
+        (ended - began).as_nanos() as f64 / (self.tasks * ACQUIRES) as f64
     }
 
     /// Waits for the other tasks without an await: while this one keeps its worker, they can only be on
@@ -139,7 +140,7 @@ impl Workload for Uncontended {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        vec![Metric::new("", "ns per acquire and drop").reach((self.reach)())]
+        vec![Metric::new("", "CPU ns per acquire and drop").reach((self.reach)())]
     }
 
     fn repeats(&self) -> usize {

@@ -1,7 +1,12 @@
 //! What the rounds say: medians, ratios, and whether a reach is met.
 
+use tenure_benches::{median, sorted};
+
 use crate::contenders::{Contender, Role, Tenure};
 use crate::workload::{Metric, Reach};
+
+/// By how much one contender may stay behind another that it is as good as: so much is chance.
+const CHANCE: f64 = 0.01;
 
 /// All rounds of one metric of one workload.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub(crate) struct Verdict {
     pub(crate) reach: String,
     /// What is compared with the reach: a ratio, or the number itself.
     pub(crate) value: f64,
+    /// The interquartile range of that ratio's rounds.
+    pub(crate) quartiles: Option<(f64, f64)>,
     pub(crate) is_met: bool,
 }
 
@@ -59,6 +66,16 @@ impl Finding {
     /// It is the median of the rounds' own ratios, not the ratio of medians: in one round both met the same
     /// machine, which may be half as fast in the next.
     pub(crate) fn ratio_to(&self, other: &Series) -> Option<f64> {
+        self.ratios_to(other)?.figure()
+    }
+
+    /// The interquartile range of the rounds' ratios.
+    pub(crate) fn ratio_quartiles(&self, other: &Series) -> Option<(f64, f64)> {
+        self.ratios_to(other)?.quartiles()
+    }
+
+    /// The ratio of each round, as a series of its own.
+    fn ratios_to(&self, other: &Series) -> Option<Series> {
         let pairs = self.ours()?.rounds.iter().zip(&other.rounds);
         let ratios = pairs.map(|(ours, theirs)| {
             let (ours, theirs) = ((*ours)?, (*theirs)?);
@@ -69,36 +86,37 @@ impl Finding {
             };
             ratio.is_finite().then_some(ratio)
         });
-        other.figure_of(ratios)
+        Some(Series {
+            rounds: ratios.collect(),
+            ..*other
+        })
     }
 
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         let reach = self.metric.reach.as_ref()?;
-        let (value, is_met) = match *reach {
+        let (value, quartiles, is_met) = match *reach {
             Reach::BelowBestPeer(times) => {
-                let ratio = self.ratio_to(self.best_peer()?)?;
-                (ratio, ratio >= times)
+                let best = self.best_peer()?;
+                let ratio = self.ratio_to(best)?;
+                (ratio, self.ratio_quartiles(best), ratio >= times)
             }
-            Reach::Below(name, times) => {
+            Reach::AsGoodAs(name) => {
                 let ratio = self.ratio_to(self.named(name)?)?;
-                (ratio, ratio >= times)
+                (ratio, None, ratio >= 1.0 - CHANCE)
             }
             Reach::Within(name, times) => {
                 let ratio = 1.0 / self.ratio_to(self.named(name)?)?;
-                (ratio, ratio <= times)
+                (ratio, None, ratio <= times)
             }
             Reach::AtMost(most) => {
                 let ours = self.ours()?.figure()?;
-                (ours, ours <= most)
-            }
-            Reach::AtLeast(least) => {
-                let ours = self.ours()?.figure()?;
-                (ours, ours >= least)
+                (ours, None, ours <= most)
             }
         };
         Some(Verdict {
             reach: reach.to_string(),
             value,
+            quartiles,
             is_met,
         })
     }
@@ -107,41 +125,39 @@ impl Finding {
 impl Series {
     /// What counts: the median of the rounds, or the last where rounds add up. `None` if any has failed.
     pub(crate) fn figure(&self) -> Option<f64> {
-        self.figure_of(self.rounds.iter().copied())
-    }
-
-    fn figure_of(&self, rounds: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-        let rounds = rounds.collect::<Option<Vec<f64>>>()?;
+        let rounds = self.complete()?;
         if self.is_cumulative {
             rounds.last().copied()
         } else {
-            sorted(&rounds).get(rounds.len() / 2).copied()
+            Some(median(rounds))
         }
     }
 
-    pub(crate) fn extremes(&self) -> Option<(f64, f64)> {
-        let rounds = self.rounds.iter().copied().collect::<Option<Vec<f64>>>()?;
-        let sorted = sorted(&rounds);
-        Some((*sorted.first()?, *sorted.last()?))
+    /// The interquartile range of the rounds. `None` if any has failed, and where rounds add up.
+    pub(crate) fn quartiles(&self) -> Option<(f64, f64)> {
+        if self.is_cumulative {
+            return None;
+        }
+        let sorted = sorted(self.complete()?);
+        let quarter = sorted.len() / 4;
+        Some((sorted[quarter], sorted[sorted.len() - 1 - quarter]))
     }
-}
 
-fn sorted(values: &[f64]) -> Vec<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted
+    /// All rounds, unless one has failed.
+    fn complete(&self) -> Option<Vec<f64>> {
+        self.rounds.iter().copied().collect()
+    }
 }
 
 impl std::fmt::Display for Reach {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::BelowBestPeer(times) => {
-                write!(f, "{times} times below the best of deadpool, bb8 and mobc")
+                write!(f, "{times} times below the best peer")
             }
-            Self::Below(name, times) => write!(f, "{times} times below {name}"),
+            Self::AsGoodAs(name) => write!(f, "as good as {name}"),
             Self::Within(name, times) => write!(f, "at most {times} times {name}"),
             Self::AtMost(most) => write!(f, "at most {most}"),
-            Self::AtLeast(least) => write!(f, "at least {least}"),
         }
     }
 }

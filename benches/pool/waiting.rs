@@ -1,11 +1,12 @@
 //! What it costs to wait, apart from any executor: futures polled by hand.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::application::{Guard, acquire};
 use crate::by_hand::Waiters;
 use crate::contenders::{Contender, Settings};
+use crate::cpu;
 use crate::runtimes::Runtimes;
 use crate::workload::{Metric, Reach, Round, Workload};
 
@@ -23,7 +24,7 @@ impl Workload for QueueLength {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        const UNIT: &str = "ns per waiter served";
+        const UNIT: &str = "CPU ns per waiter served";
         vec![
             Metric::new("16 waiters", UNIT),
             Metric::new("256 waiters", UNIT),
@@ -55,14 +56,14 @@ async fn rotate<P: Contender>(pool: &'static P, length: usize) -> f64 {
     // Once round, so that every place was used before; then for the time.
     let mut time = Duration::ZERO;
     for turns in [length, TURNS] {
-        let began = Instant::now();
+        let began = cpu::time();
         for _ in 0..turns {
             drop(held.pop_front());
             held.push_back(waiters.served(first).await.expect("it was handed over"));
             waiters.join(first, acquire(pool));
             first = (first + 1) % length;
         }
-        time = began.elapsed();
+        time = cpu::time() - began;
     }
     // From the first on: some pools search for whoever leaves.
     for place in (first..length).chain(0..first) {
@@ -85,7 +86,7 @@ impl Workload for HalfDropped {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        vec![Metric::new("", "ns per waiter").reach(Reach::BelowBestPeer(1.3))]
+        vec![Metric::new("", "CPU ns per waiter").reach(Reach::BelowBestPeer(1.3))]
     }
 
     fn repeats(&self) -> usize {
@@ -100,7 +101,7 @@ impl Workload for HalfDropped {
                 let mut time = Duration::ZERO;
                 for _ in 0..CROWDS {
                     let held = take_all(pool).await;
-                    let began = Instant::now();
+                    let began = cpu::time();
                     for place in 0..CROWD {
                         waiters.join(place, acquire(pool));
                     }
@@ -111,7 +112,7 @@ impl Workload for HalfDropped {
                     for place in (1..CROWD).step_by(2) {
                         drop(waiters.served(place).await.expect("it was handed over"));
                     }
-                    time += began.elapsed();
+                    time += cpu::time() - began;
                 }
                 time
             });

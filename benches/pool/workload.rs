@@ -44,12 +44,11 @@ pub(crate) struct Metric {
 pub(crate) enum Reach {
     /// So many times less than the least of the pools that do as much.
     BelowBestPeer(f64),
-    /// So many times less than this one.
-    Below(&'static str, f64),
+    /// No worse than this one, but for what is chance.
+    AsGoodAs(&'static str),
     /// At most so many times this variant of Tenure's.
     Within(&'static str, f64),
     AtMost(f64),
-    AtLeast(f64),
 }
 
 impl Metric {
