@@ -11,7 +11,7 @@ use crate::application::acquire;
 use crate::contenders::{Contender, Settings};
 use crate::cpu;
 use crate::runtimes::Runtimes;
-use crate::workload::{Metric, Reach, Round, Workload};
+use crate::workload::{Metric, PoolWorkload, Reach, Round, Workload};
 
 /// Each task takes a value, yields while it holds it, drops it, and asks again, until the time is over.
 /// So all compete from beginning to end, and uses are counted by task.
@@ -156,7 +156,9 @@ impl Workload for Contended {
         };
         vec![time, fairness]
     }
+}
 
+impl PoolWorkload for Contended {
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round> {
         if self.acquire_timeout.is_some() && !P::HAS_TIMEOUT {
             return None;

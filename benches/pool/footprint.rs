@@ -8,7 +8,7 @@ use crate::application::acquire;
 use crate::by_hand::Waiters;
 use crate::contenders::{Contender, Settings};
 use crate::runtimes::Runtimes;
-use crate::workload::{Metric, Reach, Round, Workload};
+use crate::workload::{Metric, PoolWorkload, Reach, Round, Workload};
 
 /// Allocations of an acquire and drop, in a pool that is warm. The future is on the stack.
 #[derive(Debug)]
@@ -26,7 +26,9 @@ impl Workload for Allocations {
             Metric::new("waiting", UNIT).reach(Reach::AtMost(0.0)),
         ]
     }
+}
 
+impl PoolWorkload for Allocations {
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round> {
         let pool = runtimes.here(P::leaked(Settings::full(1)));
         Some(Box::new(move || {
@@ -80,7 +82,9 @@ impl Workload for Memory {
             Metric::new("by waiter", "bytes with its future").reach(Reach::AtMost(192.0)),
         ]
     }
+}
 
+impl PoolWorkload for Memory {
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round> {
         Some(Box::new(move || {
             let by_value = P::HOLDS_VALUES.then(|| runtimes.here(bytes_by_value::<P>()));
@@ -133,7 +137,9 @@ impl Workload for FutureSize {
     fn metrics(&self) -> Vec<Metric> {
         vec![Metric::new("", "bytes")]
     }
+}
 
+impl PoolWorkload for FutureSize {
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round> {
         let pool = runtimes.here(P::leaked(Settings::full(1)));
         Some(Box::new(move || vec![Some(future_size(pool))]))

@@ -1,4 +1,4 @@
-//! Tenure beside its peers: time, fairness and memory.
+//! Tenure beside its peers: time, fairness and memory of pools, and the time of a retry.
 //!
 //! `cargo bench -p tenure-benches --bench pool -- --json /tmp/pool.json` runs every workload. A workload
 //! runs round by round, every contender once in each, so that whatever disturbs the machine disturbs
@@ -18,6 +18,7 @@ mod cpu;
 mod footprint;
 mod options;
 mod report;
+mod retry;
 mod runtimes;
 mod suite;
 mod uncontended;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 use contended::Contended;
 use footprint::{Allocations, FutureSize, Memory};
 use options::Options;
+use retry::FirstAttempt;
 use suite::Suite;
 use uncontended::Uncontended;
 use waiting::{HalfDropped, QueueLength};
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
     suite.run(Allocations);
     suite.run(Memory);
     suite.run(FutureSize);
+    suite.run_retries(FirstAttempt);
     let findings = suite.into_findings();
     report::print_summary(&findings);
     match &options.json {

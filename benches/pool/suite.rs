@@ -6,9 +6,10 @@ use crate::contenders::{
 };
 use crate::options::Options;
 use crate::report::print_finding;
+use crate::retry::FirstAttempt;
 use crate::runtimes::Runtimes;
 use crate::verdict::{Finding, Series};
-use crate::workload::{Round, Workload};
+use crate::workload::{PoolWorkload, Round, Workload};
 
 pub(crate) struct Suite<'o> {
     options: &'o Options,
@@ -26,11 +27,23 @@ impl<'o> Suite<'o> {
         }
     }
 
-    pub(crate) fn run<W: Workload>(&mut self, workload: W) {
+    pub(crate) fn run(&mut self, workload: impl PoolWorkload) {
+        self.take_turns(&workload, |runtimes| pools(&workload, runtimes));
+    }
+
+    pub(crate) fn run_retries(&mut self, workload: FirstAttempt) {
+        self.take_turns(&workload, |runtimes| workload.entries(runtimes));
+    }
+
+    fn take_turns(
+        &mut self,
+        workload: &impl Workload,
+        entries: impl FnOnce(&'static Runtimes) -> Vec<Entry>,
+    ) {
         if !self.options.includes(workload.name()) {
             return;
         }
-        let mut entries = self.entries(&workload);
+        let mut entries = entries(self.runtimes);
         for _ in 0..self.options.rounds * workload.repeats() {
             for entry in &mut entries {
                 for (rounds, value) in entry.rounds.iter_mut().zip((entry.round)()) {
@@ -58,38 +71,44 @@ impl<'o> Suite<'o> {
     pub(crate) fn into_findings(self) -> Vec<Finding> {
         self.findings
     }
+}
 
-    fn entries<W: Workload>(&self, workload: &W) -> Vec<Entry> {
-        let width = workload.metrics().len();
-        let entry = |name, role, round| Entry {
-            name,
-            role,
-            round,
-            rounds: vec![Vec::new(); width],
-        };
-        let mut entries = Vec::new();
-        macro_rules! enter {
-            ($($Contender:ty),*) => {$(
-                if let Some(round) = workload.prepare::<$Contender>(self.runtimes) {
-                    entries.push(entry(<$Contender>::NAME, <$Contender>::ROLE, round));
-                }
-            )*};
-        }
-        enter!(Tenure);
-        for (name, round) in workload.variants(self.runtimes) {
-            entries.push(entry(name, Role::Variant, round));
-        }
-        enter!(Deadpool, Bb8, Mobc);
-        enter!(UnmanagedDeadpool, SimplePool, Tub);
-        enter!(TokioSemaphore, AsyncLockSemaphore);
-        entries
+/// All contenders that have what the workload asks for.
+fn pools<W: PoolWorkload>(workload: &W, runtimes: &'static Runtimes) -> Vec<Entry> {
+    let width = workload.metrics().len();
+    let mut entries = Vec::new();
+    macro_rules! enter {
+        ($($Contender:ty),*) => {$(
+            if let Some(round) = workload.prepare::<$Contender>(runtimes) {
+                entries.push(Entry::new(<$Contender>::NAME, <$Contender>::ROLE, round, width));
+            }
+        )*};
     }
+    enter!(Tenure);
+    for (name, round) in workload.variants(runtimes) {
+        entries.push(Entry::new(name, Role::Variant, round, width));
+    }
+    enter!(Deadpool, Bb8, Mobc);
+    enter!(UnmanagedDeadpool, SimplePool, Tub);
+    enter!(TokioSemaphore, AsyncLockSemaphore);
+    entries
 }
 
 /// A contender in one workload: how it runs a round, and what its rounds yielded, by metric.
-struct Entry {
+pub(crate) struct Entry {
     name: &'static str,
     role: Role,
     round: Round,
     rounds: Vec<Vec<Option<f64>>>,
+}
+
+impl Entry {
+    pub(crate) fn new(name: &'static str, role: Role, round: Round, metrics: usize) -> Self {
+        Self {
+            name,
+            role,
+            round,
+            rounds: vec![Vec::new(); metrics],
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::application::{acquire, acquire_owned};
 use crate::contenders::{Contender, Settings, Tenure};
 use crate::cpu;
 use crate::runtimes::Runtimes;
-use crate::workload::{Metric, Reach, Round, Workload};
+use crate::workload::{Metric, PoolWorkload, Reach, Round, Workload};
 
 /// Each task, on a worker of its own, takes a value of 16 and drops it, again and again.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +146,9 @@ impl Workload for Uncontended {
     fn repeats(&self) -> usize {
         5
     }
+}
 
+impl PoolWorkload for Uncontended {
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round> {
         let can = self.acquire_timeout.is_none() || P::HAS_TIMEOUT;
         can.then(|| self.round::<P>(runtimes))

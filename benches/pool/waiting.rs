@@ -8,7 +8,7 @@ use crate::by_hand::Waiters;
 use crate::contenders::{Contender, Settings};
 use crate::cpu;
 use crate::runtimes::Runtimes;
-use crate::workload::{Metric, Reach, Round, Workload};
+use crate::workload::{Metric, PoolWorkload, Reach, Round, Workload};
 
 const VALUES: usize = 4;
 
@@ -33,7 +33,9 @@ impl Workload for QueueLength {
             Metric::new("growth", "65536 waiters to 16").reach(Reach::AtMost(1.15)),
         ]
     }
+}
 
+impl PoolWorkload for QueueLength {
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round> {
         let pool = runtimes.here(P::leaked(Settings::full(VALUES)));
         Some(Box::new(move || {
@@ -92,7 +94,9 @@ impl Workload for HalfDropped {
     fn repeats(&self) -> usize {
         5
     }
+}
 
+impl PoolWorkload for HalfDropped {
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round> {
         let pool = runtimes.here(P::leaked(Settings::full(VALUES)));
         let mut waiters = Waiters::with_places(CROWD);

@@ -3,7 +3,7 @@
 use crate::contenders::Contender;
 use crate::runtimes::Runtimes;
 
-/// Something that every contender is put through.
+/// Something that contenders are put through, in turns.
 pub(crate) trait Workload {
     fn name(&self) -> &'static str;
 
@@ -15,7 +15,10 @@ pub(crate) trait Workload {
     fn repeats(&self) -> usize {
         1
     }
+}
 
+/// A workload of pools.
+pub(crate) trait PoolWorkload: Workload {
     /// Prepares the contender, and says how it runs one round. `None` if it has no such operation.
     fn prepare<P: Contender>(&self, runtimes: &'static Runtimes) -> Option<Round>;
 
