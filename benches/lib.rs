@@ -2,7 +2,7 @@
 //!
 //! The peers are dependencies of this crate alone. Times on a shared machine mean little; the ratios of
 //! one run, whose rounds take turns, mean more. Where even these are too rough, `.ci/run instructions`
-//! counts the instructions of Tenure's own paths.
+//! counts the instructions of Tenure's own paths, and of what it adds to a gRPC call.
 
 /// How many rounds the command line asks for with `--rounds`, or `usual`. Nothing, if it asks for what there is not.
 #[must_use]

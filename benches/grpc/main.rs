@@ -11,7 +11,8 @@ mod contenders;
 mod server;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Instant;
 
 use tenure_benches::{median, rounds, sorted};
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         eprintln!("usage: cargo bench -p tenure-benches --bench grpc -- [--rounds N]");
         return ExitCode::from(2);
     };
-    let address = server::start();
+    let address = start_server();
     // One worker, which has the connections as well, so that all that is allocated is allocated there.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -40,6 +41,23 @@ fn main() -> ExitCode {
     let measured = runtime.spawn(measure(address, rounds));
     runtime.block_on(measured).expect("nothing panics");
     ExitCode::SUCCESS
+}
+
+/// Serves health on a thread of its own until the process ends, and gives its address.
+fn start_server() -> String {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("tokio starts");
+        runtime.block_on(async {
+            let (listener, address) = server::listen().await;
+            tell.send(address).expect("the benchmark waits for it");
+            server::serve(listener).await;
+        });
+    });
+    told.recv().expect("it starts")
 }
 
 async fn measure(address: String, rounds: usize) {

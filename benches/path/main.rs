@@ -1,7 +1,10 @@
-//! One path through the pool, so many times over, for an instrument to look at: callgrind, perf.
+//! One path through the pool, or one call over gRPC, so many times over, for an instrument to look at:
+//! callgrind, perf.
 //!
 //! `.ci/run instructions` runs each under callgrind with two counts. What one operation takes is the
 //! difference of both, so that starting up does not count.
+
+mod grpc;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -15,7 +18,7 @@ use tenure::{Clock, Event, Lease, NoTimer, OwnedLease, Pool, Resource, Sink};
 use tenure_tokio::Tokio;
 
 const USAGE: &str = "usage: path NAME COUNT, where NAME is one of:";
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 11] = [
     "uncontended",
     "uncontended-large",
     "uncontended-watched",
@@ -25,6 +28,8 @@ const NAMES: [&str; 9] = [
     "uncontended-no-timer",
     "waiting",
     "contended",
+    "grpc-bare-client",
+    "grpc-service",
 ];
 
 fn main() -> ExitCode {
@@ -37,7 +42,11 @@ fn main() -> ExitCode {
         }
         [name, count] if NAMES.contains(&name) => match count.parse() {
             Ok(count) => {
-                walk(name, count);
+                match name {
+                    "grpc-bare-client" => grpc::call_bare_client(count),
+                    "grpc-service" => grpc::call_service(count),
+                    _ => walk(name, count),
+                }
                 ExitCode::SUCCESS
             }
             Err(_) => ExitCode::from(2),
@@ -78,7 +87,7 @@ fn walk(name: &str, count: u64) {
             "uncontended-no-timer" => borrow(&timerless_pool(16).await, count).await,
             "waiting" => wait(&tokio_pool(1, None).await, count).await,
             "contended" => compete(tokio_pool(8, None).await, count).await,
-            _ => unreachable!("only names of the list come here"),
+            _ => unreachable!("only names of the pool's paths come here"),
         }
     });
 }
