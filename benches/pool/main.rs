@@ -1,9 +1,10 @@
-//! Tenure beside its peers: time, fairness and memory of pools, and the time of a retry.
+//! Tenure beside its peers: time, fairness and memory of pools, the time of a retry, and instructions.
 //!
 //! `cargo bench -p tenure-benches --bench pool -- --json /tmp/pool.json` runs every workload. A workload
 //! runs round by round, every contender once in each, so that whatever disturbs the machine disturbs
 //! them all. The median of the rounds counts, and the ratios, each within a round, more than the times.
-//! Times are the process's processor time, on all of its threads.
+//! Times are the process's processor time, on all of its threads. Instructions are not counted here, but read
+//! from the record: `RECORD=1 .ci/run instructions` makes it anew.
 //!
 //! Every pool is as a user would configure it for production, as far as it can be: idle timeout and
 //! maximum lifetime on, no test on acquire. Values are `u64`. Each acquire that is timed is awaited in a
@@ -16,6 +17,7 @@ mod contended;
 mod contenders;
 mod cpu;
 mod footprint;
+mod instructions;
 mod options;
 mod report;
 mod retry;
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
     suite.run(Memory);
     suite.run(FutureSize);
     suite.run_retries(FirstAttempt);
+    suite.add(instructions::findings());
     let findings = suite.into_findings();
     report::print_summary(&findings);
     match &options.json {

@@ -63,9 +63,22 @@ impl<'o> Suite<'o> {
                 series: series.collect(),
                 metric,
             };
-            print_finding(&finding);
-            self.findings.push(finding);
+            self.keep(finding);
         }
+    }
+
+    /// Keeps what is already known.
+    pub(crate) fn add(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            if self.options.includes(finding.workload) {
+                self.keep(finding);
+            }
+        }
+    }
+
+    fn keep(&mut self, finding: Finding) {
+        print_finding(&finding);
+        self.findings.push(finding);
     }
 
     pub(crate) fn into_findings(self) -> Vec<Finding> {
