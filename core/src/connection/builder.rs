@@ -9,7 +9,7 @@ use super::when_down::WhenDown;
 use crate::backoff::Backoff;
 use crate::config::{ConfigError, above_zero};
 use crate::managed::{
-    Managed, ManagedBuilder, Runner, SpawnRunner, spawn_runner, spawn_runner_locally,
+    Managed, ManagedBuilder, Runner, SpawnManagedRunner, spawn_runner, spawn_runner_locally,
 };
 use crate::name::Name;
 use crate::resource::{LocalResource, Resource};
@@ -344,7 +344,7 @@ impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
     fn build_with<C: Clock>(
         self,
         clock: C,
-        spawn_runner: Option<SpawnRunner<R, C>>,
+        spawn_runner: Option<SpawnManagedRunner<R, C>>,
     ) -> Result<(Connection<R, C>, Runner<R, C>), ConfigError> {
         if let Some(calls) = self.doubt_after {
             above_zero("doubt_after", calls)?;

@@ -1,29 +1,25 @@
 //! The end of a value that a holder has taken out of service.
 
+use alloc::collections::VecDeque;
 use core::time::Duration;
 
+use super::Holder;
 use crate::cause::Cause;
-use crate::cleanup::{RetiredValue, abandon_quietly, close_value, take_leave};
+use crate::cleanup::{RetiredValue, abandon_quietly, abandon_value, close_value, take_leave};
 use crate::ending::{Ending, Why};
 use crate::event::EventKind;
-use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
 use crate::time::Instant;
 
 /// A holder of values, as far as it closes them.
-pub(crate) trait Closes: Sized {
+pub(crate) trait Closes: Holder {
     type Resource: LocalResource;
-    type Clock: Clock;
     /// A value as it waits to be closed.
     type Retired;
 
     fn resource(&self) -> &Self::Resource;
-
-    fn clock(&self) -> &Self::Clock;
-
-    fn reporter(&self) -> &Reporter;
 
     fn close_limits(&self) -> CloseLimits;
 
@@ -33,6 +29,10 @@ pub(crate) trait Closes: Sized {
     /// A close that was counted in this era has ended: frees the slot, takes account of it, calls `tell`, and wakes
     /// whoever that concerns, in this order and in one change. In another era it was counted already, and nothing is told.
     fn close_ended(&self, era: u64, end: &CloseOutcome, tell: impl FnOnce());
+
+    /// Counts what is being closed as timed out, and what waits to be closed as abandoned. Has that told before anybody is
+    /// woken.
+    fn give_up_closing(&self, tell: impl FnOnce(GivenUp<Self::Retired>));
 }
 
 /// A value of the holder's resource.
@@ -154,4 +154,41 @@ impl<H: Closes> Drop for CloseJob<H> {
             .and_then(|value| abandon_quietly(self.holder.resource(), RetiredValue { value, why }));
         self.settle(Ending::Abandoned, error);
     }
+}
+
+/// The values that a shutdown leaves unclosed because its time is over.
+pub(crate) struct GivenUp<V> {
+    /// How many closes were under way.
+    pub(crate) timed_out: usize,
+    pub(crate) abandoned: VecDeque<RetiredValue<V>>,
+}
+
+impl<V> GivenUp<V> {
+    /// How each of these ends, and why.
+    pub(crate) fn endings(&self) -> impl Iterator<Item = (Ending, Why)> {
+        let timed_out = (0..self.timed_out).map(|_| (Ending::CloseTimedOut, Why::Shutdown));
+        let abandoned = { self.abandoned.iter() }.map(|retired| (Ending::Abandoned, retired.why));
+        timed_out.chain(abandoned)
+    }
+}
+
+/// Ends all that is out of service and not closed: for [`ShutsDown::cut_short`](super::ShutsDown::cut_short).
+pub(crate) fn abandon_unclosed<H: Closes>(holder: &H) {
+    let (resource, clock, reporter) = (holder.resource(), holder.clock(), holder.reporter());
+    holder.give_up_closing(|given_up| {
+        for _ in 0..given_up.timed_out {
+            let (ending, why) = (Ending::CloseTimedOut, Why::Shutdown);
+            let error = None;
+            reporter.send(clock, EventKind::Ended { ending, why, error });
+        }
+        for RetiredValue { value, why } in given_up.abandoned {
+            match holder.take_out(value) {
+                Ok(value) => abandon_value(resource, clock, reporter, RetiredValue { value, why }),
+                Err(cause) => {
+                    let (ending, error) = (Ending::Abandoned, Some(&cause));
+                    reporter.send(clock, EventKind::Ended { ending, why, error });
+                }
+            }
+        }
+    });
 }

@@ -1,42 +1,52 @@
 //! A holder whose work is driven by a Runner, or by whoever waits: the Runner's loop, and the shutdown.
+//!
+//! - [`Holder`]: where its clock, its events and its changes are.
+//! - [`Driven`]: what its [Runner](run) asks. A scope is no more than this.
+//! - [`ShutsDown`]: what its [shutdown](shut_down) asks: a pool, a managed and a shared resource.
+//! - [`Closes`](super::Closes): how its values end, where the values are its own: a pool and a managed resource.
+//!
+//! Runner and shutdown may run on different threads, and each may be dropped at any await. They meet under the holder's lock
+//! alone: whichever claims a job there has it, and the job gives itself back when it is dropped. A claim wakes nobody, since
+//! the driver that claims would wake itself, and never rest. Jobs, wakers and events are user code, and run under no lock.
 
-use alloc::collections::VecDeque;
-use core::future::{Future, poll_fn};
-use core::pin::pin;
-use core::task::{Poll, Waker};
+use core::future::Future;
+use core::task::{Context, Waker};
 use core::time::Duration;
 
-use super::close::{CloseJob, Closes};
-use super::{JobSet, Round, Rounds, go_round};
-use crate::alarm::Alarm;
-use crate::cleanup::{RetiredValue, abandon_value};
-use crate::ending::{Ending, Why};
+use super::{JobSet, Round, go_round, go_round_by};
+use crate::ending::Why;
 use crate::event::EventKind;
+use crate::reporter::Reporter;
 use crate::runtime::Clock;
 use crate::signal::Signal;
-use crate::sync::Arc;
+use crate::sync::{self, Arc};
 use crate::time::Instant;
 
-/// A holder of values, as those see it who drive its work.
-pub(crate) trait Driven: Closes {
+/// A holder of values or finalizers.
+pub(crate) trait Holder: Sized {
+    type Clock: Clock;
+
+    fn clock(&self) -> &Self::Clock;
+
+    fn reporter(&self) -> &Reporter;
+
+    /// The signal that something has changed.
+    fn changed(&self) -> &Signal;
+}
+
+/// A holder whose background work a Runner does.
+pub(crate) trait Driven: Holder {
     /// A piece of work that was claimed.
     type Job;
-    /// What a Runner keeps in mind from turn to turn.
+    /// State that a Runner keeps from turn to turn.
     type Maintenance;
 
-    /// What is signalled when something has changed.
-    fn changed(&self) -> &Signal;
-
-    fn has_handles(&self) -> bool;
-
-    // What a Runner asks.
-
-    /// A Runner counts as attached from here on. Returns `true` if it takes the place of one that was lost.
+    /// Counts a Runner as attached from here on. Returns `true` if it takes the place of one that was lost.
     fn attach_runner(&self) -> bool;
 
-    /// The Runner has ended. If it `had_begun`, values may have been opened under its runtime. Spawns nothing: where a
-    /// runtime drops its tasks, there is none to spawn on.
-    fn detach_runner(&self, had_begun: bool);
+    /// Forgets the Runner, which has come to its end. Spawns nothing: where a runtime drops its tasks, there is none to
+    /// spawn on.
+    fn detach_runner(&self, end: RunnerEnd);
 
     fn leave_runner_waker(&self, waker: Waker);
 
@@ -44,44 +54,51 @@ pub(crate) trait Driven: Closes {
 
     /// Looks after what nobody asks for, and begins the jobs that come of it.
     fn begin_turn(
-        this: &Arc<Self>,
-        maintenance: &mut Self::Maintenance,
-        now: Option<Instant>,
-        begin: impl FnMut(Self::Job),
-    );
+        _this: &Arc<Self>,
+        _maintenance: &mut Self::Maintenance,
+        _now: Option<Instant>,
+        _begin: impl FnMut(Self::Job),
+    ) {
+    }
 
-    /// Claims a piece of work, or says when to look again.
+    /// Claims a piece of work, or says when to look again. Wakes nobody.
     fn claim_for_runner(
         this: &Arc<Self>,
         maintenance: &mut Self::Maintenance,
         now: Option<Instant>,
     ) -> Turn<Self::Job>;
 
-    /// The jobs of this turn were polled, and some have ended or not. Returns `true` if there is more to do at once.
+    /// Ends a turn, after its jobs were polled. Returns `true` if there is more to do at once.
     fn end_turn(
-        maintenance: &mut Self::Maintenance,
-        now: Option<Instant>,
-        some_ended: bool,
-    ) -> bool;
+        _maintenance: &mut Self::Maintenance,
+        _now: Option<Instant>,
+        _some_ended: bool,
+    ) -> bool {
+        false
+    }
 
     /// Returns `true` for a job for which a shutdown waits, and which it does not call off.
     fn is_of_shutdown(job: &Self::Job) -> bool;
 
     fn perform(job: Self::Job) -> impl Future<Output = ()>;
+}
 
-    // What a shutdown asks.
+/// A holder that is shut down for good.
+pub(crate) trait ShutsDown: Driven {
+    fn has_handles(&self) -> bool;
 
-    /// From here on nobody is served. Does nothing if that is so already.
+    /// Serves nobody from here on. Does nothing, and wakes nobody, if that is so already.
     fn begin_closing(&self, why: Why);
 
+    /// Returns `true` once every value has ended.
     fn is_closed(&self) -> bool;
 
-    /// Claims a close that is over by `until`, if no Runner does them.
-    fn claim_close(this: &Arc<Self>, until: Option<Instant>) -> Option<CloseJob<Self>>;
+    /// Claims what a shutdown has to do itself, and what is over by `deadline`. Wakes nobody.
+    fn claim_for_shutdown(this: &Arc<Self>, deadline: Option<Instant>) -> Option<Self::Job>;
 
-    /// What is being closed counts as timed out, and what waits to be closed as abandoned. Has that told before anybody is
-    /// woken.
-    fn give_up_closing(&self, tell: impl FnOnce(GivenUp<Self::Retired>));
+    /// Ends every value at once, as there is no time left: a close under way counts as timed out, and what waits to be closed
+    /// is abandoned.
+    fn cut_short(&self);
 }
 
 /// What a Runner finds to do.
@@ -93,22 +110,18 @@ pub(crate) struct Turn<J> {
     pub(crate) is_closing: bool,
     /// Changes when closes under way count as over.
     pub(crate) era: u64,
+    /// Nothing will be left to do: the Runner comes to its end.
+    pub(crate) is_over: bool,
 }
 
-/// What a shutdown leaves unclosed whose time is over.
-pub(crate) struct GivenUp<V> {
-    /// How many closes were under way.
-    pub(crate) timed_out: usize,
-    pub(crate) abandoned: VecDeque<RetiredValue<V>>,
-}
-
-impl<V> GivenUp<V> {
-    /// How each of these ends, and why.
-    pub(crate) fn endings(&self) -> impl Iterator<Item = (Ending, Why)> {
-        let timed_out = (0..self.timed_out).map(|_| (Ending::CloseTimedOut, Why::Shutdown));
-        let abandoned = { self.abandoned.iter() }.map(|retired| (Ending::Abandoned, retired.why));
-        timed_out.chain(abandoned)
-    }
+/// How a Runner has come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunnerEnd {
+    /// It was dropped before it was polled, so that nothing was opened under its runtime.
+    Unpolled,
+    CutOff,
+    /// It had nothing left to do.
+    Finished,
 }
 
 /// Does the background work until the holder is shut down, or its last handle is dropped, and every value has ended. It
@@ -118,13 +131,13 @@ pub(crate) fn run<H: Driven>(holder: Arc<H>) -> impl Future<Output = ()> + use<H
     async move { attached.drive().await }
 }
 
-/// The holder knows of its Runner for as long as this lives.
+/// The attachment of a Runner to its holder, which lasts as long as this lives.
 struct AttachedRunner<H: Driven> {
     holder: Arc<H>,
     /// `true` if it takes the place of one that was lost.
     is_restarted: bool,
-    /// `true` once it was polled.
-    has_begun: bool,
+    /// How it will have ended, if it is dropped now.
+    end: RunnerEnd,
 }
 
 impl<H: Driven> AttachedRunner<H> {
@@ -132,84 +145,104 @@ impl<H: Driven> AttachedRunner<H> {
         Self {
             is_restarted: holder.attach_runner(),
             holder,
-            has_begun: false,
+            end: RunnerEnd::Unpolled,
         }
     }
 
     async fn drive(mut self) {
-        self.has_begun = true;
+        self.end = RunnerEnd::CutOff;
         let holder = &self.holder;
         let (clock, reporter) = (holder.clock(), holder.reporter());
         let mut maintenance = holder.begin_maintenance(self.is_restarted);
         if self.is_restarted {
             reporter.send(clock, EventKind::RunnerRestarted);
         }
-        // What a shutdown calls off, and what it waits for.
+        // What a shutdown calls off, and what it waits for. Both are dropped before the Runner is detached.
         let mut services = JobSet::new(clock);
         let mut closings = JobSet::new(clock);
         let mut era = 0;
-        let mut alarm = pin!(Alarm::unset());
-        poll_fn(|cx| {
-            let mut rounds = Rounds::new();
-            while rounds.go_on(cx) {
-                holder.leave_runner_waker(cx.waker().clone());
-                if !holder.has_handles() {
-                    holder.begin_closing(Why::HandlesDropped);
+        // A change takes the waker, and is seen by the claims of the round that it leads to. So the waker is left before
+        // they are made: a change after that finds it.
+        let leave_waker = |cx: &mut Context<'_>| {
+            holder.leave_runner_waker(cx.waker().clone());
+            true
+        };
+        go_round_by(clock, leave_waker, |cx| {
+            let now = clock.try_now();
+            H::begin_turn(holder, &mut maintenance, now, |job| {
+                services.push(H::perform(job));
+            });
+            let (wake_at, is_over) = loop {
+                let turn = H::claim_for_runner(holder, &mut maintenance, now);
+                if turn.is_closing {
+                    services.clear();
                 }
-                let now = clock.try_now();
-                H::begin_turn(holder, &mut maintenance, now, |job| {
-                    services.push(H::perform(job));
-                });
-                let wake_at = loop {
-                    let turn = H::claim_for_runner(holder, &mut maintenance, now);
-                    if turn.is_closing {
-                        services.clear();
-                    }
-                    if turn.era != era {
-                        era = turn.era;
-                        closings.clear();
-                    }
-                    let Some(job) = turn.job else {
-                        break turn.wake_at;
-                    };
-                    let jobs = if H::is_of_shutdown(&job) {
-                        &mut closings
-                    } else {
-                        &mut services
-                    };
-                    jobs.push(H::perform(job));
+                if turn.era != era {
+                    // A shutdown ran out of time. It has counted these, and whoever waited for them is gone.
+                    era = turn.era;
+                    closings.clear();
+                }
+                let Some(job) = turn.job else {
+                    break (turn.wake_at, turn.is_over);
                 };
-                let some_ended = services.poll(cx);
-                let goes_on = H::end_turn(&mut maintenance, now, some_ended);
-                let goes_on = goes_on | some_ended | closings.poll(cx);
-                services.tell_panics(reporter, clock);
-                closings.tell_panics(reporter, clock);
-                if holder.is_closed() {
-                    return Poll::Ready(());
-                }
-                if !goes_on && alarm.as_mut().poll(clock, wake_at, cx).is_pending() {
-                    return Poll::Pending;
-                }
+                let jobs = if H::is_of_shutdown(&job) {
+                    &mut closings
+                } else {
+                    &mut services
+                };
+                jobs.push(H::perform(job));
+            };
+            let some_ended = services.poll(cx);
+            let goes_on = H::end_turn(&mut maintenance, now, some_ended);
+            let goes_on = goes_on | some_ended | closings.poll(cx);
+            services.tell_panics(reporter, clock);
+            closings.tell_panics(reporter, clock);
+            if is_over {
+                Round::Done(())
+            } else if goes_on {
+                Round::Again
+            } else {
+                Round::Wait { until: wake_at }
             }
-            Poll::Pending
         })
         .await;
+        self.end = RunnerEnd::Finished;
     }
 }
 
 impl<H: Driven> Drop for AttachedRunner<H> {
     fn drop(&mut self) {
-        self.holder.detach_runner(self.has_begun);
+        self.holder.detach_runner(self.end);
     }
 }
 
-/// Shuts the holder down, and waits until every value has ended, or until `within` is over.
-pub(crate) async fn shut_down<H: Driven>(holder: &Arc<H>, within: Option<Duration>, why: Why) {
+/// Spawns a Runner of the holder on its own runtime. User code: under no lock.
+pub(crate) type SpawnRunner<H> = fn(&Arc<H>);
+
+/// Spawns a Runner, for a caller that has [claimed](super::Attachment::claim_respawn) it. Returns `true` unless `spawn`
+/// panicked, which is told.
+#[cold]
+pub(crate) fn spawn_runner<H: Holder>(holder: &Arc<H>, spawn: SpawnRunner<H>) -> bool {
+    let spawned = sync::contain(|| spawn(holder));
+    spawned
+        .map_err(|message| { holder.reporter() }.swallowed(holder.clock(), "spawn", message))
+        .is_ok()
+}
+
+/// Begins to close a holder that no handle is left of.
+pub(crate) fn close_without_handles<H: ShutsDown>(holder: &H) {
+    if !holder.has_handles() {
+        holder.begin_closing(Why::HandlesDropped);
+    }
+}
+
+/// Shuts the holder down, and waits until every value has ended, or until the timeout is over.
+pub(crate) async fn shut_down<H: ShutsDown>(holder: &Arc<H>, timeout: Option<Duration>, why: Why) {
     let clock = holder.clock();
     let deadline = clock
         .try_now()
-        .zip(within)
-        .map(|(now, within)| now + within);
+        .zip(timeout)
+        .map(|(now, timeout)| now + timeout);
     holder.begin_closing(why);
     let mut closings = JobSet::new(clock);
     go_round(clock, holder.changed(), |cx| {
@@ -217,41 +250,19 @@ pub(crate) async fn shut_down<H: Driven>(holder: &Arc<H>, within: Option<Duratio
             return Round::Done(());
         }
         let now = clock.try_now();
-        while let Some(job) = H::claim_close(holder, deadline) {
-            closings.push(job.perform());
+        while let Some(job) = H::claim_for_shutdown(holder, deadline) {
+            closings.push(H::perform(job));
         }
-        if closings.poll(cx) {
+        let some_ended = closings.poll(cx);
+        closings.tell_panics(holder.reporter(), clock);
+        if some_ended {
             return Round::Again;
         }
         if { deadline.zip(now) }.is_some_and(|(deadline, now)| now >= deadline) {
-            cut_short(&**holder);
+            holder.cut_short();
             return Round::Done(());
         }
         Round::Wait { until: deadline }
     })
     .await;
-}
-
-/// There is no time left: what is being closed counts as timed out, and what waits to be closed is abandoned.
-pub(crate) fn cut_short<H: Driven>(holder: &H) {
-    holder.give_up_closing(|given_up| abandon_all(holder, given_up));
-}
-
-/// Tells of what a shutdown leaves unclosed, and abandons it.
-pub(crate) fn abandon_all<H: Closes>(holder: &H, given_up: GivenUp<H::Retired>) {
-    let (resource, clock, reporter) = (holder.resource(), holder.clock(), holder.reporter());
-    for _ in 0..given_up.timed_out {
-        let (ending, why) = (Ending::CloseTimedOut, Why::Shutdown);
-        let error = None;
-        reporter.send(clock, EventKind::Ended { ending, why, error });
-    }
-    for RetiredValue { value, why } in given_up.abandoned {
-        match holder.take_out(value) {
-            Ok(value) => abandon_value(resource, clock, reporter, RetiredValue { value, why }),
-            Err(cause) => {
-                let (ending, error) = (Ending::Abandoned, Some(&cause));
-                reporter.send(clock, EventKind::Ended { ending, why, error });
-            }
-        }
-    }
 }

@@ -2,9 +2,13 @@
 //!
 //! [`Runner`](crate::pool::Runner)s, shutdowns, starts and those who wait all drive the same jobs. A job was counted when
 //! it was claimed, and gives back what it held when it is dropped; so any of them may be dropped at any await.
+//!
+//! All of them go round by the same loop. What is asked of a holder by its Runner and its shutdown stands in [`driven`], and
+//! how its values end in [`close`].
 
 mod attachment;
 mod close;
+mod closer;
 mod driven;
 mod jobs;
 mod wakes;
@@ -15,8 +19,12 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 pub(crate) use attachment::Attachment;
-pub(crate) use close::{CloseJob, CloseLimits, CloseOutcome, Closes};
-pub(crate) use driven::{Driven, GivenUp, Turn, abandon_all, cut_short, run, shut_down};
+pub(crate) use close::{CloseJob, CloseLimits, CloseOutcome, Closes, GivenUp, abandon_unclosed};
+pub(crate) use closer::Closer;
+pub(crate) use driven::{
+    Driven, Holder, RunnerEnd, ShutsDown, SpawnRunner, Turn, close_without_handles, run, shut_down,
+    spawn_runner,
+};
 pub(crate) use jobs::{JobSet, OneJob};
 pub(crate) use wakes::Wakes;
 
@@ -72,16 +80,32 @@ pub(crate) enum Round<T> {
 pub(crate) async fn go_round<C: Clock, T>(
     clock: &C,
     changed: &Signal,
-    mut round: impl FnMut(&mut Context<'_>) -> Round<T>,
+    round: impl FnMut(&mut Context<'_>) -> Round<T>,
 ) -> T {
     let mut change = None;
+    let listen = |cx: &mut Context<'_>| {
+        let listener = change.get_or_insert_with(|| changed.listen());
+        let waits = Pin::new(listener).poll(cx).is_pending();
+        if !waits {
+            change = None;
+        }
+        waits
+    };
+    go_round_by(clock, listen, round).await
+}
+
+/// Goes round like [`go_round`]. Before each round `listen` sees to it that a change wakes the task, and returns `true` once
+/// that is so: only then does the round look at what may change.
+async fn go_round_by<C: Clock, T>(
+    clock: &C,
+    mut listen: impl FnMut(&mut Context<'_>) -> bool,
+    mut round: impl FnMut(&mut Context<'_>) -> Round<T>,
+) -> T {
     let mut alarm = pin!(Alarm::unset());
     poll_fn(|cx| {
         let mut rounds = Rounds::new();
         while rounds.go_on(cx) {
-            let listener = change.get_or_insert_with(|| changed.listen());
-            if Pin::new(listener).poll(cx).is_ready() {
-                change = None;
+            if !listen(cx) {
                 continue;
             }
             let until = match round(cx) {

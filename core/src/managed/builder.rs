@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::Managed;
 use super::config::ManagedConfig;
 use super::runner::Runner;
-use super::shared::{ManagedCell, ManagedShared, SpawnRunner};
+use super::shared::{ManagedCell, ManagedShared, SpawnManagedRunner};
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
 use crate::drive::LEAST_PERIOD;
@@ -389,7 +389,7 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
     pub(crate) fn build_with<C: Clock>(
         self,
         clock: C,
-        spawn_runner: Option<SpawnRunner<R, C>>,
+        spawn_runner: Option<SpawnManagedRunner<R, C>>,
     ) -> Result<(Managed<R, C>, Runner<R, C>), ConfigError> {
         self.config.validate()?;
         let mut config = self.config;

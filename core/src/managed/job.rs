@@ -5,13 +5,10 @@
 use super::attempts::{Exhausted, open_at_pace};
 use super::shared::{Flight, Held, ManagedShared, Suspicion};
 use crate::cause::{Cause, Panicked};
-
-use crate::cleanup::RetiredValue;
 use crate::contain::hook;
-use crate::drive::{CloseJob, CloseLimits, CloseOutcome, Closes, LEAST_PAUSE};
+use crate::drive::{CloseJob, LEAST_PAUSE};
 use crate::ending::Why;
 use crate::event::EventKind;
-use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::state::{Action, Event};
@@ -90,7 +87,7 @@ impl<R: LocalResource, C: Clock> ManagedOpenJob<R, C> {
         let called_off = shared.with(|cell, effects| {
             cell.flight = Flight::None;
             let called_off = cell.openings.round_ended();
-            cell.ledger.tally.opened += 1;
+            cell.closer.tally().opened += 1;
             let forgotten = cell.openings.succeeded(now);
             effects.wakes.drop_cause(forgotten);
             if cell.step(Event::Opened { generation }, now, effects) == Action::Keep {
@@ -105,10 +102,7 @@ impl<R: LocalResource, C: Clock> ManagedOpenJob<R, C> {
                 cell.check_at = check_at;
                 effects.wakes.push(cell.runner.take_waker());
             } else {
-                cell.closing_queue.push_back(RetiredValue {
-                    value,
-                    why: Why::OpenedTooLate,
-                });
+                cell.closer.retire(value, Why::OpenedTooLate);
                 cell.queue_unused_for_closing(effects);
             }
             called_off
@@ -126,7 +120,7 @@ impl<R: LocalResource, C: Clock> ManagedOpenJob<R, C> {
                 last.note(cell, generation, effects);
             }
             let called_off = cell.openings.round_ended();
-            cell.ledger.tally.open_failed += 1;
+            cell.closer.tally().open_failed += 1;
             cell.step(Event::OpenFailed { generation }, now, effects);
             // What is not worth a retry is not worth an attempt that nobody asked for either.
             // A policy without delays must not make a busy loop.
@@ -163,7 +157,7 @@ impl<R: LocalResource, C: Clock> Drop for ManagedOpenJob<R, C> {
         self.report_called_off(called_off.max(1));
         self.shared.with(|cell, effects| {
             cell.flight = Flight::None;
-            cell.ledger.tally.open_called_off += 1;
+            cell.closer.tally().open_called_off += 1;
             if cell.waiting > 0 && !cell.is_closing() {
                 // Some caller still wants the value: the next of them starts anew.
                 cell.flight = Flight::Due;
@@ -299,60 +293,5 @@ impl<R: LocalResource, C: Clock> Drop for ManagedCheckJob<R, C> {
             }
             effects.wakes.push(cell.runner.take_waker());
         });
-    }
-}
-
-impl<R: LocalResource, C: Clock> Closes for ManagedShared<R, C> {
-    type Resource = R;
-    type Clock = C;
-    type Retired = Arc<R::Value>;
-
-    fn resource(&self) -> &R {
-        &self.resource
-    }
-
-    fn clock(&self) -> &C {
-        &self.clock
-    }
-
-    fn reporter(&self) -> &Reporter {
-        &self.reporter
-    }
-
-    fn close_limits(&self) -> CloseLimits {
-        CloseLimits {
-            hook: self.config.hook_timeout,
-            close: self.config.close_timeout,
-            broken: self.config.broken_close_timeout,
-        }
-    }
-
-    fn take_out(&self, value: Arc<R::Value>) -> Result<R::Value, Cause> {
-        self.unshare(value)
-    }
-
-    fn close_ended(&self, era: u64, end: &CloseOutcome, tell: impl FnOnce()) {
-        let now = self.now();
-        self.change_and_tell(
-            |cell, effects| {
-                let counts = cell.era == era;
-                if counts {
-                    cell.closing -= 1;
-                    cell.closing_broken -= usize::from(end.why.is_of_broken_value());
-                    let error = end.error.clone();
-                    let forgotten = cell.ledger.record(end.ending, end.why, error);
-                    effects.wakes.drop_cause(forgotten);
-                }
-                cell.finish_if_drained(now, effects);
-                effects.wakes.push(cell.runner.take_waker());
-                effects.wakes.signal();
-                counts
-            },
-            |counts| {
-                if counts {
-                    tell();
-                }
-            },
-        );
     }
 }

@@ -44,7 +44,7 @@ use open::wait_until_open;
 pub(crate) use openings::Patience;
 pub(crate) use reconnect::ManagedStanding;
 use shared::ManagedShared;
-pub(crate) use shared::SpawnRunner;
+pub(crate) use shared::SpawnManagedRunner;
 pub(crate) use weak::WeakManaged;
 
 /// One value that is opened once, shared by all tasks, watched, recovered and always closed: a

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::job::{ManagedJob, ManagedOpenJob};
 use super::openings::{Patience, Since};
 use super::shared::{Flight, ManagedCell, ManagedShared};
-use crate::drive::{CloseJob, OneJob, Round, go_round};
+use crate::drive::{OneJob, Round, go_round};
 use crate::opening::OpenError;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -178,7 +178,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> ManagedShared<R, C> {
             if cell.runner.is_attached() {
                 return None;
             }
-            let close = Self::claim_close(this, cell, until).map(ManagedJob::Close);
+            let close = cell.closer.claim(this, until).map(ManagedJob::Close);
             close.or_else(|| Self::claim_open(this, cell))
         })
     }
@@ -189,7 +189,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> ManagedShared<R, C> {
     ) -> Option<ManagedJob<R, C>> {
         let may_open = cell.flight == Flight::Due
             && cell.state() == State::Initializing
-            && !cell.closes_first(R::EXCLUSIVE);
+            && !cell.closer.holds_up_opening(R::EXCLUSIVE);
         if !may_open {
             return None;
         }
@@ -198,17 +198,6 @@ impl<R: LocalResource<Value: Clone>, C: Clock> ManagedShared<R, C> {
             this,
             cell.machine.generation(),
         )))
-    }
-
-    pub(crate) fn claim_close(
-        this: &Arc<Self>,
-        cell: &mut ManagedCell<R::Value>,
-        until: Option<Instant>,
-    ) -> Option<CloseJob<Self>> {
-        let retired = cell.closing_queue.pop_front()?;
-        cell.closing += 1;
-        cell.closing_broken += usize::from(retired.why.is_of_broken_value());
-        Some(CloseJob::new(this, retired, cell.era, until))
     }
 
     /// Why there is no value yet, for a caller that has waited for so long: only what happened meanwhile.

@@ -2,7 +2,6 @@
 
 use super::shared::ManagedShared;
 use crate::cleanup::RetiredValue;
-use crate::drive::CloseJob;
 use crate::ending::Why;
 use crate::hooks::Hooks;
 use crate::opening::{Refusal, make_ready, open_value};
@@ -49,16 +48,12 @@ impl<R: LocalResource, C: Clock> Unready<'_, R, C> {
         let Some(value) = self.value.take() else {
             return;
         };
-        let era = shared.with(|cell, _| {
-            cell.ledger.tally.opened += 1;
-            cell.closing += 1;
-            cell.closing_broken += 1;
-            cell.era
-        });
         let (value, why) = (Arc::new(value), Why::HookFailed);
-        CloseJob::new(shared, RetiredValue { value, why }, era, None)
-            .perform()
-            .await;
+        let job = shared.with(|cell, _| {
+            cell.closer.tally().opened += 1;
+            cell.closer.begin(shared, RetiredValue { value, why }, None)
+        });
+        job.perform().await;
     }
 }
 
@@ -70,8 +65,8 @@ impl<R: LocalResource, C: Clock> Drop for Unready<'_, R, C> {
         };
         let (value, why) = (Arc::new(value), Why::HookCutOff);
         self.shared.with(|cell, effects| {
-            cell.ledger.tally.opened += 1;
-            cell.closing_queue.push_back(RetiredValue { value, why });
+            cell.closer.tally().opened += 1;
+            cell.closer.retire(value, why);
             effects.wakes.push(cell.runner.take_waker());
             effects.wakes.signal();
         });

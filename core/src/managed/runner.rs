@@ -5,14 +5,13 @@ use core::task::Waker;
 
 use super::job::{ManagedCheckJob, ManagedJob, Purpose};
 use super::shared::{ManagedCell, ManagedEffects, ManagedShared, Suspicion};
-use crate::drive::{self, Attachment, CloseJob, Driven, GivenUp, Turn};
+use crate::drive::{self, Attachment, Driven, RunnerEnd, Turn};
 use crate::ending::Why;
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::signal::Signal;
 use crate::state::{Event, State};
-use crate::sync::{self, Arc};
+use crate::sync::Arc;
 use crate::time::Instant;
 
 /// The background work of a [`Managed`](crate::Managed) resource: opening, checking, recovering and
@@ -89,14 +88,6 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Driven for ManagedShared<R, C> {
     type Job = ManagedJob<R, C>;
     type Maintenance = MayOpen;
 
-    fn changed(&self) -> &Signal {
-        &self.changed
-    }
-
-    fn has_handles(&self) -> bool {
-        self.has_handles()
-    }
-
     fn attach_runner(&self) -> bool {
         self.with(|cell, _| {
             cell.runner = Attachment::Attached(None);
@@ -104,8 +95,9 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Driven for ManagedShared<R, C> {
         })
     }
 
-    fn detach_runner(&self, had_begun: bool) {
+    fn detach_runner(&self, end: RunnerEnd) {
         let (now, spawned) = (self.now(), self.spawn_runner.is_some());
+        let had_begun = end != RunnerEnd::Unpolled;
         let spawned = spawned && self.has_handles();
         let lost = self.with(|cell, effects| {
             effects.wakes.drop_waker(cell.runner.take_waker());
@@ -140,11 +132,12 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Driven for ManagedShared<R, C> {
     }
 
     fn begin_turn(
-        _this: &Arc<Self>,
+        this: &Arc<Self>,
         may_open: &mut MayOpen,
         _now: Option<Instant>,
         _begin: impl FnMut(ManagedJob<R, C>),
     ) {
+        drive::close_without_handles(&**this);
         *may_open = MayOpen(true);
     }
 
@@ -156,7 +149,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Driven for ManagedShared<R, C> {
         this.with(|cell, effects| {
             let recover_at = recover(cell, now, effects);
             let opens = may_open.0;
-            let close = Self::claim_close(this, cell, None).map(ManagedJob::Close);
+            let close = cell.closer.claim(this, None).map(ManagedJob::Close);
             may_open.0 &= close.is_none();
             let job = close
                 .or_else(|| opens.then(|| Self::claim_open(this, cell)).flatten())
@@ -167,7 +160,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Driven for ManagedShared<R, C> {
                 job,
                 wake_at: [check_at, recover_at].into_iter().flatten().min(),
                 is_closing: cell.is_closing(),
-                era: cell.era,
+                era: cell.closer.era(),
+                is_over: cell.state() == State::Closed,
             }
         })
     }
@@ -183,27 +177,6 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Driven for ManagedShared<R, C> {
     fn perform(job: ManagedJob<R, C>) -> impl Future<Output = ()> {
         job.perform()
     }
-
-    fn begin_closing(&self, why: Why) {
-        self.begin_closing(why);
-    }
-
-    fn is_closed(&self) -> bool {
-        self.cell.with(|cell| cell.state() == State::Closed)
-    }
-
-    fn claim_close(this: &Arc<Self>, until: Option<Instant>) -> Option<CloseJob<Self>> {
-        this.cell.with(|cell| {
-            let is_driven = cell.runner.is_attached();
-            { !is_driven }
-                .then(|| Self::claim_close(this, cell, until))
-                .flatten()
-        })
-    }
-
-    fn give_up_closing(&self, tell: impl FnOnce(GivenUp<Arc<R::Value>>)) {
-        self.give_up(tell);
-    }
 }
 
 impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
@@ -213,9 +186,7 @@ impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
         let Some(spawn) = this.spawn_runner else {
             return;
         };
-        if let Err(message) = sync::contain(|| spawn(this)) {
-            this.reporter.swallowed(&this.clock, "spawn", message);
-        }
+        drive::spawn_runner(this, spawn);
     }
 }
 

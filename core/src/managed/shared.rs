@@ -1,6 +1,5 @@
 //! What all handles, watchers and the Runner of one managed resource share.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
@@ -11,8 +10,8 @@ use super::openings::ManagedOpenings;
 use super::revocation::{Revocation, Verdict};
 use super::watch::History;
 use crate::cause::{Cause, Panicked};
-use crate::cleanup::{Audit, Ledger, RetiredValue};
-use crate::drive::{Attachment, Wakes};
+use crate::cleanup::Audit;
+use crate::drive::{Attachment, Closer, SpawnRunner, Wakes};
 use crate::ending::Why;
 use crate::event::EventKind;
 use crate::random::Random;
@@ -24,15 +23,14 @@ use crate::state::{Action, Event, Machine, State};
 use crate::sync::{self, Arc, AtomicUsize, Lock};
 use crate::time::Instant;
 
-/// Spawns a Runner of this resource on its own runtime. User code: under no lock.
-pub(crate) type SpawnRunner<R, C> = fn(&Arc<ManagedShared<R, C>>);
+pub(crate) type SpawnManagedRunner<R, C> = SpawnRunner<ManagedShared<R, C>>;
 
 pub(crate) struct ManagedShared<R: LocalResource, C: Clock> {
     pub(crate) resource: R,
     /// `Clone::clone` of the value, for places that do not know it can be cloned.
     pub(crate) clone_value: fn(&R::Value) -> R::Value,
     /// Spawns a Runner, where `build` was told how.
-    pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,
+    pub(crate) spawn_runner: Option<SpawnRunner<Self>>,
     pub(crate) clock: C,
     pub(crate) config: ManagedConfig,
     pub(crate) reporter: Reporter,
@@ -51,10 +49,7 @@ pub(crate) struct ManagedCell<V> {
     pub(crate) current: Option<Held<V>>,
     /// Values out of use whose calls have not ended.
     pub(crate) retired: Vec<(Held<V>, Why)>,
-    pub(crate) closing_queue: VecDeque<RetiredValue<Arc<V>>>,
-    pub(crate) closing: usize,
-    /// Those of them that do not hold up the next opening.
-    pub(crate) closing_broken: usize,
+    pub(crate) closer: Closer<Arc<V>>,
     /// What a shutdown closes values for.
     pub(crate) close_why: Why,
     pub(crate) flight: Flight,
@@ -73,9 +68,6 @@ pub(crate) struct ManagedCell<V> {
     pub(crate) checking: Option<u64>,
     pub(crate) check_at: Option<Instant>,
     pub(crate) recover_at: Option<Instant>,
-    /// Changes when a shutdown runs out of time: closes from before it were counted already.
-    pub(crate) era: u64,
-    pub(crate) ledger: Ledger,
 }
 
 /// A value, and the calls that use it.
@@ -132,9 +124,7 @@ impl<V> ManagedCell<V> {
             history: History::default(),
             current: None,
             retired: Vec::new(),
-            closing_queue: VecDeque::new(),
-            closing: 0,
-            closing_broken: 0,
+            closer: Closer::default(),
             close_why: Why::Shutdown,
             flight: Flight::None,
             waiting: 0,
@@ -147,28 +137,11 @@ impl<V> ManagedCell<V> {
             checking: None,
             check_at: None,
             recover_at: None,
-            era: 0,
-            ledger: Ledger::default(),
         }
     }
 
     pub(crate) fn state(&self) -> State {
         self.machine.state()
-    }
-
-    /// Returns `true` if a value is to be closed, or is being closed, before the next may be opened.
-    pub(crate) fn closes_first(&self, is_exclusive: bool) -> bool {
-        let holds_up = |why: Why| is_exclusive || !why.is_of_broken_value();
-        let in_order = if is_exclusive {
-            self.closing
-        } else {
-            self.closing - self.closing_broken
-        };
-        in_order > 0
-            || self
-                .closing_queue
-                .iter()
-                .any(|retired| holds_up(retired.why))
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -256,10 +229,7 @@ impl<V> ManagedCell<V> {
         while index < self.retired.len() {
             if self.retired[index].0.calls == 0 {
                 let (held, why) = self.retired.remove(index);
-                self.closing_queue.push_back(RetiredValue {
-                    value: held.value,
-                    why,
-                });
+                self.closer.retire(held.value, why);
             } else {
                 index += 1;
             }
@@ -272,8 +242,7 @@ impl<V> ManagedCell<V> {
     pub(crate) fn finish_if_drained(&mut self, now: Option<Instant>, effects: &mut ManagedEffects) {
         let drained = self.current.is_none()
             && self.retired.is_empty()
-            && self.closing_queue.is_empty()
-            && self.closing == 0
+            && self.closer.is_empty()
             && self.flight != Flight::UnderWay;
         if drained && self.state() == State::Closing {
             self.step(Event::CloseEnded, now, effects);
@@ -335,8 +304,7 @@ impl<V> ManagedCell<V> {
             idle: u64::from(self.current.as_ref().is_some_and(|held| held.calls == 0)),
             in_use: u64::from(self.current.as_ref().is_some_and(|held| held.calls > 0))
                 + self.retired.len() as u64,
-            closing: (self.closing_queue.len() + self.closing) as u64,
-            ..self.ledger.tally.audit()
+            ..self.closer.audit()
         }
     }
 }

@@ -3,67 +3,120 @@
 use core::time::Duration;
 
 use super::error::RevokedFor;
+use super::job::ManagedJob;
 use super::shared::ManagedShared;
+use crate::cause::Cause;
 use crate::cleanup::Report;
-use crate::drive::{self, GivenUp};
+use crate::drive::{self, CloseLimits, CloseOutcome, Closes, GivenUp, Holder, ShutsDown};
 use crate::ending::Why;
+use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
+use crate::signal::Signal;
 use crate::state::{Event, State};
 use crate::sync::Arc;
+use crate::time::Instant;
 
-/// Closes the resource and waits until its values have ended, or until `within` is over.
+/// Closes the resource and waits until its values have ended, or until the timeout is over.
 pub(crate) async fn close_managed<R: LocalResource<Value: Clone>, C: Clock>(
     shared: &Arc<ManagedShared<R, C>>,
-    within: Option<Duration>,
+    timeout: Option<Duration>,
     why: Why,
 ) -> Report {
-    drive::shut_down(shared, within, why).await;
+    drive::shut_down(shared, timeout, why).await;
     shared.report()
 }
 
-impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
-    /// From here on nothing is opened and nobody served. Does nothing if that is so already.
-    pub(crate) fn begin_closing(&self, why: Why) {
-        let now = self.now();
-        self.with(|cell, effects| {
-            if cell.is_closing() {
-                return;
-            }
-            for failure in cell.ledger.begin_shutdown(now) {
-                effects.wakes.drop_cause(failure.cause);
-            }
-            cell.close_why = why;
-            cell.step(Event::CloseWanted, now, effects);
-            cell.finish_if_drained(now, effects);
-        });
+impl<R: LocalResource, C: Clock> Holder for ManagedShared<R, C> {
+    type Clock = C;
+
+    fn clock(&self) -> &C {
+        &self.clock
     }
 
-    /// There is no time left: what is being closed counts as timed out, and what waits to be closed
-    /// is abandoned.
-    pub(crate) fn cut_short(&self) {
-        self.give_up(|given_up| drive::abandon_all(self, given_up));
+    fn reporter(&self) -> &Reporter {
+        &self.reporter
     }
 
-    pub(super) fn give_up(&self, tell: impl FnOnce(GivenUp<Arc<R::Value>>)) {
+    fn changed(&self) -> &Signal {
+        &self.changed
+    }
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> ShutsDown for ManagedShared<R, C> {
+    fn has_handles(&self) -> bool {
+        self.has_handles()
+    }
+
+    fn begin_closing(&self, why: Why) {
+        self.begin_closing(why);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.cell.with(|cell| cell.state() == State::Closed)
+    }
+
+    fn claim_for_shutdown(this: &Arc<Self>, deadline: Option<Instant>) -> Option<ManagedJob<R, C>> {
+        this.cell.with(|cell| {
+            if cell.runner.is_attached() {
+                return None;
+            }
+            cell.closer.claim(this, deadline).map(ManagedJob::Close)
+        })
+    }
+
+    fn cut_short(&self) {
+        self.cut_short();
+    }
+}
+
+impl<R: LocalResource, C: Clock> Closes for ManagedShared<R, C> {
+    type Resource = R;
+    type Retired = Arc<R::Value>;
+
+    fn resource(&self) -> &R {
+        &self.resource
+    }
+
+    fn close_limits(&self) -> CloseLimits {
+        CloseLimits {
+            hook: self.config.hook_timeout,
+            close: self.config.close_timeout,
+            broken: self.config.broken_close_timeout,
+        }
+    }
+
+    fn take_out(&self, value: Arc<R::Value>) -> Result<R::Value, Cause> {
+        self.unshare(value)
+    }
+
+    fn close_ended(&self, era: u64, end: &CloseOutcome, tell: impl FnOnce()) {
         let now = self.now();
         self.change_and_tell(
             |cell, effects| {
-                let timed_out = core::mem::take(&mut cell.closing);
-                cell.closing_broken = 0;
+                let counts = cell.closer.close_ended(era, end, &mut effects.wakes);
+                cell.finish_if_drained(now, effects);
+                effects.wakes.push(cell.runner.take_waker());
+                effects.wakes.signal();
+                counts
+            },
+            |counts| {
+                if counts {
+                    tell();
+                }
+            },
+        );
+    }
+
+    fn give_up_closing(&self, tell: impl FnOnce(GivenUp<Arc<R::Value>>)) {
+        let now = self.now();
+        self.change_and_tell(
+            |cell, effects| {
                 for (held, _) in &cell.retired {
                     let revocation = held.revocation.clone();
                     effects.revoked.push((revocation, RevokedFor::Shutdown));
                 }
-                let given_up = GivenUp {
-                    timed_out,
-                    abandoned: core::mem::take(&mut cell.closing_queue),
-                };
-                for (ending, why) in given_up.endings() {
-                    let forgotten = cell.ledger.record(ending, why, None);
-                    effects.wakes.drop_cause(forgotten);
-                }
-                cell.era += 1;
+                let given_up = cell.closer.give_up(&mut effects.wakes);
                 cell.finish_if_drained(now, effects);
                 effects.wakes.push(cell.runner.take_waker());
                 effects.wakes.signal();
@@ -72,8 +125,31 @@ impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
             tell,
         );
     }
+}
 
-    /// With neither a Runner nor a handle left nobody can await a close: what is open is abandoned.
+// For values that are not known to be `Clone` too, as those of a handle that is dropped.
+impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
+    /// Opens nothing and serves nobody from here on. Does nothing if that is so already.
+    pub(crate) fn begin_closing(&self, why: Why) {
+        let now = self.now();
+        self.with(|cell, effects| {
+            if cell.is_closing() {
+                return;
+            }
+            cell.closer.begin_shutdown(now, &mut effects.wakes);
+            cell.close_why = why;
+            cell.step(Event::CloseWanted, now, effects);
+            cell.finish_if_drained(now, effects);
+        });
+    }
+
+    /// Ends every value at once, as there is no time left: a close under way counts as timed out, and what waits to be closed
+    /// is abandoned.
+    pub(crate) fn cut_short(&self) {
+        drive::abandon_unclosed(self);
+    }
+
+    /// Abandons what is open if neither a Runner nor a handle is left, for nobody can await a close then.
     pub(crate) fn close_if_orphaned(&self) {
         let orphaned = !self.has_handles() && self.cell.with(|cell| !cell.runner.is_attached());
         if orphaned {
@@ -82,14 +158,13 @@ impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
         }
     }
 
-    fn report(&self) -> Report {
+    pub(super) fn report(&self) -> Report {
         let now = self.now();
         self.cell.with(|cell| {
-            if cell.state() == State::Closed {
-                cell.ledger.end_shutdown(now);
-            }
-            cell.ledger
-                .report(&self.reporter.name, now, cell.retired.len() as u64)
+            let is_over = cell.state() == State::Closed;
+            let still_in_use = cell.retired.len() as u64;
+            let name = &self.reporter.name;
+            cell.closer.report(name, now, is_over, still_in_use)
         })
     }
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::Pool;
 use super::kernel::{OVERDUE_AFTER, PoolPhase};
 use super::shutdown::close_pool;
-use crate::drive::{Driven, cut_short};
+use crate::drive::ShutsDown;
 use crate::ending::Why;
 use crate::lifecycle::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
@@ -76,6 +76,6 @@ impl<R: LocalResource + 'static, C: Clock + 'static> LocalLifecycle for Pool<R, 
 
     fn abandon(&self) {
         self.shared.begin_closing(Why::Shutdown);
-        cut_short(&*self.shared);
+        self.shared.cut_short();
     }
 }

@@ -43,7 +43,7 @@ pub use timings::{Histogram, Timings};
 pub use validation::CheckOnAcquire;
 
 use crate::cleanup::Audit;
-use crate::drive::Driven;
+use crate::drive::ShutsDown;
 use crate::name::Name;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;

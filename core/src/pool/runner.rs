@@ -9,14 +9,17 @@ use super::job::{CheckJob, Occasion, PoolJob};
 use super::kernel::{Driver, IdleWatch, Kernel, PoolPhase};
 use super::shared::PoolShared;
 use crate::cause::Cause;
-use crate::drive::{self, CloseJob, CloseLimits, CloseOutcome, Closes, Driven, GivenUp, Turn};
+use crate::drive::{
+    self, CloseJob, CloseLimits, CloseOutcome, Closes, Driven, GivenUp, Holder, RunnerEnd,
+    ShutsDown, Turn,
+};
 use crate::ending::Why;
 use crate::event::EventKind;
 use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::signal::Signal;
-use crate::sync::{self, Arc};
+use crate::sync::Arc;
 use crate::time::Instant;
 
 /// The background work of a [`Pool`](crate::Pool): opening, checking, trimming and closing its values.
@@ -94,14 +97,8 @@ pub(crate) struct Sweeps {
     rests: bool,
 }
 
-impl<R: LocalResource, C: Clock> Closes for PoolShared<R, C> {
-    type Resource = R;
+impl<R: LocalResource, C: Clock> Holder for PoolShared<R, C> {
     type Clock = C;
-    type Retired = R::Value;
-
-    fn resource(&self) -> &R {
-        &self.resource
-    }
 
     fn clock(&self) -> &C {
         &self.clock
@@ -109,6 +106,19 @@ impl<R: LocalResource, C: Clock> Closes for PoolShared<R, C> {
 
     fn reporter(&self) -> &Reporter {
         &self.reporter
+    }
+
+    fn changed(&self) -> &Signal {
+        &self.changed
+    }
+}
+
+impl<R: LocalResource, C: Clock> Closes for PoolShared<R, C> {
+    type Resource = R;
+    type Retired = R::Value;
+
+    fn resource(&self) -> &R {
+        &self.resource
     }
 
     fn close_limits(&self) -> CloseLimits {
@@ -140,19 +150,27 @@ impl<R: LocalResource, C: Clock> Closes for PoolShared<R, C> {
             },
         );
     }
+
+    fn give_up_closing(&self, tell: impl FnOnce(GivenUp<R::Value>)) {
+        self.transact_and_tell(
+            |transaction| {
+                let given_up = GivenUp {
+                    timed_out: transaction.kernel().all_closed(),
+                    abandoned: transaction.take_retired(),
+                };
+                for (ending, why) in given_up.endings() {
+                    transaction.record_ending(ending, why, None);
+                }
+                given_up
+            },
+            tell,
+        );
+    }
 }
 
 impl<R: LocalResource, C: Clock> Driven for PoolShared<R, C> {
     type Job = PoolJob<R, C>;
     type Maintenance = Sweeps;
-
-    fn changed(&self) -> &Signal {
-        &self.changed
-    }
-
-    fn has_handles(&self) -> bool {
-        self.handles.load(Ordering::Acquire) > 0
-    }
 
     fn attach_runner(&self) -> bool {
         // The gates go down that were up for the next use to come by and spawn it.
@@ -162,8 +180,9 @@ impl<R: LocalResource, C: Clock> Driven for PoolShared<R, C> {
         })
     }
 
-    fn detach_runner(&self, had_begun: bool) {
+    fn detach_runner(&self, end: RunnerEnd) {
         let now = self.now();
+        let had_begun = end != RunnerEnd::Unpolled;
         let retires = had_begun && !R::OUTLIVES_RUNTIME;
         let lost = self.transact(|transaction| {
             transaction.drop_runner_waker();
@@ -206,6 +225,7 @@ impl<R: LocalResource, C: Clock> Driven for PoolShared<R, C> {
         now: Option<Instant>,
         mut begin: impl FnMut(PoolJob<R, C>),
     ) {
+        drive::close_without_handles(&**this);
         this.restart_lost_family();
         let Some((now, at)) = now.zip(sweeps.next_at).filter(|(now, at)| now >= at) else {
             return;
@@ -234,10 +254,10 @@ impl<R: LocalResource, C: Clock> Driven for PoolShared<R, C> {
         now: Option<Instant>,
     ) -> Turn<PoolJob<R, C>> {
         // In one moment: a close that was counted as over since would be begun all the same.
-        let (claimed, (is_closing, watch, due, era)) =
+        let (claimed, (phase, watch, due, era)) =
             Self::claim_and_look(this, Driver::Runner, now, None, |kernel| {
                 let due = kernel.next_due();
-                (!kernel.is_open(), kernel.watch(), due, kernel.era())
+                (kernel.phase(), kernel.watch(), due, kernel.era())
             });
         if sweeps.rests {
             let planned = match watch {
@@ -254,8 +274,9 @@ impl<R: LocalResource, C: Clock> Driven for PoolShared<R, C> {
         Turn {
             job: claimed.job,
             wake_at,
-            is_closing,
+            is_closing: phase != PoolPhase::Open,
             era,
+            is_over: phase == PoolPhase::Closed,
         }
     }
 
@@ -272,6 +293,12 @@ impl<R: LocalResource, C: Clock> Driven for PoolShared<R, C> {
 
     fn perform(job: PoolJob<R, C>) -> impl Future<Output = ()> {
         job.perform_quietly()
+    }
+}
+
+impl<R: LocalResource, C: Clock> ShutsDown for PoolShared<R, C> {
+    fn has_handles(&self) -> bool {
+        self.handles.load(Ordering::Acquire) > 0
     }
 
     fn begin_closing(&self, why: Why) {
@@ -295,25 +322,14 @@ impl<R: LocalResource, C: Clock> Driven for PoolShared<R, C> {
         self.look(|kernel| kernel.phase() == PoolPhase::Closed)
     }
 
-    fn claim_close(this: &Arc<Self>, until: Option<Instant>) -> Option<CloseJob<Self>> {
+    fn claim_for_shutdown(this: &Arc<Self>, deadline: Option<Instant>) -> Option<PoolJob<R, C>> {
         let (retired, era) = this.adjust(|transaction| transaction.claim_close())?;
-        Some(CloseJob::new(this, retired, era, until))
+        let job = CloseJob::new(this, retired, era, deadline);
+        Some(PoolJob::Close(job))
     }
 
-    fn give_up_closing(&self, tell: impl FnOnce(GivenUp<R::Value>)) {
-        self.transact_and_tell(
-            |transaction| {
-                let given_up = GivenUp {
-                    timed_out: transaction.kernel().all_closed(),
-                    abandoned: transaction.take_retired(),
-                };
-                for (ending, why) in given_up.endings() {
-                    transaction.record_ending(ending, why, None);
-                }
-                given_up
-            },
-            tell,
-        );
+    fn cut_short(&self) {
+        drive::abandon_unclosed(self);
     }
 }
 
@@ -344,9 +360,8 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
         let Some(spawn) = this.spawn_runner else {
             return;
         };
-        match sync::contain(|| spawn(this)) {
-            Ok(()) => this.adjust(|transaction| transaction.kernel().runner_was_spawned()),
-            Err(message) => this.reporter.swallowed(&this.clock, "spawn", message),
+        if drive::spawn_runner(this, spawn) {
+            this.adjust(|transaction| transaction.kernel().runner_was_spawned());
         }
     }
 
