@@ -9,14 +9,15 @@ use super::finalizer::{Kind, Sending, Staying};
 use super::handle::{LocalScope, Scope};
 use super::opened::{LocalOpened, Opened};
 use super::run::run;
-use super::runner::AttachedScopeRunner;
 use super::shared::{Handle, ScopeLimits, ScopeShared};
 use crate::config::{ConfigError, above_zero};
+use crate::drive::{self, SpawnRunner};
 use crate::name::Name;
 use crate::opening::OpenError;
 use crate::resource::{LocalResource, Resource};
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::sink::Sink;
+use crate::sync::Arc;
 
 /// How a scope is to be: its name, its times, where its events go. Made by [`Scope::builder`]. For the
 /// defaults, [`scope`](crate::scope()) and [`with_resource`](crate::with_resource) are shorter.
@@ -335,7 +336,7 @@ impl ScopeBuilder {
     fn with_resource_staying<C, R, B, F, U, E>(
         self,
         clock: &C,
-        spawn: Option<fn(AttachedScopeRunner<Staying, C>)>,
+        spawn: Option<SpawnRunner<ScopeShared<Staying, C>>>,
         resource: R,
         body: B,
     ) -> impl Future<Output = Result<U, ScopeError<E, U>>> + use<C, R, B, F, U, E>
@@ -355,7 +356,7 @@ impl ScopeBuilder {
     fn run_staying<C, B, F, U, E>(
         self,
         clock: &C,
-        spawn: Option<fn(AttachedScopeRunner<Staying, C>)>,
+        spawn: Option<SpawnRunner<ScopeShared<Staying, C>>>,
         body: B,
     ) -> impl Future<Output = Result<U, ScopeError<E, U>>> + use<C, B, F, U, E>
     where
@@ -375,7 +376,7 @@ impl ScopeBuilder {
     fn begin<K: Kind, C: Clock>(
         self,
         clock: &C,
-        spawn: Option<fn(AttachedScopeRunner<K, C>)>,
+        spawn: Option<SpawnRunner<ScopeShared<K, C>>>,
     ) -> Result<Handle<K, C>, ConfigError> {
         for (field, time) in [
             ("close_timeout", self.close_timeout),
@@ -401,20 +402,18 @@ impl ScopeBuilder {
     }
 }
 
-fn spawn<T>(runner: AttachedScopeRunner<Sending, T>)
+fn spawn<T>(scope: &Arc<ScopeShared<Sending, T>>)
 where
     T: Timer<Sleep: Send + 'static> + Spawn + Send + Sync + 'static,
 {
-    let runtime = runner.shared.clock.clone();
-    runtime.spawn(runner.run());
+    scope.clock.spawn(drive::run(scope.clone()));
 }
 
-fn spawn_local<T>(runner: AttachedScopeRunner<Staying, T>)
+fn spawn_local<T>(scope: &Arc<ScopeShared<Staying, T>>)
 where
     T: Timer<Sleep: 'static> + SpawnLocal + 'static,
 {
-    let runtime = runner.shared.clock.clone();
-    runtime.spawn_local(runner.run());
+    scope.clock.spawn_local(drive::run(scope.clone()));
 }
 
 /// How a body failed that has its value opened first.

@@ -35,7 +35,7 @@ impl<K: Kind, C: Clock> Handle<K, C> {
         }
         // Before there is anything that it could be too late for.
         ScopeShared::ensure_runner(shared);
-        let reporter = shared.reporter(self.name().within(type_name::<R>()));
+        let reporter = shared.reporter_named(self.name().within(type_name::<R>()));
         let mut opening = Opening::begin(self, &reporter);
         let opened = open_value(&resource, &shared.clock, &reporter, shared.limits.open).await;
         let value = match opened {

@@ -174,6 +174,6 @@ impl<K: Kind, C: Clock> Drop for Unwinding<K, C> {
 /// Tells of a panic of the body that has no caller left to reach.
 fn swallow<K: Kind, C: Clock>(scope: &Handle<K, C>, message: alloc::string::String) {
     let shared = &scope.shared;
-    let reporter = shared.reporter(scope.name());
+    let reporter = shared.reporter_named(scope.name());
     reporter.swallowed(&shared.clock, "scope body", message);
 }

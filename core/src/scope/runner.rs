@@ -1,90 +1,91 @@
-//! The background task that finalizes what a dropped scope leaves behind.
+//! The background work of a scope: running what is left behind by scopes that are dropped.
+//!
+//! A scope gets a Runner with the first thing that it has to close, and counts on it from the moment in which that is
+//! registered. The Runner is let go in the moment in which it is seen to have nothing left to do. Both happen under the scope's
+//! lock, so that whatever is registered late finds either a Runner that will see it or none, and then spawns another.
 
-use core::future::poll_fn;
-use core::task::{Poll, Waker};
+use core::future::Future;
+use core::task::Waker;
 
 use super::drive::Drive;
 use super::finalizer::Kind;
 use super::shared::ScopeShared;
-use crate::drive::{Attachment, JobSet, Rounds};
+use crate::drive::{Attachment, Driven, Holder, RunnerEnd, Turn};
+use crate::reporter::Reporter;
 use crate::runtime::Clock;
+use crate::signal::Signal;
 use crate::sync::Arc;
+use crate::time::Instant;
 
-/// The scope knows of its Runner for as long as this lives.
-pub(crate) struct AttachedScopeRunner<K: Kind, C: Clock> {
-    pub(crate) shared: Arc<ScopeShared<K, C>>,
-    has_ended: bool,
-}
+impl<K: Kind, C: Clock> Holder for ScopeShared<K, C> {
+    type Clock = C;
 
-impl<K: Kind, C: Clock> AttachedScopeRunner<K, C> {
-    /// The Runner of a scope that counts on it already.
-    pub(crate) const fn new(shared: Arc<ScopeShared<K, C>>) -> Self {
-        Self {
-            shared,
-            has_ended: false,
-        }
+    fn clock(&self) -> &C {
+        &self.clock
     }
 
-    /// Waits for scopes that are dropped, and finalizes them, until all have ended and every guard is back.
-    pub(crate) async fn run(mut self) {
-        let shared = self.shared.clone();
-        let mut drives = JobSet::new(&shared.clock);
-        poll_fn(|cx| {
-            let mut rounds = Rounds::new();
-            while rounds.go_on(cx) {
-                shared.leave_runner_waker(cx.waker());
-                while let Some(scope) = shared.book.with(|book| book.claim_scope_for_runner()) {
-                    drives.push(Drive::new(shared.clone(), scope));
-                }
-                let progressed = drives.poll(cx);
-                if let Some(message) = drives.take_panic() {
-                    shared.swallowed("background work", message);
-                }
-                if progressed {
-                    continue;
-                }
-                if shared.end_runner() {
-                    self.has_ended = true;
-                    return Poll::Ready(());
-                }
-                return Poll::Pending;
-            }
-            Poll::Pending
-        })
-        .await;
+    fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    fn changed(&self) -> &Signal {
+        &self.changed
     }
 }
 
-impl<K: Kind, C: Clock> Drop for AttachedScopeRunner<K, C> {
-    fn drop(&mut self) {
-        if self.has_ended {
+impl<K: Kind, C: Clock> Driven for ScopeShared<K, C> {
+    type Job = Drive<K, C>;
+    type Maintenance = ();
+
+    fn attach_runner(&self) -> bool {
+        // It counts as attached since it was found to be needed, and none takes the place of another.
+        false
+    }
+
+    fn detach_runner(&self, end: RunnerEnd) {
+        if end == RunnerEnd::Finished {
+            // It was let go before, and another may be attached by now.
             return;
         }
-        self.shared.with(|book, effects| {
+        self.with(|book, effects| {
             effects.wakes.drop_waker(book.runner.take_waker());
             effects.wakes.signal();
             book.runner = Attachment::Absent;
         });
-        self.shared.abandon_orphans();
+        self.abandon_orphans();
     }
-}
 
-impl<K: Kind, C: Clock> ScopeShared<K, C> {
-    /// Lets the Runner go, if it will have nothing to do. What is registered after that spawns another.
-    fn end_runner(&self) -> bool {
-        self.with(|book, effects| {
-            let ends = book.needs_no_runner();
-            if ends {
+    fn leave_runner_waker(&self, waker: Waker) {
+        let replaced = self.book.with(|book| book.runner.leave_waker(waker));
+        drop(replaced);
+    }
+
+    fn begin_maintenance(&self, _is_restarted: bool) {}
+
+    fn claim_for_runner(this: &Arc<Self>, (): &mut (), _now: Option<Instant>) -> Turn<Drive<K, C>> {
+        let (scope, is_over) = this.with(|book, effects| {
+            let scope = book.claim_scope_for_runner();
+            let is_over = scope.is_none() && book.needs_no_runner();
+            if is_over {
                 effects.wakes.drop_waker(book.runner.take_waker());
                 book.runner = Attachment::Absent;
             }
-            ends
-        })
+            (scope, is_over)
+        });
+        Turn {
+            job: scope.map(|scope| Drive::new(this.clone(), scope)),
+            wake_at: None,
+            is_closing: false,
+            era: 0,
+            is_over,
+        }
     }
 
-    fn leave_runner_waker(&self, waker: &Waker) {
-        let waker = waker.clone();
-        let replaced = self.book.with(|book| book.runner.leave_waker(waker));
-        drop(replaced);
+    fn is_of_shutdown(_drive: &Drive<K, C>) -> bool {
+        true
+    }
+
+    fn perform(drive: Drive<K, C>) -> impl Future<Output = ()> {
+        drive
     }
 }

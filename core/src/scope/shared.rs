@@ -1,6 +1,5 @@
 //! What all handles, guards and the Runner of a scope and its child scopes share.
 
-use alloc::string::String;
 use core::time::Duration;
 
 use super::book::{
@@ -9,10 +8,9 @@ use super::book::{
 use super::drive::Drive;
 use super::exit::Exit;
 use super::finalizer::{Finalize, Kind, Outcome};
-use super::runner::AttachedScopeRunner;
 use crate::cause::Cause;
 use crate::cleanup::Report;
-use crate::drive::Attachment;
+use crate::drive::{Attachment, SpawnRunner};
 use crate::ending::{Ending, Why};
 use crate::event::EventKind;
 use crate::name::Name;
@@ -33,9 +31,10 @@ pub(crate) struct ScopeLimits {
 pub(crate) struct ScopeShared<K: Kind, C: Clock> {
     pub(crate) clock: C,
     pub(crate) limits: ScopeLimits,
-    sink: Option<Sink>,
-    /// How to spawn the Runner, where anything spawns.
-    spawn: Option<fn(AttachedScopeRunner<K, C>)>,
+    /// Tells of the scope that all others are children of.
+    pub(crate) reporter: Reporter,
+    /// Spawns the Runner, where anything spawns.
+    spawn_runner: Option<SpawnRunner<Self>>,
     pub(crate) book: Lock<ScopeBook<K>>,
     /// Tells everybody who drives that something changed.
     pub(crate) changed: Signal,
@@ -47,14 +46,14 @@ impl<K: Kind, C: Clock> ScopeShared<K, C> {
         name: Name,
         limits: ScopeLimits,
         sink: Option<Sink>,
-        spawn: Option<fn(AttachedScopeRunner<K, C>)>,
+        spawn_runner: Option<SpawnRunner<Self>>,
     ) -> Self {
         Self {
             clock,
             limits,
-            sink,
-            spawn,
-            book: Lock::new(ScopeBook::new(name)),
+            book: Lock::new(ScopeBook::new(name.clone())),
+            reporter: Reporter { name, sink },
+            spawn_runner,
             changed: Signal::new(),
         }
     }
@@ -67,7 +66,8 @@ impl<K: Kind, C: Clock> ScopeShared<K, C> {
         let mut effects = ScopeEffects::default();
         let result = self.book.with(|book| change(book, &mut effects));
         if let Err(message) = effects.apply(&self.changed) {
-            self.swallowed("waker or drop of a finalizer", message);
+            let phase = "waker or drop of a finalizer";
+            self.reporter.swallowed(&self.clock, phase, message);
         }
         result
     }
@@ -86,7 +86,7 @@ impl<K: Kind, C: Clock> ScopeShared<K, C> {
     /// Runs `change` under the lock, and spawns the Runner if there is none.
     fn with_runner(this: &Arc<Self>, change: impl FnOnce(&mut ScopeBook<K>, &mut ScopeEffects<K>)) {
         let spawn = this.with(|book, effects| {
-            let spawn = this.spawn.filter(|_| !book.runner.is_attached());
+            let spawn = { this.spawn_runner }.filter(|_| !book.runner.is_attached());
             if spawn.is_some() {
                 book.runner = Attachment::Attached(None);
             }
@@ -94,7 +94,7 @@ impl<K: Kind, C: Clock> ScopeShared<K, C> {
             spawn
         });
         if let Some(spawn) = spawn {
-            spawn(AttachedScopeRunner::new(this.clone()));
+            spawn(this);
         }
     }
 
@@ -184,15 +184,10 @@ impl<K: Kind, C: Clock> ScopeShared<K, C> {
         }
     }
 
-    /// Who tells of events under this name.
-    pub(crate) fn reporter(&self, name: Name) -> Reporter {
-        let sink = self.sink.clone();
+    /// Makes a reporter that tells of events under this name.
+    pub(crate) fn reporter_named(&self, name: Name) -> Reporter {
+        let sink = self.reporter.sink.clone();
         Reporter { name, sink }
-    }
-
-    pub(crate) fn swallowed(&self, phase: &'static str, message: String) {
-        let name = self.book.with(|book| book.name(ROOT));
-        self.reporter(name).swallowed(&self.clock, phase, message);
     }
 
     pub(super) fn tell(&self, tag: &Tag, why: Why, ending: Ending, error: Option<&Cause>) {
@@ -204,7 +199,8 @@ impl<K: Kind, C: Clock> ScopeShared<K, C> {
             }
             (Subject::Deferred, ..) => EventKind::FinalizeDropped { error },
         };
-        self.reporter(tag.name.clone()).send(&self.clock, kind);
+        self.reporter_named(tag.name.clone())
+            .send(&self.clock, kind);
     }
 }
 
