@@ -355,6 +355,13 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Managed<R, C> {
         self.close_within(None, Why::Shutdown).await
     }
 
+    /// Closes it with no time for that: a close under way counts as timed out, and what waits to be closed is abandoned.
+    pub(crate) fn close_at_once(&self, why: Why) -> Report {
+        self.shared.begin_closing(why);
+        self.shared.cut_short();
+        self.shared.report()
+    }
+
     pub(crate) async fn close_within(&self, within: Option<Duration>, why: Why) -> Report {
         shutdown::close_managed(&self.shared, within, why).await
     }

@@ -1,10 +1,12 @@
 //! What the lock of a shared resource guards.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::generation::{Lent, SharedGeneration};
 use crate::cleanup::{Audit, Report};
+use crate::drive::Attachment;
 use crate::ending::Why;
 use crate::managed::{Managed, Runner};
 use crate::resource::LocalResource;
@@ -25,12 +27,10 @@ pub(crate) struct GenerationBook<R: LocalResource, C: Clock> {
     /// The latest generation whose resource has become that of all after it.
     pub(crate) resource_from: u64,
     /// The background work of new generations, until the Runner takes it.
-    pub(crate) arrived: Vec<Runner<Lent<R>, C>>,
-    pub(crate) has_runner: bool,
-    /// `true` once a Runner was there.
+    pub(crate) arrived: VecDeque<Runner<Lent<R>, C>>,
+    pub(crate) runner: Attachment,
+    /// `true` once a Runner was attached.
     pub(crate) had_runner: bool,
-    /// `true` if the Runner that `build` spawned has ended before its time: the next use spawns another.
-    pub(crate) runner_lost: bool,
     /// `true` while a lost Runner is being spawned: if it is dropped meanwhile, its executor is gone.
     pub(crate) is_spawning: bool,
     pub(crate) is_shut: bool,
@@ -76,8 +76,8 @@ impl<R: LocalResource, C: Clock> GenerationBook<R, C> {
             retired: None,
             is_closing: false,
         });
-        if self.has_runner {
-            self.arrived.push(runner);
+        if self.runner.is_attached() {
+            self.arrived.push_back(runner);
             (self.latest, None)
         } else {
             (self.latest, Some(runner))
@@ -94,14 +94,24 @@ impl<R: LocalResource, C: Clock> GenerationBook<R, C> {
         (generation.waiting > 0).then_some((standby, generation))
     }
 
-    /// A generation that nobody gets or uses any more, and whose close nobody drives. It is marked as being closed.
-    pub(crate) fn claim_retired(&mut self) -> Option<u64> {
-        let mut generations = self.generations.iter_mut();
-        let retired = generations.find(|generation| {
-            generation.retired.is_some() && !generation.is_used() && !generation.is_closing
-        })?;
-        retired.is_closing = true;
-        Some(retired.number)
+    /// Returns a generation that is to be closed, and whose close is not under way: it is out of use and has no user. From a
+    /// shutdown on, those that wait for it to open are told by its close; and if that is out of time, those that hold the value
+    /// have it closed under them.
+    pub(crate) fn closable(&mut self, is_out_of_time: bool) -> Option<&mut SharedGeneration<R, C>> {
+        let is_shut = self.is_shut;
+        self.generations.iter_mut().find(|generation| {
+            let is_used = if is_shut {
+                generation.holding > 0 && !is_out_of_time
+            } else {
+                generation.is_used()
+            };
+            generation.retired.is_some() && !generation.is_closing && !is_used
+        })
+    }
+
+    /// Returns `true` once all is shut down and every generation has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_shut && self.generations.is_empty()
     }
 
     /// From now on all get that value.

@@ -5,11 +5,11 @@ use core::time::Duration;
 use super::Shared;
 use super::book::GenerationBook;
 use super::generation::Lent;
-use super::inner::{Built, Inner, SpawnRunner};
+use super::inner::{Built, Inner};
 use super::runner::Runner;
 use crate::cleanup::{Audit, Report};
-
 use crate::config::ConfigError;
+use crate::drive::{Attachment, SpawnRunner};
 use crate::managed::{Managed, ManagedBuilder};
 use crate::name::Name;
 use crate::reporter::Reporter;
@@ -40,8 +40,7 @@ pub struct SharedBuilder<R> {
 /// What every generation is built with.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) name: Name,
-    sink: Option<Sink>,
+    pub(crate) reporter: Reporter,
     retry: Option<Retry>,
     open_timeout: Option<Duration>,
     close_timeout: Option<Duration>,
@@ -54,8 +53,10 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
         Self {
             resource,
             settings: Settings {
-                name: Name::generated::<R>(),
-                sink: None,
+                reporter: Reporter {
+                    name: Name::generated::<R>(),
+                    sink: None,
+                },
                 retry: None,
                 open_timeout: Some(Duration::from_secs(5)),
                 close_timeout: Some(Duration::from_secs(5)),
@@ -74,7 +75,7 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
     /// # Ok::<(), BoxError>(())
     /// ```
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
-        self.settings.name = Name::new(name);
+        self.settings.reporter.name = Name::new(name);
         self
     }
 
@@ -88,7 +89,7 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
     /// # Ok::<(), BoxError>(())
     /// ```
     pub fn events(mut self, sink: impl Into<Sink>) -> Self {
-        self.settings.sink = Some(sink.into());
+        self.settings.reporter.sink = Some(sink.into());
         self
     }
 
@@ -190,7 +191,7 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
     fn build_with<C: Clock>(
         self,
         clock: C,
-        spawn_runner: Option<SpawnRunner<R, C>>,
+        spawn_runner: Option<SpawnRunner<Inner<R, C>>>,
     ) -> Result<(Shared<R, C>, Runner<R, C>), ConfigError> {
         let Self { resource, settings } = self;
         let resource = Arc::new(resource);
@@ -205,15 +206,14 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
                 latest: 0,
                 standby: None,
                 resource_from: 0,
-                arrived: alloc::vec::Vec::new(),
-                has_runner: false,
+                arrived: alloc::collections::VecDeque::new(),
+                runner: Attachment::Absent,
                 had_runner: false,
-                runner_lost: false,
                 is_spawning: false,
                 is_shut: false,
                 shut_at: None,
                 ended: Audit::default(),
-                report: Report::empty(settings.name.clone()),
+                report: Report::empty(settings.reporter.name.clone()),
             }),
             settings,
             handles: AtomicUsize::new(1),
@@ -241,7 +241,7 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
         R: 'static,
         T: Timer<Sleep: 'static> + SpawnLocal + 'static,
     {
-        let spawn_runner: SpawnRunner<R, T> =
+        let spawn_runner: SpawnRunner<Inner<R, T>> =
             |inner| inner.clock.spawn_local(Runner::new(inner.clone()).run());
         let (shared, runner) = self.build_with(runtime.clone(), Some(spawn_runner))?;
         runtime.spawn_local(runner.run());
@@ -284,13 +284,6 @@ where
 }
 
 impl Settings {
-    pub(crate) fn reporter(&self) -> Reporter {
-        Reporter {
-            name: self.name.clone(),
-            sink: self.sink.clone(),
-        }
-    }
-
     /// A value that is not open yet.
     pub(crate) fn build<R: LocalResource<Value: Clone>, C: Clock>(
         &self,
@@ -315,7 +308,7 @@ impl Settings {
         resource: Arc<R>,
     ) -> ManagedBuilder<Lent<R>> {
         let builder = Managed::builder(Lent(resource))
-            .name(self.name.as_str())
+            .name(self.reporter.name.as_str())
             .open_timeout(self.open_timeout)
             .close_timeout(self.close_timeout)
             .hook_timeout(self.hook_timeout);
@@ -323,7 +316,7 @@ impl Settings {
             Some(policy) => builder.open_retry(policy),
             None => builder,
         };
-        match &self.sink {
+        match &self.reporter.sink {
             Some(sink) => builder.events(sink.clone()),
             None => builder,
         }
@@ -333,7 +326,7 @@ impl Settings {
 impl<R> core::fmt::Debug for SharedBuilder<R> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("SharedBuilder")
-            .field("name", &self.settings.name)
+            .field("name", &self.settings.reporter.name)
             .field("idle_timeout", &self.settings.idle_timeout)
             .finish_non_exhaustive()
     }

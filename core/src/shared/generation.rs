@@ -24,7 +24,7 @@ pub(crate) struct SharedGeneration<R: LocalResource, C: Clock> {
     pub(crate) idle_since: Option<Instant>,
     /// Why nobody new gets it.
     pub(crate) retired: Option<Why>,
-    /// The Runner closes it.
+    /// Its close is under way.
     pub(crate) is_closing: bool,
 }
 

@@ -2,15 +2,15 @@
 
 use core::mem;
 use core::sync::atomic::Ordering;
-use core::time::Duration;
 
 use super::book::GenerationBook;
 use super::builder::Settings;
 use super::generation::{Lent, SharedGeneration};
+use super::job::CloseGenerationJob;
 use super::share::{Seat, Share};
 use crate::cause::Cause;
 use crate::cleanup::Audit;
-use crate::drive::{OneJob, Round, go_round};
+use crate::drive::{OneJob, Round, SpawnRunner, Wakes, go_round};
 use crate::ending::Why;
 use crate::managed::{Managed, Runner};
 use crate::opening::OpenError;
@@ -24,16 +24,13 @@ use crate::time::Instant;
 pub(crate) struct Inner<R: LocalResource, C: Clock> {
     pub(crate) clock: C,
     /// Spawns a Runner, where `build` was told how.
-    pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,
+    pub(crate) spawn_runner: Option<SpawnRunner<Self>>,
     pub(crate) settings: Settings,
     pub(crate) book: Lock<GenerationBook<R, C>>,
     pub(crate) handles: AtomicUsize,
     /// Tells the Runner, and all who wait, that there may be more to do.
     pub(crate) changed: Signal,
 }
-
-/// Spawns a Runner of this shared resource on its own runtime. User code: under no lock.
-pub(crate) type SpawnRunner<R, C> = fn(&Arc<Inner<R, C>>);
 
 /// A generation that is not in the book yet.
 pub(crate) struct Built<R: LocalResource, C: Clock> {
@@ -51,8 +48,8 @@ pub(crate) struct Place<R: LocalResource, C: Clock> {
 enum Found<R: LocalResource, C: Clock> {
     Place(Place<R, C>),
     Shut,
-    /// A value that was idle too long has to be closed first.
-    Closing(u64),
+    /// A value that was idle too long has to be closed first: by this job, unless that is under way.
+    Closing(Option<CloseGenerationJob<R, C>>),
     Nothing(Arc<R>),
 }
 
@@ -80,14 +77,11 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
             match Self::find_place(this) {
                 Found::Place(place) => Round::Done(Ok(place)),
                 Found::Shut => Round::Done(Err(this.closed())),
-                Found::Closing(number) => {
-                    let is_driven = this.book.with(|book| book.has_runner);
-                    if is_driven || !closing.is_none() {
-                        return Round::Wait { until: None };
-                    }
-                    closing.begin(Self::close_generation(this.clone(), number, None));
+                Found::Closing(Some(job)) => {
+                    closing.begin(job.perform());
                     Round::Again
                 }
+                Found::Closing(None) => Round::Wait { until: None },
                 Found::Nothing(resource) => {
                     let built = this.settings.build(resource, this.clock.clone());
                     match Self::install(this, built) {
@@ -111,15 +105,19 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
             if let Some(current) = book.current() {
                 return Found::Place(Self::place_in(this, current));
             }
-            let mut generations = book.generations.iter();
+            let is_driven = book.runner.is_attached();
+            let mut generations = book.generations.iter_mut();
             // Two values of some resources exclude each other.
-            let excludes = |generation: &&SharedGeneration<R, C>| match generation.retired {
+            let excludes = |generation: &&mut SharedGeneration<R, C>| match generation.retired {
                 Some(Why::IdleTooLong) => true,
                 Some(Why::RuntimeEnded) => !generation.is_used(),
                 _ => false,
             };
             match generations.find(excludes) {
-                Some(generation) => Found::Closing(generation.number),
+                Some(_) if is_driven => Found::Closing(None),
+                Some(generation) => {
+                    Found::Closing(CloseGenerationJob::claim(this, generation, None))
+                }
                 None => Found::Nothing(book.resource.clone()),
             }
         })
@@ -127,7 +125,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
 
     /// Makes a generation the current one, and takes the first place in it, unless there is one by now.
     fn install(this: &Arc<Self>, built: Built<R, C>) -> Option<Place<R, C>> {
-        let (place, unneeded) = this.book.with(|book| {
+        let (place, unneeded) = this.change(|book, _| {
             if book.current.is_some() || book.is_shut {
                 return (None, (Some(built.managed), Some(built.runner)));
             }
@@ -137,11 +135,10 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
             (place, (None, runner))
         });
         drop(unneeded);
-        this.changed.notify_all();
         place
     }
 
-    /// One more who waits for a generation.
+    /// Takes a place among those that wait for a generation.
     pub(crate) fn place_in(
         this: &Arc<Self>,
         generation: &mut SharedGeneration<R, C>,
@@ -154,13 +151,13 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     }
 
     pub(crate) fn state(&self) -> State {
-        let (current, is_shut, is_empty) = self.book.with(|book| {
+        let (current, is_shut, is_closed) = self.book.with(|book| {
             let current = book.current().map(|current| current.managed.clone());
-            (current, book.is_shut, book.generations.is_empty())
+            (current, book.is_shut, book.is_closed())
         });
         match current {
             Some(managed) => managed.state(),
-            None if is_shut && is_empty => State::Closed,
+            None if is_closed => State::Closed,
             None if is_shut => State::Closing,
             None => State::Uninitialized,
         }
@@ -186,79 +183,54 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
         self.current()?.last_error()
     }
 
-    /// Without a Runner, whoever uses the resource next closes what was replaced and has no user any more.
+    /// Closes what was replaced and has no user any more, where no Runner does.
     pub(crate) async fn close_leftovers(this: &Arc<Self>) {
         let claim = || {
-            this.book.with(|book| match book.has_runner {
-                true => None,
-                false => book.claim_retired(),
+            this.book.with(|book| {
+                if book.runner.is_attached() {
+                    return None;
+                }
+                CloseGenerationJob::claim(this, book.closable(false)?, None)
             })
         };
-        while let Some(number) = claim() {
-            Self::close_generation(this.clone(), number, None).await;
+        while let Some(job) = claim() {
+            job.perform().await;
         }
-    }
-
-    /// Closes a generation, and strikes it from the book. Dropped half-way it leaves that to others.
-    pub(crate) async fn close_generation(this: Arc<Self>, number: u64, within: Option<Duration>) {
-        let found = this.book.with(|book| {
-            let generation = book.generation(number)?;
-            let why = generation.retired.unwrap_or(Why::Shutdown);
-            Some((generation.managed.clone(), why))
-        });
-        let Some((managed, why)) = found else {
-            return;
-        };
-        let claimed = Claimed {
-            inner: &this,
-            number,
-        };
-        let report = managed.close_within(within, why).await;
-        let ended = this.book.with(|book| book.end(number, report));
-        drop(ended);
-        drop(claimed);
-    }
-}
-
-/// A generation that is being closed.
-struct Claimed<'a, R: LocalResource, C: Clock> {
-    inner: &'a Inner<R, C>,
-    number: u64,
-}
-
-impl<R: LocalResource, C: Clock> Drop for Claimed<'_, R, C> {
-    fn drop(&mut self) {
-        self.inner.book.with(|book| {
-            if let Some(generation) = book.generation(self.number) {
-                generation.is_closing = false;
-            }
-        });
-        self.inner.changed.notify_all();
     }
 }
 
 impl<R: LocalResource, C: Clock> Inner<R, C> {
+    /// Runs `change` under the lock, then tells the Runner and all that wait. A driver that only claims does not call it: it
+    /// would wake itself.
+    pub(crate) fn change<U>(
+        &self,
+        change: impl FnOnce(&mut GenerationBook<R, C>, &mut Wakes) -> U,
+    ) -> U {
+        let mut wakes = Wakes::default();
+        let output = self.book.with(|book| {
+            let output = change(book, &mut wakes);
+            wakes.push(book.runner.take_waker());
+            output
+        });
+        wakes.signal();
+        if let Err(message) = wakes.wake(&self.changed) {
+            let reporter = &self.settings.reporter;
+            reporter.swallowed(&self.clock, "waker", message);
+        }
+        output
+    }
+
     pub(crate) fn has_handles(&self) -> bool {
         self.handles.load(Ordering::Acquire) > 0
     }
 
-    /// The last handle was dropped: nobody will ask again.
-    pub(crate) fn let_go(&self) {
-        self.book.with(|book| {
-            book.is_shut = true;
-            book.retire_current(Why::HandlesDropped);
-        });
-        self.changed.notify_all();
-        self.abandon_orphans();
-    }
-
-    /// Where no handle and no Runner is left, what nobody uses is dropped, and so abandoned.
+    /// Drops what has no user if neither a handle nor a Runner is left, and so abandons it.
     pub(crate) fn abandon_orphans(&self) {
         if self.has_handles() {
             return;
         }
         let orphans = self.book.with(|book| {
-            if book.has_runner {
+            if book.runner.is_attached() {
                 return None;
             }
             Some((book.take_orphans(), mem::take(&mut book.arrived)))
@@ -268,7 +240,7 @@ impl<R: LocalResource, C: Clock> Inner<R, C> {
 
     pub(crate) fn closed(&self) -> OpenError {
         OpenError::Closed {
-            name: self.settings.name.clone(),
+            name: self.settings.reporter.name.clone(),
         }
     }
 

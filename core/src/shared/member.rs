@@ -6,7 +6,7 @@ use core::task::{Context, Waker};
 use core::time::Duration;
 
 use super::Shared;
-use super::inner::Inner;
+use super::shutdown::close_shared;
 use crate::lifecycle::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
@@ -25,7 +25,7 @@ where
     }
 
     async fn stop(&self, within: Option<Duration>) -> Result<(), BoxError> {
-        Inner::shut_down(&self.inner, within).await.into_result()
+        close_shared(&self.inner, within).await.into_result()
     }
 
     /// A new value takes the place of the one that is there.
@@ -55,7 +55,7 @@ where
 
     /// Each close is polled once and then dropped, which abandons its value.
     fn abandon(&self) {
-        let closing = pin!(Inner::shut_down(&self.inner, Some(Duration::ZERO)));
+        let closing = pin!(close_shared(&self.inner, Some(Duration::ZERO)));
         let _ = closing.poll(&mut Context::from_waker(Waker::noop()));
     }
 }

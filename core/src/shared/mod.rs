@@ -4,6 +4,7 @@ mod book;
 mod builder;
 mod generation;
 mod inner;
+mod job;
 mod member;
 mod runner;
 mod share;
@@ -18,7 +19,7 @@ pub use runner::Runner;
 pub use share::Share;
 
 use crate::cleanup::{Audit, Report};
-
+use crate::ending::Why;
 use crate::name::Name;
 use crate::opening::OpenError;
 use crate::resource::LocalResource;
@@ -27,6 +28,7 @@ use crate::state::State;
 use crate::sync::Arc;
 use crate::timeout::{Elapsed, Limited};
 use inner::Inner;
+use shutdown::close_shared;
 
 /// One value that is opened by its first user, kept while anyone uses it and for a time after, and closed then;
 /// whose place another can take while the old one's users finish.
@@ -174,7 +176,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     /// # Cancel safety
     /// As [`shutdown`](Shared::shutdown).
     pub async fn close(&self) -> Report {
-        Inner::shut_down(&self.inner, None).await
+        close_shared(&self.inner, None).await
     }
 
     /// Where the value stands that a new user would get: [`Uninitialized`](State::Uninitialized) while there is
@@ -220,7 +222,7 @@ impl<R: LocalResource, C: Clock> Shared<R, C> {
     /// ```
     #[must_use]
     pub fn name(&self) -> &Name {
-        &self.inner.settings.name
+        &self.inner.settings.reporter.name
     }
 }
 
@@ -274,7 +276,7 @@ impl<R: LocalResource<Value: Clone>, T: Timer> Shared<R, T> {
     /// # Cancel safety
     /// Dropping the future leaves all closing: call it again to go on.
     pub async fn shutdown(&self, within: Duration) -> Report {
-        Inner::shut_down(&self.inner, Some(within)).await
+        close_shared(&self.inner, Some(within)).await
     }
 }
 
@@ -290,7 +292,8 @@ impl<R: LocalResource, C: Clock> Clone for Shared<R, C> {
 impl<R: LocalResource, C: Clock> Drop for Shared<R, C> {
     fn drop(&mut self) {
         if self.inner.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.inner.let_go();
+            self.inner.begin_closing(Why::HandlesDropped);
+            self.inner.abandon_orphans();
         }
     }
 }

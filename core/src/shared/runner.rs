@@ -1,18 +1,19 @@
 //! The background work of a shared resource, as a value.
 
-use alloc::vec::Vec;
 use core::future::Future;
+use core::task::Waker;
 
 use super::book::GenerationBook;
-use super::generation::Lent;
 use super::inner::Inner;
-use crate::drive::{JobSet, Round, go_round};
+use super::job::{CloseGenerationJob, SharedJob};
+use crate::drive::{self, Attachment, Driven, Holder, RunnerEnd, Turn};
 use crate::ending::Why;
 use crate::event::EventKind;
-use crate::managed;
+use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync::{self, Arc};
+use crate::signal::Signal;
+use crate::sync::Arc;
 use crate::time::Instant;
 
 /// The background work of a [`Shared`](super::Shared) value: opening it, closing it once it has been idle for too
@@ -60,38 +61,41 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Runner<R, C> {
     /// Dropping the future hands an opening under way to whoever waits for it, who starts anew, and counts a close
     /// under way as abandoned. All goes on without a Runner.
     pub fn run(self) -> impl Future<Output = ()> + use<R, C> {
-        let attached = AttachedSharedRunner::new(self.inner);
-        async move { attached.drive().await }
+        drive::run(self.inner)
     }
 }
 
 impl<R: LocalResource, C: Clock> core::fmt::Debug for Runner<R, C> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Runner")
-            .field("shared", &self.inner.settings.name)
+            .field("shared", &self.inner.settings.reporter.name)
             .finish_non_exhaustive()
     }
 }
 
-/// The resource knows of its Runner for as long as this lives.
-struct AttachedSharedRunner<R: LocalResource, C: Clock> {
-    inner: Arc<Inner<R, C>>,
-    /// `true` if it takes the place of one that was lost.
-    restarted: bool,
+impl<R: LocalResource, C: Clock> Holder for Inner<R, C> {
+    type Clock = C;
+
+    fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    fn reporter(&self) -> &Reporter {
+        &self.settings.reporter
+    }
+
+    fn changed(&self) -> &Signal {
+        &self.changed
+    }
 }
 
-/// What the Runner finds to do.
-struct SharedTurn<R: LocalResource, C: Clock> {
-    arrived: Vec<managed::Runner<Lent<R>, C>>,
-    closable: Vec<u64>,
-    idle_until: Option<Instant>,
-    is_over: bool,
-}
+impl<R: LocalResource<Value: Clone>, C: Clock> Driven for Inner<R, C> {
+    type Job = SharedJob<R, C>;
+    type Maintenance = ();
 
-impl<R: LocalResource<Value: Clone>, C: Clock> AttachedSharedRunner<R, C> {
-    fn new(inner: Arc<Inner<R, C>>) -> Self {
-        let restarted = inner.book.with(|book| {
-            book.has_runner = true;
+    fn attach_runner(&self) -> bool {
+        self.book.with(|book| {
+            book.runner = Attachment::Attached(None);
             if book.had_runner {
                 // Those of the generations that are left have gone with the one before.
                 let runners = book
@@ -101,83 +105,80 @@ impl<R: LocalResource<Value: Clone>, C: Clock> AttachedSharedRunner<R, C> {
                 book.arrived = runners.collect();
             }
             core::mem::replace(&mut book.had_runner, true)
-        });
-        Self { inner, restarted }
-    }
-
-    async fn drive(self) {
-        let inner = &self.inner;
-        if self.restarted {
-            inner.send(EventKind::RunnerRestarted);
-        }
-        let reporter = inner.settings.reporter();
-        let mut services = JobSet::new(&inner.clock);
-        let mut closings = JobSet::new(&inner.clock);
-        go_round(&inner.clock, &inner.changed, |cx| {
-            let claimed = self.claim();
-            for runner in claimed.arrived {
-                services.push(runner.run());
-            }
-            for number in claimed.closable {
-                closings.push(Inner::close_generation(inner.clone(), number, None));
-            }
-            let progressed = services.poll(cx) | closings.poll(cx);
-            services.tell_panics(&reporter, &inner.clock);
-            closings.tell_panics(&reporter, &inner.clock);
-            if progressed {
-                return Round::Again;
-            }
-            if claimed.is_over {
-                return Round::Done(());
-            }
-            Round::Wait {
-                until: claimed.idle_until,
-            }
-        })
-        .await;
-    }
-
-    fn claim(&self) -> SharedTurn<R, C> {
-        let inner = &self.inner;
-        let now = inner.now();
-        let idle_timeout = inner.settings.idle_timeout;
-        inner.book.with(|book| {
-            book.expire(now, idle_timeout);
-            let closable = core::iter::from_fn(|| book.claim_retired()).collect();
-            SharedTurn {
-                arrived: core::mem::take(&mut book.arrived),
-                closable,
-                idle_until: book.idle_until(idle_timeout),
-                is_over: book.is_shut && book.generations.is_empty(),
-            }
         })
     }
-}
 
-impl<R: LocalResource, C: Clock> Drop for AttachedSharedRunner<R, C> {
-    /// Spawns nothing: where a runtime drops its tasks, there is none to spawn on.
-    fn drop(&mut self) {
-        let inner = &self.inner;
-        let spawned = inner.spawn_runner.is_some() && inner.has_handles();
-        let (unneeded, ended) = inner.book.with(|book| {
-            book.has_runner = false;
-            book.runner_lost = spawned && !book.is_shut;
-            // Callers may have opened a value under its runtime before it was ever polled.
-            let ended = book.runner_lost && !book.is_spawning;
+    fn detach_runner(&self, _end: RunnerEnd) {
+        let spawned = self.spawn_runner.is_some() && self.has_handles();
+        let (unneeded, ended) = self.change(|book, wakes| {
+            wakes.drop_waker(book.runner.take_waker());
+            let is_lost = spawned && !book.is_shut;
+            book.runner = if is_lost {
+                Attachment::Lost
+            } else {
+                Attachment::Absent
+            };
+            // Also if it was never polled: callers may have opened a value under its runtime before.
+            let ended = is_lost && !book.is_spawning;
             if ended && !R::OUTLIVES_RUNTIME {
                 book.retire_current(Why::RuntimeEnded);
-            }
-            for generation in &mut book.generations {
-                generation.is_closing = false;
             }
             (core::mem::take(&mut book.arrived), ended)
         });
         drop(unneeded);
-        inner.changed.notify_all();
         if ended {
-            inner.send(EventKind::RunnerEnded);
+            let reporter = &self.settings.reporter;
+            reporter.send(&self.clock, EventKind::RunnerEnded);
         }
-        inner.abandon_orphans();
+        self.abandon_orphans();
+    }
+
+    fn leave_runner_waker(&self, waker: Waker) {
+        let replaced = self.book.with(|book| book.runner.leave_waker(waker));
+        drop(replaced);
+    }
+
+    fn begin_maintenance(&self, _is_restarted: bool) {}
+
+    fn begin_turn(
+        this: &Arc<Self>,
+        (): &mut (),
+        _now: Option<Instant>,
+        _begin: impl FnMut(SharedJob<R, C>),
+    ) {
+        drive::close_without_handles(&**this);
+    }
+
+    fn claim_for_runner(
+        this: &Arc<Self>,
+        (): &mut (),
+        now: Option<Instant>,
+    ) -> Turn<SharedJob<R, C>> {
+        let idle_timeout = this.settings.idle_timeout;
+        this.book.with(|book| {
+            book.expire(now, idle_timeout);
+            let serve = book.arrived.pop_front().map(SharedJob::Serve);
+            let job = serve.or_else(|| {
+                let generation = book.closable(false)?;
+                CloseGenerationJob::claim(this, generation, None).map(SharedJob::Close)
+            });
+            Turn {
+                job,
+                wake_at: book.idle_until(idle_timeout),
+                // Nothing is called off: a generation is told by its close, and counts what was closed in which era itself.
+                is_closing: false,
+                era: 0,
+                is_over: book.is_closed(),
+            }
+        })
+    }
+
+    fn is_of_shutdown(_job: &SharedJob<R, C>) -> bool {
+        true
+    }
+
+    fn perform(job: SharedJob<R, C>) -> impl Future<Output = ()> {
+        job.perform()
     }
 }
 
@@ -188,22 +189,13 @@ impl<R: LocalResource, C: Clock> Inner<R, C> {
             return;
         };
         let claimed = |book: &mut GenerationBook<R, C>| {
-            let claimed = core::mem::take(&mut book.runner_lost);
+            let claimed = book.runner.claim_respawn();
             book.is_spawning |= claimed;
             claimed
         };
-        if !this.book.with(claimed) {
-            return;
+        if this.book.with(claimed) {
+            drive::spawn_runner(this, spawn);
+            this.book.with(|book| book.is_spawning = false);
         }
-        let spawned = sync::contain(|| spawn(this));
-        this.book.with(|book| book.is_spawning = false);
-        if let Err(message) = spawned {
-            let reporter = this.settings.reporter();
-            reporter.swallowed(&this.clock, "spawn", message);
-        }
-    }
-
-    fn send(&self, kind: EventKind<'_>) {
-        self.settings.reporter().send(&self.clock, kind);
     }
 }

@@ -160,9 +160,7 @@ impl<R: LocalResource, C: Clock> Drop for Seat<R, C> {
         let now = self.inner.now();
         let held = mem::take(&mut self.holds);
         self.inner
-            .book
-            .with(|book| book.leave(self.number, held, now));
-        self.inner.changed.notify_all();
+            .change(|book, _| book.leave(self.number, held, now));
         self.inner.abandon_orphans();
     }
 }

@@ -4,59 +4,85 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::inner::Inner;
+use super::job::{CloseGenerationJob, SharedJob};
 use crate::cleanup::Report;
-use crate::drive::{JobSet, Round, go_round};
+use crate::drive::{self, ShutsDown};
 use crate::ending::Why;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
+use crate::time::Instant;
 
-impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
-    pub(crate) async fn shut_down(this: &Arc<Self>, within: Option<Duration>) -> Report {
-        let began_at = this.now();
-        let deadline = began_at.zip(within).map(|(now, within)| now + within);
+/// Closes the resource and waits until its values have ended, or until the timeout is over.
+pub(crate) async fn close_shared<R: LocalResource<Value: Clone>, C: Clock>(
+    inner: &Arc<Inner<R, C>>,
+    timeout: Option<Duration>,
+) -> Report {
+    drive::shut_down(inner, timeout, Why::Shutdown).await;
+    let now = inner.now();
+    inner.book.with(|book| {
+        let mut report = book.report.clone();
+        report.took = book.shut_at.zip(now).map(|(from, to)| to - from);
+        report
+    })
+}
+
+impl<R: LocalResource<Value: Clone>, C: Clock> ShutsDown for Inner<R, C> {
+    fn has_handles(&self) -> bool {
+        self.has_handles()
+    }
+
+    fn begin_closing(&self, why: Why) {
+        self.begin_closing(why);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.book.with(|book| book.is_closed())
+    }
+
+    // Also beside a Runner, which may wait for its first poll: a generation waits for its own, if it has one by now.
+    fn claim_for_shutdown(this: &Arc<Self>, deadline: Option<Instant>) -> Option<SharedJob<R, C>> {
+        let mut at = deadline.zip(this.now()).into_iter();
+        let is_out_of_time = at.any(|(deadline, now)| now >= deadline);
         this.book.with(|book| {
-            book.is_shut = true;
-            book.shut_at = book.shut_at.or(began_at);
-            book.retire_current(Why::Shutdown);
-        });
-        this.changed.notify_all();
-        let mut begun = Vec::new();
-        let mut closings = JobSet::new(&this.clock);
-        go_round(&this.clock, &this.changed, |cx| {
-            let now = this.now();
-            let left = deadline.zip(now).map(|(deadline, now)| deadline - now);
-            let is_over = left == Some(Duration::ZERO);
-            for number in this.closable(is_over) {
-                if !begun.contains(&number) {
-                    begun.push(number);
-                    closings.push(Self::close_generation(this.clone(), number, left));
-                }
-            }
-            if closings.poll(cx) {
-                return Round::Again;
-            }
-            let is_empty = this.book.with(|book| book.generations.is_empty());
-            if is_empty || is_over {
-                return Round::Done(());
-            }
-            Round::Wait { until: deadline }
-        })
-        .await;
-        let now = this.now();
-        this.book.with(|book| {
-            let mut report = book.report.clone();
-            report.took = book.shut_at.zip(now).map(|(from, to)| to - from);
-            report
+            let generation = book.closable(is_out_of_time)?;
+            CloseGenerationJob::claim(this, generation, deadline).map(SharedJob::Close)
         })
     }
 
-    /// Those that nobody holds any more, or all, if there is no time left.
-    fn closable(&self, is_over: bool) -> Vec<u64> {
-        self.book.with(|book| {
+    fn cut_short(&self) {
+        // What is left is being closed, by a Runner or a shutdown that has more time.
+        let left = self.book.with(|book| {
             let generations = book.generations.iter();
-            let closable = generations.filter(|generation| is_over || generation.holding == 0);
-            closable.map(|generation| generation.number).collect()
-        })
+            let left = generations.map(|generation| {
+                let why = generation.retired.unwrap_or(Why::Shutdown);
+                (generation.number, generation.managed.clone(), why)
+            });
+            left.collect::<Vec<_>>()
+        });
+        for (number, managed, why) in left {
+            let report = managed.close_at_once(why);
+            let ended = self.change(|book, _| book.end(number, report));
+            drop(ended);
+        }
+    }
+}
+
+// For values that are not known to be `Clone` too, as those of a handle that is dropped.
+impl<R: LocalResource, C: Clock> Inner<R, C> {
+    /// Serves nobody from here on. Does nothing if that is so already.
+    pub(crate) fn begin_closing(&self, why: Why) {
+        if self.book.with(|book| book.is_shut) {
+            // The Runner asks at each turn, and would wake itself for another.
+            return;
+        }
+        let now = self.now();
+        self.change(|book, _| {
+            if !book.is_shut {
+                book.is_shut = true;
+                book.shut_at = now;
+                book.retire_current(why);
+            }
+        });
     }
 }

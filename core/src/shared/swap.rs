@@ -78,7 +78,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
         loop {
             let resource = this.book.with(|book| book.resource.clone());
             let built = this.settings.build(resource.clone(), this.clock.clone());
-            let (found, unneeded) = this.book.with(|book| {
+            let (found, unneeded) = this.change(|book, _| {
                 let found = if book.is_shut {
                     Some(Err(this.closed()))
                 } else if only.is_some() && book.current != only {
@@ -106,7 +106,6 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
             });
             drop(unneeded);
             if let Some(found) = found {
-                this.changed.notify_all();
                 return found;
             }
         }
@@ -115,7 +114,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     /// A place in a generation of another resource, which nobody joins.
     fn stand_by_with(this: &Arc<Self>, resource: Arc<R>) -> Result<Place<R, C>, OpenError> {
         let built = this.settings.build(resource, this.clock.clone());
-        let (place, unneeded) = this.book.with(|book| {
+        let (place, unneeded) = this.change(|book, _| {
             if book.is_shut {
                 return (None, (Some(built.managed), Some(built.runner)));
             }
@@ -127,7 +126,6 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
             (place, (None, runner))
         });
         drop(unneeded);
-        this.changed.notify_all();
         place.ok_or_else(|| this.closed())
     }
 }
