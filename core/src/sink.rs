@@ -38,7 +38,7 @@ use crate::sync::{Arc, Weak, erased};
 /// let from_a_closure = Managed::builder(Db).events(Sink::new(|event: &Event<'_>| println!("{event}")));
 /// ```
 #[derive(Clone)]
-pub struct Sink(Held<dyn EventSink>);
+pub struct Sink(ArcOrStatic<dyn EventSink>);
 
 /// A [`Budget`] that many calls share: behind an `Arc`, or in a `static`.
 ///
@@ -54,11 +54,11 @@ pub struct Sink(Held<dyn EventSink>);
 /// let from_an_arc = CallOptions::named("search").budget(Arc::new(Budget::standard()));
 /// ```
 #[derive(Clone, Debug)]
-pub struct SharedBudget(Held<Budget>);
+pub struct SharedBudget(ArcOrStatic<Budget>);
 
 /// What all clones share.
 #[derive(Debug)]
-enum Held<T: ?Sized + 'static> {
+enum ArcOrStatic<T: ?Sized + 'static> {
     Counted(Arc<T>),
     Static(&'static T),
 }
@@ -84,8 +84,8 @@ impl Sink {
 
     pub(crate) fn downgrade(&self) -> WeakSink {
         match &self.0 {
-            Held::Counted(sink) => WeakSink::Counted(Arc::downgrade(sink)),
-            Held::Static(sink) => WeakSink::Static(*sink),
+            ArcOrStatic::Counted(sink) => WeakSink::Counted(Arc::downgrade(sink)),
+            ArcOrStatic::Static(sink) => WeakSink::Static(*sink),
         }
     }
 }
@@ -99,8 +99,8 @@ pub(crate) enum WeakSink {
 impl WeakSink {
     pub(crate) fn upgrade(&self) -> Option<Sink> {
         Some(Sink(match self {
-            Self::Counted(sink) => Held::Counted(sink.upgrade()?),
-            Self::Static(sink) => Held::Static(*sink),
+            Self::Counted(sink) => ArcOrStatic::Counted(sink.upgrade()?),
+            Self::Static(sink) => ArcOrStatic::Static(*sink),
         }))
     }
 }
@@ -140,41 +140,41 @@ impl<S: EventSink + 'static> From<Arc<S>> for Sink {
 
             alloc::boxed::Box::new(Behind(sink)) as alloc::boxed::Box<dyn EventSink>
         });
-        Self(Held::Counted(sink))
+        Self(ArcOrStatic::Counted(sink))
     }
 }
 
 impl From<Arc<dyn EventSink>> for Sink {
     fn from(sink: Arc<dyn EventSink>) -> Self {
-        Self(Held::Counted(sink))
+        Self(ArcOrStatic::Counted(sink))
     }
 }
 
 impl<S: EventSink> From<&'static S> for Sink {
     fn from(sink: &'static S) -> Self {
-        Self(Held::Static(sink))
+        Self(ArcOrStatic::Static(sink))
     }
 }
 
 impl From<&'static dyn EventSink> for Sink {
     fn from(sink: &'static dyn EventSink) -> Self {
-        Self(Held::Static(sink))
+        Self(ArcOrStatic::Static(sink))
     }
 }
 
 impl From<Arc<Budget>> for SharedBudget {
     fn from(budget: Arc<Budget>) -> Self {
-        Self(Held::Counted(budget))
+        Self(ArcOrStatic::Counted(budget))
     }
 }
 
 impl From<&'static Budget> for SharedBudget {
     fn from(budget: &'static Budget) -> Self {
-        Self(Held::Static(budget))
+        Self(ArcOrStatic::Static(budget))
     }
 }
 
-impl<T: ?Sized> Deref for Held<T> {
+impl<T: ?Sized> Deref for ArcOrStatic<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -185,7 +185,7 @@ impl<T: ?Sized> Deref for Held<T> {
     }
 }
 
-impl<T: ?Sized> Clone for Held<T> {
+impl<T: ?Sized> Clone for ArcOrStatic<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Counted(shared) => Self::Counted(shared.clone()),

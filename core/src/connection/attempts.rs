@@ -32,7 +32,7 @@ pub struct CallAttempt {
 
 /// Tells the attempts of one call apart.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Attempts {
+pub(super) struct CallAttempts {
     number: u32,
     /// What is left to all of them.
     deadline: Option<Instant>,
@@ -41,7 +41,7 @@ pub(super) struct Attempts {
     ends_at: Option<Instant>,
 }
 
-impl Attempts {
+impl CallAttempts {
     /// Of a call that begins now. The clock is asked only where there is a limit.
     pub(super) fn under(policy: &Retry, clock: &impl Clock) -> Self {
         let deadline = policy.deadline;

@@ -4,7 +4,7 @@ use core::fmt;
 use core::future::Future;
 
 use super::Connection;
-use super::attempts::{Attempts, CallAttempt};
+use super::attempts::{CallAttempt, CallAttempts};
 use super::link::{CallEnding, Link};
 use super::when_down::WhenDown;
 use crate::cause::Cause;
@@ -163,7 +163,7 @@ impl<'c, R: LocalResource<Value: Clone>, C: Clock, K> Request<'c, R, C, K> {
             // Whatever keeps it from that is told by the call itself.
             let _ = connection.until_connected(patience).await;
         }
-        let attempts = Lock::new(Attempts::under(&policy, managed.clock()));
+        let attempts = Lock::new(CallAttempts::under(&policy, managed.clock()));
         let ways = Ways {
             classify: |failure: Failure<'_, R::Error>, runs_on: Option<u64>| {
                 if matches!(failure, Failure::TimedOut) {

@@ -14,7 +14,7 @@ use super::graph::Graph;
 use super::members::Members;
 use super::plan::{Goal, Role};
 use super::shared::{GroupShared, GroupStanding};
-use super::watched::{Verdict, Watch};
+use super::watched::{MemberCondition, Watch};
 use crate::backoff::{Backoff, Delays, Jitter};
 use crate::cause::{Cause, Told};
 use crate::name::Name;
@@ -259,8 +259,9 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
                 // It may have come back since it was looked at, or was removed, or what it needs may be down by now.
                 let standing = self.group.shared.standing();
                 let member = standing.graph.with_id(id);
-                let is_down =
-                    |member: &usize| self.verdict(&watch, &standing, *member) == Verdict::Down;
+                let is_down = |member: &usize| {
+                    self.condition(&watch, &standing, *member) == MemberCondition::Down
+                };
                 let Some(member) = member.filter(is_down) else {
                     continue;
                 };
@@ -297,30 +298,30 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         }
         let now = shared.clock.now();
         for member in members {
-            let verdict = self.verdict(watch, &standing, member);
-            watch.judge(graph.nodes[member].id, verdict, now, || self.delays());
+            let condition = self.condition(watch, &standing, member);
+            watch.judge(graph.nodes[member].id, condition, now, || self.delays());
         }
     }
 
     /// Decides what a member's state and its last checks deserve.
-    fn verdict(&self, watch: &Watch, standing: &GroupStanding, member: usize) -> Verdict {
+    fn condition(&self, watch: &Watch, standing: &GroupStanding, member: usize) -> MemberCondition {
         let shared = &self.group.shared;
         let GroupStanding {
             own, states, graph, ..
         } = standing;
         let id = |member: usize| graph.nodes[member].id;
         if own[member].is_usable() && watch.failures(id(member)) < FAIL_AFTER {
-            return Verdict::Up;
+            return MemberCondition::Up;
         }
         let mut requires = graph.nodes[member].requires.iter().copied();
         if requires.any(|needed| !states[needed].is_usable() || watch.is_ailing(id(needed))) {
-            return Verdict::Lacks;
+            return MemberCondition::Lacks;
         }
         let restarts = shared.book.with(|book| book.plan.may_restart(member));
         if restarts && !shared.is_recovering(member) {
-            Verdict::Down
+            MemberCondition::Down
         } else {
-            Verdict::Recovers
+            MemberCondition::Recovers
         }
     }
 

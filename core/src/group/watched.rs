@@ -40,9 +40,9 @@ struct Watched {
     delays: Option<Delays>,
 }
 
-/// What a look says of a member.
+/// Condition of a member, as a look finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum MemberCondition {
     Up,
     /// It is down, and recovers by itself, or starts or stops just now.
     Recovers,
@@ -80,11 +80,11 @@ impl Watch {
         watched.cause = answer;
     }
 
-    /// Takes the verdict of a look.
+    /// Takes note of the condition in which a look found a member.
     pub(super) fn judge(
         &mut self,
         member: u64,
-        verdict: Verdict,
+        condition: MemberCondition,
         now: Instant,
         delays: impl FnOnce() -> Delays,
     ) {
@@ -93,12 +93,12 @@ impl Watch {
             return;
         };
         let was_down = watched.is_down;
-        watched.is_down = verdict != Verdict::Up;
-        if verdict != Verdict::Down {
+        watched.is_down = condition != MemberCondition::Up;
+        if condition != MemberCondition::Down {
             watched.restart_at = None;
         }
-        match verdict {
-            Verdict::Up => {
+        match condition {
+            MemberCondition::Up => {
                 watched.came_up = true;
                 let since = *watched.well_since.get_or_insert(now);
                 if now - since >= window {
@@ -108,13 +108,13 @@ impl Watch {
                     self.returned.push(member);
                 }
             }
-            Verdict::Recovers => watched.well_since = None,
-            Verdict::Lacks => {
+            MemberCondition::Recovers => watched.well_since = None,
+            MemberCondition::Lacks => {
                 watched.well_since = None;
                 // What its checks said then was said of what it needs.
                 watched.failures = 0;
             }
-            Verdict::Down => {
+            MemberCondition::Down => {
                 watched.well_since = None;
                 if watched.restart_at.is_none() {
                     watched.restart_at = Some(match &mut watched.delays {

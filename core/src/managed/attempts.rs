@@ -10,7 +10,7 @@ use core::pin::{Pin, pin};
 use core::task::Poll;
 use core::time::Duration;
 
-use super::openings::{Next, UnansweredAfter, UnderWay};
+use super::openings::{AttemptUnderWay, Next, UnansweredAfter};
 use super::ready::open_ready;
 use super::shared::{ManagedCell, ManagedEffects, ManagedShared};
 use crate::alarm::Alarm;
@@ -78,7 +78,7 @@ pub(super) async fn open_at_pace<R: LocalResource, C: Clock>(
     generation: u64,
 ) -> Result<R::Value, Exhausted> {
     let began_at = shared.now();
-    let mut round = Attempts {
+    let mut round = AttemptRound {
         shared,
         generation,
         nesting: Nesting::new(&shared.config.open_retry),
@@ -169,7 +169,7 @@ impl<F: Future> UnderWaySet<F> {
 }
 
 /// The counts of one round.
-struct Attempts<'a, R: LocalResource, C: Clock> {
+struct AttemptRound<'a, R: LocalResource, C: Clock> {
     shared: &'a ManagedShared<R, C>,
     generation: u64,
     nesting: Nesting,
@@ -191,7 +191,7 @@ enum Over {
     Told,
 }
 
-impl<R: LocalResource, C: Clock> Attempts<'_, R, C> {
+impl<R: LocalResource, C: Clock> AttemptRound<'_, R, C> {
     fn next(&self) -> Next {
         let shared = self.shared;
         // A policy that limits the attempts of an opening also limits those beside each other.
@@ -246,7 +246,7 @@ impl<R: LocalResource, C: Clock> Attempts<'_, R, C> {
         number
     }
 
-    fn take_off(&self, number: u32) -> Option<UnderWay> {
+    fn take_off(&self, number: u32) -> Option<AttemptUnderWay> {
         self.shared.cell.with(|cell| cell.openings.ended(number))
     }
 

@@ -104,10 +104,10 @@ impl Error for Unreachable {}
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct CallError(Box<Story>);
+pub struct CallError(Box<CallErrorDetails>);
 
 #[derive(Clone, Debug)]
-struct Story {
+struct CallErrorDetails {
     name: Name,
     operation: Text,
     attempts: u32,
@@ -220,7 +220,7 @@ impl CallError {
             Some(CallFailure::Revoked(_)) => StopReason::Revoked,
             _ => reason,
         };
-        Self(Box::new(Story {
+        Self(Box::new(CallErrorDetails {
             name,
             operation,
             attempts,
@@ -391,7 +391,7 @@ impl CallError {
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Story {
+        let CallErrorDetails {
             name,
             operation,
             attempts,

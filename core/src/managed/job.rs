@@ -3,7 +3,7 @@
 //! A job was marked as under way when it was claimed: dropping it half-way gives it back for somebody else to do.
 
 use super::attempts::{Exhausted, open_at_pace};
-use super::shared::{Flight, Held, ManagedShared, Suspicion};
+use super::shared::{Flight, ManagedShared, ManagedValue, Suspicion};
 use crate::cause::{Cause, Panicked};
 use crate::contain::hook;
 use crate::drive::{CloseJob, LEAST_PAUSE};
@@ -91,7 +91,7 @@ impl<R: LocalResource, C: Clock> ManagedOpenJob<R, C> {
             let forgotten = cell.openings.succeeded(now);
             effects.wakes.drop_cause(forgotten);
             if cell.step(Event::Opened { generation }, now, effects) == Action::Keep {
-                cell.current = Some(Held {
+                cell.current = Some(ManagedValue {
                     value,
                     generation,
                     calls: 0,
@@ -193,7 +193,7 @@ pub(crate) enum Purpose {
 impl<R: LocalResource, C: Clock> ManagedCheckJob<R, C> {
     pub(crate) fn claim(
         shared: &Arc<ManagedShared<R, C>>,
-        held: &Held<R::Value>,
+        held: &ManagedValue<R::Value>,
         purpose: Purpose,
     ) -> Self {
         let (value, generation) = (held.value.clone(), held.generation);

@@ -61,15 +61,15 @@ pub(crate) struct ManagedOpenings {
     pausing_until: Option<Instant>,
     opened_at: Option<Instant>,
     /// The oldest first.
-    under_way: Vec<UnderWay>,
+    under_way: Vec<AttemptUnderWay>,
     /// How many attempts have failed, ever.
     failed: u64,
-    failing: Option<Failing>,
+    failing: Option<FailureStreak>,
 }
 
 /// An attempt that has not ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct UnderWay {
+pub(crate) struct AttemptUnderWay {
     /// From 1, within its opening.
     pub(crate) number: u32,
     pub(crate) began_at: Option<Instant>,
@@ -79,7 +79,7 @@ pub(crate) struct UnderWay {
 
 /// The failures since the last success.
 #[derive(Debug)]
-struct Failing {
+struct FailureStreak {
     attempts: u32,
     /// When the first of them began.
     began_at: Option<Instant>,
@@ -185,7 +185,7 @@ impl ManagedOpenings {
         self.delays = Some(delays);
         self.next_at = now.map(|now| now + delay);
         self.pausing_until = None;
-        self.under_way.push(UnderWay {
+        self.under_way.push(AttemptUnderWay {
             number,
             began_at: now,
             unanswered_at: now.map(|now| now + unanswered_after),
@@ -193,7 +193,7 @@ impl ManagedOpenings {
     }
 
     /// Takes an attempt that has ended off the list.
-    pub(crate) fn ended(&mut self, number: u32) -> Option<UnderWay> {
+    pub(crate) fn ended(&mut self, number: u32) -> Option<AttemptUnderWay> {
         let mut under_way = self.under_way.iter();
         let index = under_way.position(|attempt| attempt.number == number)?;
         Some(self.under_way.remove(index))
@@ -209,7 +209,7 @@ impl ManagedOpenings {
     #[must_use = "an error of the user's is not to be dropped under a lock"]
     pub(crate) fn failed(
         &mut self,
-        attempt: Option<UnderWay>,
+        attempt: Option<AttemptUnderWay>,
         (class, refused): (ErrorClass, Option<StopReason>),
         cause: Cause,
         now: Option<Instant>,
@@ -228,7 +228,7 @@ impl ManagedOpenings {
             ),
             None => (0, began_at, None, None),
         };
-        self.failing = Some(Failing {
+        self.failing = Some(FailureStreak {
             attempts: attempts.saturating_add(1),
             began_at: since,
             failed_at: now,

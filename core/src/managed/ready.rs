@@ -19,7 +19,7 @@ pub(crate) async fn open_ready<R: LocalResource, C: Clock>(
     if !R::HOOKS.has(Hooks::AFTER_OPEN) {
         return Ok(value);
     }
-    let mut unready = Unready {
+    let mut unready = UnreadyManagedValue {
         shared,
         value: Some(value),
     };
@@ -37,12 +37,12 @@ pub(crate) async fn open_ready<R: LocalResource, C: Clock>(
 }
 
 /// A value that is open, and not ready. It is not counted before that is decided.
-struct Unready<'s, R: LocalResource, C: Clock> {
+struct UnreadyManagedValue<'s, R: LocalResource, C: Clock> {
     shared: &'s Arc<ManagedShared<R, C>>,
     value: Option<R::Value>,
 }
 
-impl<R: LocalResource, C: Clock> Unready<'_, R, C> {
+impl<R: LocalResource, C: Clock> UnreadyManagedValue<'_, R, C> {
     async fn close(&mut self) {
         let shared = self.shared;
         let Some(value) = self.value.take() else {
@@ -57,7 +57,7 @@ impl<R: LocalResource, C: Clock> Unready<'_, R, C> {
     }
 }
 
-impl<R: LocalResource, C: Clock> Drop for Unready<'_, R, C> {
+impl<R: LocalResource, C: Clock> Drop for UnreadyManagedValue<'_, R, C> {
     /// Its hook was cut off: the next to drive the resource closes it.
     fn drop(&mut self) {
         let Some(value) = self.value.take() else {

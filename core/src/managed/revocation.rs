@@ -1,9 +1,9 @@
 //! Ending the calls on a value that was found dead, or whose shutdown has no time left.
 //!
 //! Each value has a [`Revocation`] that its calls share. A call looks at it once its operation has been polled without a
-//! result, and from then on whenever it is told to: it registers before it looks, so that no verdict is missed. The
+//! result, and from then on whenever it is told to: it registers before it looks, so that no end of calls is missed. The
 //! operation goes first at every poll and wins a tie. The grace period is waited for by each call itself, so that
-//! it needs no Runner; the sleep is made only once there is a verdict.
+//! it needs no Runner; the sleep is made only once their end is known.
 
 use alloc::boxed::Box;
 use core::future::Future;
@@ -21,35 +21,35 @@ use crate::time::Instant;
 /// What the calls on one value have to know of it.
 #[derive(Debug, Default)]
 pub(crate) struct Revocation {
-    verdict: Lock<Option<Verdict>>,
+    end: Lock<Option<EndOfCalls>>,
     told: Signal,
 }
 
-/// Why calls end, and when; at once, without a time.
+/// Reason and time for the end of calls. Without a time they end at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct EndOfCalls {
     pub(crate) why: RevokedFor,
     pub(crate) ends_at: Option<Instant>,
 }
 
 impl Revocation {
     /// Wakes calls: not to be called under a lock. An earlier end stands.
-    pub(crate) fn revoke(&self, verdict: Verdict) {
-        self.verdict.with(|current| {
-            let stands = current.is_some_and(|earlier| match (earlier.ends_at, verdict.ends_at) {
+    pub(crate) fn revoke(&self, end: EndOfCalls) {
+        self.end.with(|current| {
+            let stands = current.is_some_and(|earlier| match (earlier.ends_at, end.ends_at) {
                 (None, _) => true,
                 (Some(earlier), Some(later)) => earlier <= later,
                 (Some(_), None) => false,
             });
             if !stands {
-                *current = Some(verdict);
+                *current = Some(end);
             }
         });
         self.told.notify_all();
     }
 
-    fn verdict(&self) -> Option<Verdict> {
-        self.verdict.with(|verdict| *verdict)
+    fn end(&self) -> Option<EndOfCalls> {
+        self.end.with(|end| *end)
     }
 }
 
@@ -69,7 +69,7 @@ pin_project! {
 
 pin_project! {
     struct Ending<S> {
-        verdict: Verdict,
+        end: EndOfCalls,
         #[pin]
         sleep: Option<S>,
     }
@@ -101,12 +101,12 @@ impl<F: Future, C: Clock> Future for Revocable<'_, F, C> {
                 None => {
                     let listener = this.listener.insert(this.revocation.told.listen());
                     // Looked at after the registration, so that what is told from now on is heard.
-                    if let Some(verdict) = this.revocation.verdict() {
-                        let sleep = match verdict.ends_at {
+                    if let Some(end) = this.revocation.end() {
+                        let sleep = match end.ends_at {
                             Some(at) => this.clock.try_sleep_until(at),
-                            None => return Poll::Ready(Err(verdict.why)),
+                            None => return Poll::Ready(Err(end.why)),
                         };
-                        *this.ending = Some(Box::pin(Ending { verdict, sleep }));
+                        *this.ending = Some(Box::pin(Ending { end, sleep }));
                     }
                     listener
                 }
@@ -124,6 +124,6 @@ impl<F: Future, C: Clock> Future for Revocable<'_, F, C> {
             .sleep
             .as_pin_mut()
             .map_or(Poll::Ready(()), |sleep| sleep.poll(cx));
-        slept.map(|()| Err(ending.verdict.why))
+        slept.map(|()| Err(ending.end.why))
     }
 }

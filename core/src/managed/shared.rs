@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::config::ManagedConfig;
 use super::error::RevokedFor;
 use super::openings::ManagedOpenings;
-use super::revocation::{Revocation, Verdict};
+use super::revocation::{EndOfCalls, Revocation};
 use super::watch::History;
 use crate::cause::{Cause, Panicked};
 use crate::cleanup::Audit;
@@ -46,9 +46,9 @@ pub(crate) struct ManagedShared<R: LocalResource, C: Clock> {
 pub(crate) struct ManagedCell<V> {
     pub(crate) machine: Machine,
     pub(crate) history: History,
-    pub(crate) current: Option<Held<V>>,
+    pub(crate) current: Option<ManagedValue<V>>,
     /// Values out of use whose calls have not ended.
-    pub(crate) retired: Vec<(Held<V>, Why)>,
+    pub(crate) retired: Vec<(ManagedValue<V>, Why)>,
     pub(crate) closer: Closer<Arc<V>>,
     /// What a shutdown closes values for.
     pub(crate) close_why: Why,
@@ -72,7 +72,7 @@ pub(crate) struct ManagedCell<V> {
 
 /// A value, and the calls that use it.
 #[derive(Debug)]
-pub(crate) struct Held<V> {
+pub(crate) struct ManagedValue<V> {
     pub(crate) value: Arc<V>,
     pub(crate) generation: u64,
     pub(crate) calls: usize,
@@ -111,7 +111,7 @@ pub(crate) struct ManagedEffects {
 
 impl ManagedEffects {
     /// The calls on this value end after the grace period.
-    pub(crate) fn found_dead<V>(&mut self, held: &Held<V>) {
+    pub(crate) fn found_dead<V>(&mut self, held: &ManagedValue<V>) {
         let revocation = held.revocation.clone();
         self.revoked.push((revocation, RevokedFor::FoundDead));
     }
@@ -250,7 +250,7 @@ impl<V> ManagedCell<V> {
     }
 
     /// The value of this generation, wherever it is.
-    pub(crate) fn held(&mut self, generation: u64) -> Option<&mut Held<V>> {
+    pub(crate) fn held(&mut self, generation: u64) -> Option<&mut ManagedValue<V>> {
         let retired = self.retired.iter_mut().map(|(held, _)| held);
         self.current
             .iter_mut()
@@ -294,7 +294,7 @@ impl<V> ManagedCell<V> {
         }
     }
 
-    fn retired_by(&mut self, generation: u64) -> Option<&mut Held<V>> {
+    fn retired_by(&mut self, generation: u64) -> Option<&mut ManagedValue<V>> {
         let mut retired = self.retired.iter_mut().map(|(held, _)| held);
         retired.find(|held| held.generation == generation)
     }
@@ -348,7 +348,7 @@ impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
             (RevokedFor::FoundDead, grace) => grace,
         };
         let ends_at = grace.zip(self.now()).map(|(grace, now)| now + grace);
-        revocation.revoke(Verdict { why, ends_at });
+        revocation.revoke(EndOfCalls { why, ends_at });
     }
 
     /// The value by itself: taken out of its share, or cloned if somebody else holds one.

@@ -45,12 +45,12 @@ pub(super) type History = Latest<AttemptRecord, REMEMBERED>;
 #[derive(Clone, Debug)]
 pub struct RetryError<E, R = Infallible> {
     name: Option<Text>,
-    story: Story<E, R>,
+    failure: RetryFailure<E, R>,
 }
 
 /// Either there was no attempt at all, or there is something to tell of the attempts.
 #[derive(Clone, Debug)]
-enum Story<E, R> {
+enum RetryFailure<E, R> {
     NotBegun(ConfigError),
     Stopped(Stopped<E, R>),
 }
@@ -68,13 +68,13 @@ pub(super) struct Stopped<E, R> {
 
 impl<E, R> RetryError<E, R> {
     pub(super) fn not_begun(name: Option<Text>, error: ConfigError) -> Self {
-        let story = Story::NotBegun(error);
-        Self { name, story }
+        let failure = RetryFailure::NotBegun(error);
+        Self { name, failure }
     }
 
     pub(super) fn stopped(name: Option<Text>, stopped: Stopped<E, R>) -> Self {
-        let story = Story::Stopped(stopped);
-        Self { name, story }
+        let failure = RetryFailure::Stopped(stopped);
+        Self { name, failure }
     }
 
     /// The operation's name, if it was [given one](super::Retrying::named).
@@ -99,9 +99,9 @@ impl<E, R> RetryError<E, R> {
     /// ```
     #[must_use]
     pub fn reason(&self) -> StopReason {
-        match &self.story {
-            Story::NotBegun(_) => StopReason::InvalidPolicy,
-            Story::Stopped(stopped) => stopped.reason,
+        match &self.failure {
+            RetryFailure::NotBegun(_) => StopReason::InvalidPolicy,
+            RetryFailure::Stopped(stopped) => stopped.reason,
         }
     }
 
@@ -119,9 +119,9 @@ impl<E, R> RetryError<E, R> {
     /// ```
     #[must_use]
     pub fn invalid_policy(&self) -> Option<ConfigError> {
-        match &self.story {
-            Story::NotBegun(error) => Some(*error),
-            Story::Stopped(_) => None,
+        match &self.failure {
+            RetryFailure::NotBegun(error) => Some(*error),
+            RetryFailure::Stopped(_) => None,
         }
     }
 
@@ -226,16 +226,16 @@ impl<E, R> RetryError<E, R> {
     }
 
     fn told(&self) -> Option<&Stopped<E, R>> {
-        match &self.story {
-            Story::Stopped(stopped) => Some(stopped),
-            Story::NotBegun(_) => None,
+        match &self.failure {
+            RetryFailure::Stopped(stopped) => Some(stopped),
+            RetryFailure::NotBegun(_) => None,
         }
     }
 
     fn into_told(self) -> Option<Stopped<E, R>> {
-        match self.story {
-            Story::Stopped(stopped) => Some(stopped),
-            Story::NotBegun(_) => None,
+        match self.failure {
+            RetryFailure::Stopped(stopped) => Some(stopped),
+            RetryFailure::NotBegun(_) => None,
         }
     }
 }
@@ -246,9 +246,11 @@ impl<E: fmt::Display, R> fmt::Display for RetryError<E, R> {
             Some(name) => write!(f, "`{name}`")?,
             None => f.write_str("the operation")?,
         }
-        match &self.story {
-            Story::NotBegun(error) => write!(f, " was not attempted, invalid policy: {error}"),
-            Story::Stopped(stopped) => write!(f, " {stopped}"),
+        match &self.failure {
+            RetryFailure::NotBegun(error) => {
+                write!(f, " was not attempted, invalid policy: {error}")
+            }
+            RetryFailure::Stopped(stopped) => write!(f, " {stopped}"),
         }
     }
 }
@@ -292,9 +294,9 @@ impl<E: fmt::Debug, R: fmt::Debug> fmt::Debug for Stopped<E, R> {
 
 impl<E: Error + 'static, R: fmt::Debug> Error for RetryError<E, R> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.story {
-            Story::NotBegun(error) => Some(error),
-            Story::Stopped(stopped) => Some(stopped.cause.as_ref()?),
+        match &self.failure {
+            RetryFailure::NotBegun(error) => Some(error),
+            RetryFailure::Stopped(stopped) => Some(stopped.cause.as_ref()?),
         }
     }
 }

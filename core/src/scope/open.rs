@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::book::{Registered, Subject, Tag};
 use super::drive::Drive;
 use super::finalizer::{Close, Home, Kind, Outcome};
-use super::opened::Held;
+use super::opened::ScopeGuard;
 use super::shared::{Handle, ScopeShared};
 use crate::cause::Cause;
 use crate::cleanup::RetiredValue;
@@ -28,7 +28,7 @@ impl<K: Kind, C: Clock> Handle<K, C> {
         &self,
         resource: R,
         erase: fn(Close<R, C>) -> Box<K::Finalizer>,
-    ) -> Result<Held<K, C, R>, OpenError> {
+    ) -> Result<ScopeGuard<K, C, R>, OpenError> {
         let shared = &self.shared;
         if self.has_ended() {
             return Err(self.scope_ended());
@@ -52,7 +52,7 @@ impl<K: Kind, C: Clock> Handle<K, C> {
             reporter: reporter.clone(),
             limits: shared.limits,
         };
-        let mut unready = Unready {
+        let mut unready = UnreadyScopeValue {
             scope: self,
             name: reporter.name.clone(),
             state: Some((value, close())),
@@ -72,7 +72,7 @@ impl<K: Kind, C: Clock> Handle<K, C> {
         opening.is_settled = true;
         let finalizer = erase(close);
         let (number, arrival) = self.add_value(reporter.name.clone(), finalizer);
-        let held = Held::new(value, home, self.clone(), number);
+        let held = ScopeGuard::new(value, home, self.clone(), number);
         opening.succeeded();
         match arrival {
             Arrival::InTime => return Ok(held),
@@ -134,14 +134,14 @@ enum Arrival<K: Kind, C: Clock> {
 }
 
 /// A value that is open, and not ready. It is not counted before that is decided.
-struct Unready<'a, K: Kind, C: Clock, R: LocalResource> {
+struct UnreadyScopeValue<'a, K: Kind, C: Clock, R: LocalResource> {
     scope: &'a Handle<K, C>,
     name: Name,
     state: Option<(R::Value, Close<R, C>)>,
     erase: fn(Close<R, C>) -> Box<K::Finalizer>,
 }
 
-impl<K: Kind, C: Clock, R: LocalResource> Unready<'_, K, C, R> {
+impl<K: Kind, C: Clock, R: LocalResource> UnreadyScopeValue<'_, K, C, R> {
     fn tag(&self, why: Why) -> Tag {
         Tag {
             name: self.name.clone(),
@@ -166,7 +166,7 @@ impl<K: Kind, C: Clock, R: LocalResource> Unready<'_, K, C, R> {
     }
 }
 
-impl<K: Kind, C: Clock, R: LocalResource> Drop for Unready<'_, K, C, R> {
+impl<K: Kind, C: Clock, R: LocalResource> Drop for UnreadyScopeValue<'_, K, C, R> {
     /// Its hook was cut off: it is closed with all that the scope has opened.
     fn drop(&mut self) {
         let Some((value, close)) = self.state.take() else {

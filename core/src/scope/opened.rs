@@ -33,7 +33,7 @@ use crate::sync::Arc;
 /// assert_eq!(block_on(greeting).unwrap(), "session, hello");
 /// ```
 #[must_use = "dropped, it only waits to be closed"]
-pub struct Opened<R: LocalResource, C: Clock>(Held<Sending, C, R>);
+pub struct Opened<R: LocalResource, C: Clock>(ScopeGuard<Sending, C, R>);
 
 /// The counterpart of [`Opened`] for a scope that stays on its thread.
 ///
@@ -50,10 +50,10 @@ pub struct Opened<R: LocalResource, C: Clock>(Held<Sending, C, R>);
 /// assert_eq!(block_on(greeting).unwrap(), "session, hello");
 /// ```
 #[must_use = "dropped, it only waits to be closed"]
-pub struct LocalOpened<R: LocalResource, C: Clock>(Held<Staying, C, R>);
+pub struct LocalOpened<R: LocalResource, C: Clock>(ScopeGuard<Staying, C, R>);
 
 /// The guard itself, whichever kind its scope is of.
-pub(crate) struct Held<K: Kind, C: Clock, R: LocalResource> {
+pub(crate) struct ScopeGuard<K: Kind, C: Clock, R: LocalResource> {
     /// Absent only once it has been given back.
     value: Option<R::Value>,
     home: Arc<Home<R>>,
@@ -61,7 +61,7 @@ pub(crate) struct Held<K: Kind, C: Clock, R: LocalResource> {
     number: u64,
 }
 
-impl<K: Kind, C: Clock, R: LocalResource> Held<K, C, R> {
+impl<K: Kind, C: Clock, R: LocalResource> ScopeGuard<K, C, R> {
     pub(crate) const fn new(
         value: R::Value,
         home: Arc<Home<R>>,
@@ -101,7 +101,7 @@ impl<K: Kind, C: Clock, R: LocalResource> Held<K, C, R> {
     }
 }
 
-impl<K: Kind, C: Clock, R: LocalResource> Drop for Held<K, C, R> {
+impl<K: Kind, C: Clock, R: LocalResource> Drop for ScopeGuard<K, C, R> {
     fn drop(&mut self) {
         let value = self.value.take();
         self.home.value.with(|home| *home = value);
@@ -112,7 +112,7 @@ impl<K: Kind, C: Clock, R: LocalResource> Drop for Held<K, C, R> {
 macro_rules! opened {
     ($Opened:ident, $Kind:ident) => {
         impl<R: LocalResource, C: Clock> $Opened<R, C> {
-            pub(crate) const fn new(held: Held<$Kind, C, R>) -> Self {
+            pub(crate) const fn new(held: ScopeGuard<$Kind, C, R>) -> Self {
                 Self(held)
             }
 
