@@ -38,7 +38,7 @@ impl<V> Default for Closer<V> {
 }
 
 impl<V> Closer<V> {
-    /// Takes in a value that nobody uses any more, to be closed by whoever claims that.
+    /// Takes in a value that is out of service, and queues it to be closed.
     pub(crate) fn retire(&mut self, value: V, why: Why) {
         self.queue.push_back(RetiredValue { value, why });
     }

@@ -1,4 +1,4 @@
-//! A holder whose work is driven by a Runner, or by whoever waits: the Runner's loop, and the shutdown.
+//! A holder whose work is driven by a Runner, or by a task that waits: the Runner's loop, and the shutdown.
 //!
 //! - [`Holder`]: where its clock, its events and its changes are.
 //! - [`Driven`]: what its [Runner](run) asks. A scope is no more than this.
@@ -6,7 +6,7 @@
 //! - [`Closes`](super::Closes): how its values end, where the values are its own: a pool and a managed resource.
 //!
 //! Runner and shutdown may run on different threads, and each may be dropped at any await. They meet under the holder's lock
-//! alone: whichever claims a job there has it, and the job gives itself back when it is dropped. A claim wakes nobody, since
+//! alone: whichever claims a job there has it, and the job gives itself back when it is dropped. A claim wakes no task, since
 //! the driver that claims would wake itself, and never rest. Jobs, wakers and events are user code, and run under no lock.
 
 use core::future::Future;
@@ -52,7 +52,7 @@ pub(crate) trait Driven: Holder {
 
     fn begin_maintenance(&self, is_restarted: bool) -> Self::Maintenance;
 
-    /// Looks after what nobody asks for, and begins the jobs that come of it.
+    /// Looks after what no caller asks for, and begins the jobs that come of it.
     fn begin_turn(
         _this: &Arc<Self>,
         _maintenance: &mut Self::Maintenance,
@@ -61,7 +61,7 @@ pub(crate) trait Driven: Holder {
     ) {
     }
 
-    /// Claims a piece of work, or says when to look again. Wakes nobody.
+    /// Claims a piece of work, or says when to look again. Wakes no task.
     fn claim_for_runner(
         this: &Arc<Self>,
         maintenance: &mut Self::Maintenance,
@@ -87,13 +87,13 @@ pub(crate) trait Driven: Holder {
 pub(crate) trait ShutsDown: Driven {
     fn has_handles(&self) -> bool;
 
-    /// Serves nobody from here on. Does nothing, and wakes nobody, if that is so already.
+    /// Refuses every request from here on. Does nothing, and wakes no task, if that is so already.
     fn begin_closing(&self, why: Why);
 
     /// Returns `true` once every value has ended.
     fn is_closed(&self) -> bool;
 
-    /// Claims what a shutdown has to do itself, and what is over by `deadline`. Wakes nobody.
+    /// Claims what a shutdown has to do itself, and what is over by `deadline`. Wakes no task.
     fn claim_for_shutdown(this: &Arc<Self>, deadline: Option<Instant>) -> Option<Self::Job>;
 
     /// Ends every value at once, as there is no time left: a close under way counts as timed out, and what waits to be closed
@@ -101,24 +101,25 @@ pub(crate) trait ShutsDown: Driven {
     fn cut_short(&self);
 }
 
-/// What a Runner finds to do.
+/// What a Runner finds to do, at one moment.
 pub(crate) struct Turn<J> {
     pub(crate) job: Option<J>,
-    /// When there may be more, if there is none.
+    /// The time at which there may be more to do, if there is no job.
     pub(crate) wake_at: Option<Instant>,
-    /// What serves users is called off.
+    /// `true` if what serves users is called off.
     pub(crate) is_closing: bool,
     /// Changes when closes under way count as over.
     pub(crate) era: u64,
-    /// Nothing will be left to do: the Runner comes to its end.
+    /// `true` if nothing will be left to do, so that the Runner comes to its end.
     pub(crate) is_over: bool,
 }
 
-/// How a Runner has come to its end.
+/// The way in which a Runner has come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunnerEnd {
     /// It was dropped before it was polled, so that nothing was opened under its runtime.
     Unpolled,
+    /// It was dropped while it had work to do, or might have had.
     CutOff,
     /// It had nothing left to do.
     Finished,
@@ -178,7 +179,7 @@ impl<H: Driven> AttachedRunner<H> {
                     services.clear();
                 }
                 if turn.era != era {
-                    // A shutdown ran out of time. It has counted these, and whoever waited for them is gone.
+                    // A shutdown ran out of time, has counted these, and does not wait for them any more.
                     era = turn.era;
                     closings.clear();
                 }

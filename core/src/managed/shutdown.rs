@@ -129,7 +129,7 @@ impl<R: LocalResource, C: Clock> Closes for ManagedShared<R, C> {
 
 // For values that are not known to be `Clone` too, as those of a handle that is dropped.
 impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
-    /// Opens nothing and serves nobody from here on. Does nothing if that is so already.
+    /// Opens nothing and refuses every request from here on. Does nothing if that is so already.
     pub(crate) fn begin_closing(&self, why: Why) {
         let now = self.now();
         self.with(|cell, effects| {
@@ -149,7 +149,7 @@ impl<R: LocalResource, C: Clock> ManagedShared<R, C> {
         drive::abandon_unclosed(self);
     }
 
-    /// Abandons what is open if neither a Runner nor a handle is left, for nobody can await a close then.
+    /// Abandons what is open if neither a Runner nor a handle is left, since no task can await a close then.
     pub(crate) fn close_if_orphaned(&self) {
         let orphaned = !self.has_handles() && self.cell.with(|cell| !cell.runner.is_attached());
         if orphaned {

@@ -200,8 +200,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
 }
 
 impl<R: LocalResource, C: Clock> Inner<R, C> {
-    /// Runs `change` under the lock, then tells the Runner and all that wait. A driver that only claims does not call it: it
-    /// would wake itself.
+    /// Runs `change` under the lock, then wakes the Runner and all tasks that wait. A claim does not go through it, since the
+    /// driver that claims would wake itself.
     pub(crate) fn change<U>(
         &self,
         change: impl FnOnce(&mut GenerationBook<R, C>, &mut Wakes) -> U,

@@ -43,7 +43,7 @@ pub(crate) struct CloseGenerationJob<R: LocalResource, C: Clock> {
     number: u64,
     managed: Managed<Lent<R>, C>,
     why: Why,
-    /// When whoever drives it has no more time.
+    /// The time at which its driver has no more time.
     until: Option<Instant>,
 }
 

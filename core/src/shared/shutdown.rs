@@ -51,7 +51,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> ShutsDown for Inner<R, C> {
     }
 
     fn cut_short(&self) {
-        // What is left is being closed, by a Runner or a shutdown that has more time.
+        // What is left is being closed, by the Runner or by a shutdown that has more time.
         let left = self.book.with(|book| {
             let generations = book.generations.iter();
             let left = generations.map(|generation| {
@@ -70,10 +70,10 @@ impl<R: LocalResource<Value: Clone>, C: Clock> ShutsDown for Inner<R, C> {
 
 // For values that are not known to be `Clone` too, as those of a handle that is dropped.
 impl<R: LocalResource, C: Clock> Inner<R, C> {
-    /// Serves nobody from here on. Does nothing if that is so already.
+    /// Refuses every request from here on. Does nothing if that is so already.
     pub(crate) fn begin_closing(&self, why: Why) {
         if self.book.with(|book| book.is_shut) {
-            // The Runner asks at each turn, and would wake itself for another.
+            // The Runner calls this at each turn, and would wake itself for another.
             return;
         }
         let now = self.now();
