@@ -174,20 +174,21 @@ impl LoanRecord {
 
 impl LoanNote {
     #[inline]
-    fn begin(&mut self, start: &LoanStart, task: Option<u64>, since: Instant) {
+    fn begin(&mut self, taken_at: &'static Location<'static>, task: Option<u64>, since: Instant) {
         let record = &*self.record;
-        let is_known = { self.taken_at }.is_some_and(|known| core::ptr::eq(known, start.taken_at));
+        let is_known = { self.taken_at }.is_some_and(|known| core::ptr::eq(known, taken_at));
         if !is_known {
-            self.taken_at = Some(start.taken_at);
-            record
-                .taken_at
-                .with(|taken_at| *taken_at = Some(start.taken_at));
+            self.taken_at = Some(taken_at);
+            record.taken_at.with(|known| *known = Some(taken_at));
         }
         record.task.set_in_turn(task.unwrap_or(NO_TASK));
-        if start.is_at_once {
-            record.at_once.set_in_turn(record.at_once.get() + 1);
-        }
         record.since.set(since.as_nanos());
+    }
+
+    #[inline]
+    fn counts_as_at_once(&self) {
+        let at_once = &self.record.at_once;
+        at_once.set_in_turn(at_once.get() + 1);
     }
 
     /// Returns since when it was lent.
@@ -207,19 +208,29 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     #[inline(always)]
     pub(crate) fn loan_begins(&self, slot: &mut Slot<R::Value>, start: LoanStart) {
         if let Some(note) = &mut slot.loan {
-            self.note_begin(note, &start);
+            self.note_begin(note, start.taken_at, start.at, start.is_at_once);
         }
     }
 
+    // By its parts, which stay in registers where no loan is noted.
     #[inline(never)]
-    fn note_begin(&self, note: &mut LoanNote, start: &LoanStart) {
+    fn note_begin(
+        &self,
+        note: &mut LoanNote,
+        taken_at: &'static Location<'static>,
+        at: Option<Instant>,
+        is_at_once: bool,
+    ) {
         let is_timed = self.loans.as_ref().is_some_and(|loans| loans.is_timed);
         let now = if is_timed {
-            start.at.or_else(|| self.now())
+            at.or_else(|| self.now())
         } else {
             None
         };
-        note.begin(start, self.clock.current_task(), now.unwrap_or_default());
+        if is_at_once {
+            note.counts_as_at_once();
+        }
+        note.begin(taken_at, self.clock.current_task(), now.unwrap_or_default());
         // After it is noted: the Runner begins to rest, and then looks at the loans. One of the two sees the other.
         if self.config.leak_after.is_some() && self.stacks.is_watched() {
             self.adjust(|transaction| transaction.kernel().wake_sweeper());

@@ -53,7 +53,8 @@ impl Life {
     /// A loan of it has ended.
     #[inline(always)]
     pub(crate) const fn loan_ended(&mut self) {
-        self.uses = self.uses.saturating_add(1);
+        // It cannot overflow: with as many as there may be, at most `u32::MAX`, a value is not lent again.
+        self.uses += 1;
         self.standing = Standing::USED;
     }
 
@@ -215,7 +216,7 @@ impl Limits {
     /// The same for the end of a loan, before it is counted.
     #[inline]
     pub(crate) fn allow_after_loan(&self, life: &Life) -> bool {
-        life.uses < self.max_uses.saturating_sub(1) && self.allow(life)
+        life.uses + 1 < self.max_uses && self.allow(life)
     }
 
     #[cold]

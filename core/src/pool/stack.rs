@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::slot::{Limits, Slot, Standing};
 use super::timings::StackTimes;
-use crate::sync::{self, AtomicBool, CachePadded, Lock};
+use crate::sync::{self, AtomicBool, CachePadded, Lock, locked};
 
 /// The idle values, spread over a few stacks so that threads do not meet at one lock.
 ///
@@ -104,6 +104,23 @@ impl<V> Stack<V> {
         match order {
             IdleOrder::LatestFirst => self.top.take().or_else(|| self.idle.pop_back()),
             IdleOrder::OldestFirst => self.idle.pop_front().or_else(|| self.top.take()),
+        }
+    }
+
+    /// Takes the value whose turn it is, if it may be lent as it is.
+    #[inline(always)]
+    fn look<const WARY: bool>(&mut self, order: IdleOrder) -> StackLook<V> {
+        match self.pop(order) {
+            // Looked at once it is taken: to look where it lies would mean to find the place twice.
+            Some(slot) if WARY && slot.life.standing >= Standing::RESTED => {
+                self.lay_back(order, slot);
+                StackLook::Rested
+            }
+            Some(slot) => {
+                self.lent += 1;
+                StackLook::Value(slot)
+            }
+            None => StackLook::Nothing,
         }
     }
 
@@ -208,21 +225,11 @@ impl<V> Stacks<V> {
 
     #[inline(always)]
     fn take_from<const WARY: bool>(&self, index: usize) -> StackLook<V> {
-        self.stacks[index].with(|stack| {
+        locked!(self.stacks[index], |stack| {
             if stack.barred.has(Bars::GATE) {
-                return StackLook::Gate;
-            }
-            match stack.pop(self.order) {
-                // Looked at once it is taken: to look where it lies would mean to find the place twice.
-                Some(slot) if WARY && slot.life.standing >= Standing::RESTED => {
-                    stack.lay_back(self.order, slot);
-                    StackLook::Rested
-                }
-                Some(slot) => {
-                    stack.lent += 1;
-                    StackLook::Value(slot)
-                }
-                None => StackLook::Nothing,
+                StackLook::Gate
+            } else {
+                stack.look::<WARY>(self.order)
             }
         })
     }
@@ -244,7 +251,7 @@ impl<V> Stacks<V> {
 
     /// Puts back a lent value whose loan has ended, unless a gate sends it to the pool's lock, or it is not fit to
     /// be used again.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn put_back(&self, slot: Box<Slot<V>>) -> Result<(), Box<Slot<V>>> {
         self.put_back_used(slot, None)
     }
@@ -260,15 +267,16 @@ impl<V> Stacks<V> {
             self.note_use(used);
             return Err(slot);
         }
-        self.stacks[self.home()].with(|stack| {
+        locked!(self.stacks[self.home()], |stack| {
             stack.note_use(used);
-            if stack.barred != Bars::NONE || !stack.limits.allow_after_loan(&slot.life) {
-                return Err(slot);
+            if stack.barred == Bars::NONE && stack.limits.allow_after_loan(&slot.life) {
+                stack.lent -= 1;
+                slot.life.loan_ended();
+                stack.push(slot);
+                Ok(())
+            } else {
+                Err(slot)
             }
-            stack.lent -= 1;
-            slot.life.loan_ended();
-            stack.push(slot);
-            Ok(())
         })
     }
 
@@ -279,10 +287,7 @@ impl<V> Stacks<V> {
 
     #[inline(always)]
     fn home(&self) -> usize {
-        match self.stacks.len() {
-            1 => 0,
-            count => sync::thread_number() & (count - 1),
-        }
+        sync::thread_number() & (self.stacks.len() - 1)
     }
 
     /// Adds a value that nobody had. Under the pool's lock, with nobody waiting.

@@ -238,21 +238,37 @@ where
             }
             *this.slow.0 = Some(Slow::new(shared, this.request, end));
         }
-        let Some(slow) = &mut *this.slow.0 else {
-            unreachable!("it was made above")
+        this.poll_slowly(cx)
+    }
+}
+
+impl<'p, R, C, P, J, L, T> Waiting<'p, R, C, P, J, L>
+where
+    R: LocalResource,
+    C: Clock,
+    P: Fn(PoolJob<R, C>) -> J,
+    J: Future<Output = Done<R, C>>,
+    L: Fn(&'p Arc<PoolShared<R, C>>, Handed<R::Value>, LoanStart) -> T,
+{
+    // Apart, so that what may be an error is written to where it goes, and not carried past the common case.
+    #[inline(never)]
+    fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, AcquireError>> {
+        let shared = self.shared;
+        let Some(slow) = &mut *self.slow.0 else {
+            unreachable!("whoever waits has made it")
         };
-        let answer = slow.poll_slowly(&this.perform, cx);
+        let answer = slow.poll_slowly(&self.perform, cx);
         answer.map(|(answer, at)| {
             // An opening that lost against the answer is called off now, whenever this is dropped.
-            this.slow.clear();
-            this.is_over = true;
+            self.slow.clear();
+            self.is_over = true;
             match answer {
                 Ok(handed) => {
                     let start = LoanStart {
                         at,
-                        ..LoanStart::at(this.request.asked_at)
+                        ..LoanStart::at(self.request.asked_at)
                     };
-                    Ok((this.lend)(shared, handed, start))
+                    Ok((self.lend)(shared, handed, start))
                 }
                 Err(error) => Err(shared.told_within_retries(*error)),
             }

@@ -18,7 +18,12 @@ impl<T> Lock<T> {
     }
 
     pub(crate) fn with<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.hold())
+    }
+
+    /// For `locked` alone.
+    pub(crate) fn hold(&self) -> loom::sync::MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

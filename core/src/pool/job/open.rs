@@ -119,8 +119,8 @@ impl<R: LocalResource, C: Clock> OpenJob<R, C> {
     }
 
     fn opened(&mut self, value: R::Value) {
-        self.settled = true;
         let shared = &self.shared;
+        // The clock is user code: if it panics, the opening is given up as any that is dropped.
         let birth = Birth {
             at: shared.now().unwrap_or_default(),
             generation: self.generation,
@@ -131,6 +131,7 @@ impl<R: LocalResource, C: Clock> OpenJob<R, C> {
             life: Life::new(birth),
             loan: shared.loan_note(),
         });
+        self.settled = true;
         shared.transact(|transaction| {
             transaction.forget_opening_waker(self.ticket);
             let kernel = transaction.kernel();

@@ -247,8 +247,8 @@ impl PoolOpenings {
         self.policy.max_attempts()
     }
 
-    /// Marks what is overdue by now, and forgets failures that are too old. Returns `true` if anything is newly
-    /// overdue.
+    /// Marks what is overdue by now, and forgets failures that are too old. Returns `true` if there was any: after either,
+    /// more openings may be due.
     pub(super) fn note_time(&mut self, now: Option<Instant>) -> bool {
         let Some(time) = now.filter(|_| !self.are_at_rest()) else {
             return false;
@@ -267,6 +267,7 @@ impl PoolOpenings {
         }
         if { self.failing.as_ref() }.is_some_and(|failing| self.is_stale(failing, now)) {
             self.failing = None;
+            newly = true;
         }
         newly
     }
@@ -464,11 +465,13 @@ impl PoolOpenings {
             }),
         };
         failing.failed_at = now;
-        failing.awaits_caller = now.is_none();
         if is_permanent {
             failing.refused = Some(self.failed);
         }
         if counts {
+            // The others of a burst do not count for who came since, and could not be told to them.
+            failing.awaits_caller = now.is_none();
+            failing.awaits_caller = now.is_none();
             failing.attempts = failing.attempts.saturating_add(1);
             let is_over = is_permanent || failing.attempts >= self.policy.max_attempts();
             // A policy without delays must not make a busy loop of callers who keep asking.
@@ -600,4 +603,44 @@ pub(crate) fn fallback_delay() -> Duration {
 
 fn elapsed(began_at: Option<Instant>, now: Option<Instant>) -> Option<Duration> {
     now.zip(began_at).map(|(now, began_at)| now - began_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backoff::Backoff;
+
+    fn openings() -> PoolOpenings {
+        PoolOpenings::new(Retry::new(Backoff::OPENING), None, false, 7)
+    }
+
+    fn fails(openings: &mut PoolOpenings, ticket: OpeningTicket, now: Option<Instant>) {
+        let mut delays = openings.delays();
+        let delay = delays.next().unwrap_or_default();
+        openings.ended(ticket);
+        openings.failed(ticket, ErrorClass::Retry, now, Drawn { delays, delay });
+    }
+
+    /// Without a clock openings go on when somebody asks.
+    #[test]
+    fn the_rest_of_a_burst_does_not_pause_openings_for_who_came_since_its_first_failure() {
+        let mut openings = openings();
+        let burst = [openings.begin(None), openings.begin(None)];
+        fails(&mut openings, burst[0], None);
+        assert!(!openings.may_begin(None, false), "until somebody asks");
+        openings.retry_without_clock();
+        fails(&mut openings, burst[1], None);
+        assert!(openings.may_begin(None, false), "somebody has asked since");
+    }
+
+    #[test]
+    fn a_failure_that_is_forgotten_is_news_to_who_drives_openings() {
+        let mut openings = openings();
+        let at = |seconds| Some(Instant::EPOCH + Duration::from_secs(seconds));
+        let ticket = openings.begin(at(1));
+        fails(&mut openings, ticket, at(1));
+        assert!(!openings.note_time(at(2)));
+        assert!(openings.note_time(at(10_000)));
+        assert!(!openings.note_time(at(10_001)));
+    }
 }

@@ -50,7 +50,7 @@ impl WaiterId {
     }
 }
 
-/// Where a waiter joins.
+/// Where a waiter joins: whose turn it was goes on at the front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pool) enum End {
     /// For one that was served already, and with something that was no good.
@@ -128,6 +128,11 @@ impl WaitQueue {
         self.waiting as usize
     }
 
+    /// Returns `true` if the waiter has no answer yet.
+    pub(super) fn is_waiting(&self, waiter: WaiterId) -> bool {
+        matches!(self.entries[waiter.index()], QueueEntry::Waiting(_))
+    }
+
     /// How many values they want in all.
     #[inline(always)]
     pub(in crate::pool) const fn wanted(&self) -> usize {
@@ -169,11 +174,11 @@ impl WaitQueue {
         self.wanted += missing as usize;
         match timekeeping {
             Timekeeping::Own => {}
-            Timekeeping::ForAll => {
-                self.keepers += 1;
-                self.lacks_keeper = false;
+            Timekeeping::ForAll => self.one_more_keeper(),
+            Timekeeping::ByOthers => {
+                self.relying += 1;
+                self.look_for_keeper();
             }
-            Timekeeping::ByOthers => self.relying += 1,
         }
         WaiterId(index)
     }
@@ -352,9 +357,7 @@ impl WaitQueue {
             if *timekeeping == Timekeeping::ByOthers {
                 *timekeeping = Timekeeping::ForAll;
                 self.relying -= 1;
-                self.keepers += 1;
-                self.called = NOBODY;
-                self.lacks_keeper = false;
+                self.one_more_keeper();
             }
         }
     }
@@ -363,6 +366,12 @@ impl WaitQueue {
     #[inline(always)]
     pub(super) const fn lacks_keeper(&self) -> bool {
         self.lacks_keeper
+    }
+
+    const fn one_more_keeper(&mut self) {
+        self.keepers += 1;
+        self.called = NOBODY;
+        self.lacks_keeper = false;
     }
 
     const fn look_for_keeper(&mut self) {
@@ -397,7 +406,8 @@ impl WaitQueue {
         }
     }
 
-    /// Looks at those who rely on others, in the order of their deadlines, up to the first whose is `later`. Returns whether
+    /// Looks at those who rely on others, in the order of their deadlines, which is that of the queue: each of them joined
+    /// at the end, not before the others had begun to wait. Up to the first whose is `later`. Returns whether
     /// there are any before that one, and since when it waits.
     pub(super) fn first_relying(&self, later: impl Fn(Since) -> bool) -> (bool, Option<Since>) {
         let (mut any_before, mut first) = (false, None);
@@ -615,7 +625,9 @@ mod tests {
                     1 if !waiting.is_empty() => {
                         let index = below(waiting.len());
                         let left = waiting.remove(index);
-                        left.inspect(|left| drop(queue.leave(left.0)))
+                        left.inspect(|left| {
+                            queue.leave(left.0);
+                        })
                     }
                     2 if !waiting.is_empty() => {
                         let index = below(waiting.len());

@@ -47,7 +47,7 @@ pub(in crate::pool) enum Work {
 
 impl Kernel {
     /// Takes note that a driver has a turn, which has set an alarm for what time decides. Returns `true` if an opening
-    /// is newly overdue, after which there is something to dispatch.
+    /// is newly overdue, or a failure forgotten, after which there is something to dispatch.
     pub(in crate::pool) fn driver_has_turn(
         &mut self,
         driver: Driver,
@@ -81,6 +81,10 @@ impl Kernel {
         };
         if !self.is_driven_by(driver) {
             claim.respawns = !self.has_runner() && self.claim_respawn();
+            return claim;
+        }
+        if matches!(driver, Driver::Waiter { waiter, .. } if !self.queue.is_waiting(waiter)) {
+            // It was answered since it looked, and was woken for that: it would only drop what it claims.
             return claim;
         }
         let (checks, newest) = match driver {
@@ -295,5 +299,72 @@ impl Kernel {
         next.into_iter()
             .chain(self.openings.next_overdue_at())
             .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Bounds, End, IdleWatch, PoolOpenings, QueueRequest};
+    use super::*;
+    use crate::backoff::Backoff;
+    use crate::pool::slot::{Birth, Life, Limits};
+    use crate::retry::Retry;
+
+    fn kernel() -> Kernel {
+        let openings = PoolOpenings::new(Retry::new(Backoff::OPENING), None, false, 7);
+        let bounds = Bounds {
+            min_size: 0,
+            max_size: 2,
+            max_waiters: None,
+            idle_timeout: None,
+            acquire_timeout: None,
+            was_lowered: false,
+        };
+        Kernel::new(
+            openings,
+            true,
+            bounds,
+            Limits::new(u32::MAX, None, None),
+            None,
+        )
+    }
+
+    fn joins(kernel: &mut Kernel) -> WaiterId {
+        let request = QueueRequest {
+            wanted: 1,
+            end: End::Back,
+            at: None,
+            failed: None,
+            may_respawn: false,
+            can_do: CanDo::Anything,
+            has_common_timeout: false,
+        };
+        kernel.join(&request, 1).0
+    }
+
+    /// Between its look and its claim another thread may have answered it.
+    #[test]
+    fn a_waiter_that_was_answered_claims_nothing() {
+        let mut kernel = kernel();
+        kernel.set_watch(IdleWatch::Nothing);
+        kernel.shift_all(2, Place::Outside, Place::Lent);
+        let waiters = [joins(&mut kernel), joins(&mut kernel)];
+        kernel.retire(Place::Lent, Why::Broken);
+        let life = Life::new(Birth {
+            at: Instant::EPOCH,
+            generation: kernel.limits().generation,
+            lifetime_jitter: 0,
+        });
+        kernel.place(&life, Place::Lent);
+        let mut claims = |waiter| {
+            let driver = Driver::Waiter {
+                waiter,
+                newest: None,
+                may_respawn: false,
+            };
+            kernel.claim(driver, None).work.is_some()
+        };
+        assert!(!claims(waiters[0]), "it has its answer");
+        assert!(claims(waiters[1]));
     }
 }

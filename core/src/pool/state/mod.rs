@@ -6,13 +6,16 @@
 //! - [`transact`](PoolShared::transact): any change from outside. On the way out all that follows from it is done: those
 //!   without hope are told, the Runner or a waiter is woken for new work, the gates are set.
 //! - [`transact_and_tell`](PoolShared::transact_and_tell): the same, with an event before anybody is woken.
-//! - [`transact_as_driver`](PoolShared::transact_as_driver) and [`adjust`](PoolShared::adjust): for those who drive the
-//!   work themselves and look for more of it next. Nobody is woken for that, or they would wake themselves on and on.
+//! - [`transact_as_driver`](PoolShared::transact_as_driver): for those who drive the work themselves and look for more of it
+//!   next. Nobody is woken for that, or they would wake themselves on and on. What time has made due is dispatched before.
+//! - [`adjust`](PoolShared::adjust): a change that brings no work, answers nobody and takes no waiter away, or whose caller goes on
+//!   to claim what there is. [`enter`](PoolShared::enter) is one, but dispatches where the caller has joined.
 //! - [`look`](PoolShared::look): no change.
 //!
 //! Without a Runner this holds whenever the lock is free: of the waiters that [can do](super::kernel::CanDo) what is due,
-//! as many have been woken, or are being polled, as there is work. A waiter that takes its answer leaves with such a wake-up, and so
-//! [looks](PoolShared::look_for_answer) in a transaction that dispatches; so does one that leaves, and a job that is dropped.
+//! as many have been woken, or are being polled, as there is work. One that is answered may have been woken for work, and so may
+//! one that leaves, and the work of a dropped job is nobody's: each of these is a transaction, whose dispatch has others woken
+//! among those who still wait. So whoever finds its answer owes nothing.
 //!
 //! Wakers and errors are user code, and values may be: a [`Transaction`] collects what is to be woken or dropped, and
 //! that is done once the lock is released.

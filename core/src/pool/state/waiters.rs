@@ -96,20 +96,15 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
         })
     }
 
-    /// Looks for the answer. A waiter that leaves with it may have been woken to do work: somebody else must.
+    /// Looks for the answer. A waiter that leaves with it may have been woken for work before: the change that answered it
+    /// has had another woken for that.
     #[inline(always)]
     pub(in crate::pool) fn look_for_answer(
         &self,
         waiter: WaiterId,
         waker: &Waker,
     ) -> WaiterLook<R::Value> {
-        self.adjust(|transaction| {
-            let look = transaction.look(waiter, waker);
-            if matches!(look, WaiterLook::Answered(_)) {
-                transaction.dispatch();
-            }
-            look
-        })
+        self.adjust(|transaction| transaction.look(waiter, waker))
     }
 
     /// Stores a waker, and returns `true`, unless the answer has come. The waiter looks after its own time from now on.
