@@ -242,12 +242,19 @@ impl Backoff {
     /// assert!(delays[2] <= Duration::from_secs(4));
     /// ```
     pub const fn delays(&self, entropy: u64) -> Delays {
+        Delays {
+            backoff: *self,
+            pace: self.pace(entropy),
+        }
+    }
+
+    /// As [`delays`](Backoff::delays), for what keeps the backoff beside it.
+    pub(crate) const fn pace(&self, entropy: u64) -> Pace {
         let seed = match self.seed {
             Some(seed) => seed,
             None => entropy,
         };
-        Delays {
-            backoff: *self,
+        Pace {
             random: Random::seeded(seed),
             retry: 0,
             previous: 0,
@@ -267,26 +274,47 @@ impl Backoff {
     /// let error = Backoff::exponential(Duration::ZERO).validate().unwrap_err();
     /// assert_eq!(error.to_string(), "`backoff.base` (0ns) must be above zero");
     /// ```
+    #[inline]
     pub fn validate(&self) -> Result<(), ConfigError> {
         if let Some(factor) = self.factor {
             let Growth::Exponential(_) = self.growth else {
                 let what = "an exponential backoff";
                 return Err(config::only_for("backoff.factor", factor, what));
             };
-            config::above_zero("backoff.factor", factor)?;
+            if factor == 0 {
+                return Err(config::zero("backoff.factor", factor));
+            }
         }
-        let cap = self.longest();
-        let (field, first) = match self.growth {
-            Growth::Constant(delay) => ("backoff.delay", delay),
-            Growth::Linear(step) => ("backoff.step", step),
-            Growth::Exponential(base) | Growth::Fibonacci(base) => ("backoff.base", base),
-            Growth::Custom(_) => return config::above_zero("backoff.cap", cap),
+        let first = match self.growth {
+            Growth::Constant(first)
+            | Growth::Linear(first)
+            | Growth::Exponential(first)
+            | Growth::Fibonacci(first) => first,
+            Growth::Custom(_) if self.cap == 0 => {
+                return Err(config::zero("backoff.cap", Duration::ZERO));
+            }
+            Growth::Custom(_) => return Ok(()),
         };
-        let first = Duration::from_nanos(first);
-        if !matches!(self.growth, Growth::Constant(_)) {
-            config::above_zero(field, first)?;
+        if first == 0 && !matches!(self.growth, Growth::Constant(_)) {
+            return Err(config::zero(self.first_setting(), Duration::ZERO));
         }
-        config::at_least("backoff.cap", cap, field, first)
+        // Compared as the numbers they are: a policy is validated by each retry under it.
+        if self.cap < first {
+            let (field, first) = (self.first_setting(), Duration::from_nanos(first));
+            return Err(config::below("backoff.cap", self.longest(), field, first));
+        }
+        Ok(())
+    }
+
+    /// Returns the name of the setting that is the first delay.
+    #[cold]
+    const fn first_setting(&self) -> &'static str {
+        match self.growth {
+            Growth::Constant(_) => "backoff.delay",
+            Growth::Linear(_) => "backoff.step",
+            Growth::Exponential(_) | Growth::Fibonacci(_) => "backoff.base",
+            Growth::Custom(_) => "backoff.cap",
+        }
     }
 
     pub(crate) const fn has_no_delay(&self) -> bool {
@@ -381,40 +409,53 @@ pub enum Jitter {
 #[must_use]
 pub struct Delays {
     backoff: Backoff,
+    pace: Pace,
+}
+
+/// How far the delays of one operation have got.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
     random: Random,
     retry: u32,
     /// Nanoseconds of the delay before, for `Jitter::Decorrelated`.
     previous: u64,
 }
 
-impl Iterator for Delays {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
+impl Pace {
+    /// Returns the next delay of `backoff`, which is that of all calls.
+    pub(crate) fn next(&mut self, backoff: &Backoff) -> Duration {
         self.retry = self.retry.saturating_add(1);
-        let delay = match self.backoff.jitter {
-            Jitter::None => self.backoff.nominal_nanos(self.retry),
+        let delay = match backoff.jitter {
+            Jitter::None => backoff.nominal_nanos(self.retry),
             Jitter::Full => {
-                let nominal = self.backoff.nominal_nanos(self.retry);
+                let nominal = backoff.nominal_nanos(self.retry);
                 self.random.below_or_equal(nominal)
             }
             Jitter::Equal => {
-                let nominal = self.backoff.nominal_nanos(self.retry);
+                let nominal = backoff.nominal_nanos(self.retry);
                 nominal / 2 + self.random.below_or_equal(nominal - nominal / 2)
             }
             Jitter::Quarter => {
-                let nominal = self.backoff.nominal_nanos(self.retry);
+                let nominal = backoff.nominal_nanos(self.retry);
                 nominal - self.random.below_or_equal(nominal / 4)
             }
             Jitter::Decorrelated => {
-                let base = self.backoff.nominal_nanos(1);
+                let base = backoff.nominal_nanos(1);
                 let tripled = self.previous.max(base).saturating_mul(3);
-                let highest = tripled.min(self.backoff.cap);
+                let highest = tripled.min(backoff.cap);
                 base + self.random.below_or_equal(highest - base)
             }
         };
         self.previous = delay;
-        Some(Duration::from_nanos(delay))
+        Duration::from_nanos(delay)
+    }
+}
+
+impl Iterator for Delays {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(self.pace.next(&self.backoff))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -196,7 +196,33 @@ pub fn above_zero<V: Into<ConfigValue>>(field: &'static str, value: V) -> Result
     check(!is_zero, field, value, Rule::AboveZero)
 }
 
+/// What is said of a setting that must not be zero.
+#[cold]
+pub(crate) fn zero<V: Into<ConfigValue>>(field: &'static str, value: V) -> ConfigError {
+    ConfigError {
+        field,
+        value: value.into(),
+        rule: Rule::AboveZero,
+    }
+}
+
+/// What is said of `value`, which is below that of the field `other`.
+#[cold]
+pub(crate) fn below<V: Into<ConfigValue>>(
+    field: &'static str,
+    value: V,
+    other: &'static str,
+    limit: V,
+) -> ConfigError {
+    ConfigError {
+        field,
+        value: value.into(),
+        rule: Rule::AtLeast(other, limit.into()),
+    }
+}
+
 /// What is said of a setting that only `what` heeds, given to something else.
+#[cold]
 pub(crate) fn only_for<V: Into<ConfigValue>>(
     field: &'static str,
     value: V,

@@ -3,7 +3,7 @@ extern crate std;
 use core::time::Duration;
 use std::string::ToString;
 
-use super::{Backoff, Delays, Jitter};
+use super::{Backoff, Jitter};
 
 const SECOND: Duration = Duration::from_secs(1);
 const JITTERS: [Jitter; 4] = [
@@ -110,16 +110,14 @@ fn b02_nothing_overflows_at_the_last_retry() {
         for jitter in JITTERS {
             let backoff = backoff.cap(Duration::MAX).jitter(jitter);
             let nominal = backoff.nominal(u32::MAX);
-            let mut delays = Delays {
-                retry: u32::MAX - 1,
-                previous: u64::MAX,
-                ..backoff.delays(9)
-            };
+            let mut delays = backoff.delays(9);
+            delays.pace.retry = u32::MAX - 1;
+            delays.pace.previous = u64::MAX;
             for _ in 0..3 {
                 let delay = delays.next().unwrap();
                 assert!(delay <= nominal || jitter == Jitter::Decorrelated);
             }
-            assert_eq!(delays.retry, u32::MAX, "stays at the last number");
+            assert_eq!(delays.pace.retry, u32::MAX, "stays at the last number");
         }
     }
     let doubled = Backoff::exponential(SECOND).cap(Duration::MAX);

@@ -283,16 +283,17 @@ impl Retry {
     /// let error = Retry::DEFAULT.deadline(Duration::ZERO).validate().unwrap_err();
     /// assert_eq!(error.to_string(), "`retry.deadline` (0ns) must be above zero");
     /// ```
+    #[inline]
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.backoff.validate()?;
-        if let Some(timeout) = self.attempt_timeout {
-            config::above_zero("retry.attempt_timeout", timeout)?;
+        if self.attempt_timeout == Some(Duration::ZERO) {
+            return Err(config::zero("retry.attempt_timeout", Duration::ZERO));
         }
-        if let Some(deadline) = self.deadline {
-            config::above_zero("retry.deadline", deadline)?;
+        if self.deadline == Some(Duration::ZERO) {
+            return Err(config::zero("retry.deadline", Duration::ZERO));
         }
         if self.max_retries == u32::MAX && self.backoff.has_no_delay() {
-            config::above_zero("backoff.delay", Duration::ZERO)?;
+            return Err(config::zero("backoff.delay", Duration::ZERO));
         }
         Ok(())
     }
