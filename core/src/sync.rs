@@ -163,7 +163,7 @@ mod threads {
     use core::cell::Cell;
     use core::sync::atomic::{AtomicUsize, Ordering};
 
-    use crate::enclosing::Enclosing;
+    use crate::enclosing::EnclosingCell;
 
     /// A number for the current thread: consecutive threads get consecutive numbers.
     #[inline(always)]
@@ -187,9 +187,9 @@ mod threads {
 
     /// The attempt of a retry that this thread polls, as it shows it to what is within.
     #[inline]
-    pub(crate) fn with_enclosing<U>(look: impl FnOnce(&Cell<Option<Enclosing>>) -> U) -> U {
+    pub(crate) fn with_enclosing<U>(look: impl FnOnce(&EnclosingCell) -> U) -> U {
         std::thread_local! {
-            static SHOWN: Cell<Option<Enclosing>> = const { Cell::new(None) };
+            static SHOWN: EnclosingCell = const { EnclosingCell::new() };
         }
         SHOWN.with(look)
     }
@@ -202,10 +202,10 @@ mod threads {
 
 #[cfg(not(feature = "std"))]
 mod without_std {
-    use core::cell::{Cell, RefCell};
+    use core::cell::RefCell;
     use core::fmt;
 
-    use crate::enclosing::Enclosing;
+    use crate::enclosing::EnclosingCell;
 
     /// A lock that is held for the length of a closure, so never across an await.
     ///
@@ -248,8 +248,8 @@ mod without_std {
     pub(crate) use locked;
 
     /// Without threads' own variables none is shown, and whatever is, is forgotten.
-    pub(crate) fn with_enclosing<U>(look: impl FnOnce(&Cell<Option<Enclosing>>) -> U) -> U {
-        look(&Cell::new(None))
+    pub(crate) fn with_enclosing<U>(look: impl FnOnce(&EnclosingCell) -> U) -> U {
+        look(&EnclosingCell::new())
     }
 
     /// Runs user code; without `std` nothing can catch its panic.

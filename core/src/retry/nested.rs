@@ -1,27 +1,32 @@
 //! Retries within each other: what they count together, and how they find each other.
 
 use super::Retry;
-use crate::enclosing::{AttemptLedger, Enclosing};
+use crate::enclosing::{AttemptLedger, Enclosing, EnclosingCell};
 use crate::sync;
 
 /// Looks at the attempt that is being polled, if one is.
+#[inline]
 pub(crate) fn enclosing<U>(look: impl FnOnce(&mut Enclosing) -> U) -> Option<U> {
     sync::with_enclosing(|shown| {
         let mut attempt = shown.get()?;
         let seen = look(&mut attempt);
-        shown.set(Some(attempt));
+        shown.change(Some(attempt));
         Some(seen)
     })
 }
 
 /// Shows another attempt, or none, until the guard ends: what a task does for others is not within its
 /// own retries.
+#[inline]
 pub(crate) fn show(attempt: Option<Enclosing>) -> Shown {
-    let before = sync::with_enclosing(|shown| shown.replace(attempt));
-    Shown {
-        before,
-        is_within: false,
-    }
+    sync::with_enclosing(|shown| {
+        let before = shown.get();
+        shown.set(attempt);
+        Shown {
+            before,
+            is_within: false,
+        }
+    })
 }
 
 /// Brings back what was shown before, also after a panic.
@@ -32,15 +37,41 @@ pub(crate) struct Shown {
     is_within: bool,
 }
 
+impl Shown {
+    /// Returns what has become of the attempt that was shown, if it was changed.
+    #[inline]
+    fn restore(&self) -> Option<Enclosing> {
+        sync::with_enclosing(|shown| {
+            let changed = match shown.is_changed() {
+                true => shown.get(),
+                false => None,
+            };
+            match self.before {
+                None => shown.set(None),
+                Some(before) => self.restore_around(shown, before, changed),
+            }
+            changed
+        })
+    }
+
+    /// Whether what is around was changed before is not known here, so it is taken to be.
+    #[cold]
+    fn restore_around(
+        &self,
+        shown: &EnclosingCell,
+        mut before: Enclosing,
+        changed: Option<Enclosing>,
+    ) {
+        if let (true, Some(changed)) = (self.is_within, changed) {
+            before.ledger = changed.ledger;
+        }
+        shown.change(Some(before));
+    }
+}
+
 impl Drop for Shown {
     fn drop(&mut self) {
-        sync::with_enclosing(|shown| {
-            let mut before = self.before;
-            if let (true, Some(before), Some(now)) = (self.is_within, &mut before, shown.get()) {
-                before.ledger = now.ledger;
-            }
-            shown.set(before);
-        });
+        self.restore();
     }
 }
 
@@ -49,7 +80,7 @@ pub(crate) struct Nesting {
     /// What it counts while it is by itself.
     own: AttemptLedger,
     /// As [`Enclosing`] has it, of the attempt under way.
-    is_counted: bool,
+    own_count: u32,
     max_attempts: u32,
     /// Whether it was told to have nothing to do with those around it.
     multiplies: bool,
@@ -59,15 +90,16 @@ impl Nesting {
     pub(crate) const fn new(policy: &Retry) -> Self {
         Self {
             own: AttemptLedger::new(policy.max_attempts()),
-            is_counted: false,
+            own_count: 0,
             max_attempts: policy.max_attempts(),
             multiplies: policy.multiplies,
         }
     }
 
+    #[inline]
     pub(crate) fn attempt_begins(&mut self) {
         self.among_others(|attempt| attempt.count(1));
-        self.is_counted = true;
+        self.own_count = 1;
     }
 
     /// Whether the attempts of all are used up, so that none of them makes another.
@@ -76,25 +108,29 @@ impl Nesting {
     }
 
     /// Polls the attempt under way, shown to what is within it.
+    #[inline]
     pub(crate) fn poll<U>(&mut self, attempt: impl FnOnce() -> U) -> U {
         let around = self.around(|around| around.ledger);
         let mut shown = show(Some(Enclosing {
             ledger: around.unwrap_or(self.own),
-            is_counted: self.is_counted,
+            own_count: self.own_count,
         }));
         shown.is_within = around.is_some();
         let polled = attempt();
+        let (changed, is_within) = (shown.restore(), shown.is_within);
+        core::mem::forget(shown);
         // Without threads' own variables nothing was shown.
-        if let Some(after) = enclosing(|attempt| *attempt) {
-            self.is_counted = after.is_counted;
-            if !shown.is_within {
-                self.own = after.ledger;
+        if let Some(changed) = changed {
+            self.own_count = changed.own_count;
+            if !is_within {
+                self.own = changed.ledger;
             }
         }
         polled
     }
 
     /// Changes what is shown of the attempt around this retry, or else its own ledger.
+    #[inline]
     fn among_others<U>(&mut self, change: impl Fn(&mut Enclosing) -> U) -> U {
         let max_attempts = self.max_attempts;
         let taking_part = |attempt: &mut Enclosing| {
@@ -104,7 +140,7 @@ impl Nesting {
         self.around(taking_part).unwrap_or_else(|| {
             let mut alone = Enclosing {
                 ledger: self.own,
-                is_counted: false,
+                own_count: 0,
             };
             let changed = change(&mut alone);
             self.own = alone.ledger;
@@ -112,6 +148,7 @@ impl Nesting {
         })
     }
 
+    #[inline]
     fn around<U>(&self, look: impl FnOnce(&mut Enclosing) -> U) -> Option<U> {
         if self.multiplies {
             return None;

@@ -1,10 +1,9 @@
 //! The platform as the loom checker knows it: it tries every order in which threads can come by.
 
-use core::cell::Cell;
 use core::sync::atomic::Ordering;
 use std::sync::PoisonError;
 
-use crate::enclosing::Enclosing;
+use crate::enclosing::EnclosingCell;
 
 pub(crate) use loom::sync::atomic::AtomicUsize;
 
@@ -39,9 +38,9 @@ pub(crate) fn thread_number() -> usize {
 }
 
 /// The attempt of a retry that this thread polls, as it shows it to what is within.
-pub(crate) fn with_enclosing<U>(look: impl FnOnce(&Cell<Option<Enclosing>>) -> U) -> U {
+pub(crate) fn with_enclosing<U>(look: impl FnOnce(&EnclosingCell) -> U) -> U {
     loom::thread_local! {
-        static SHOWN: Cell<Option<Enclosing>> = Cell::new(None);
+        static SHOWN: EnclosingCell = EnclosingCell::new();
     }
     SHOWN.with(look)
 }
