@@ -10,7 +10,7 @@ use super::{
     Accept, Attempt, AttemptRecord, Budget, Decision, Ended, ErrorClass, Failure, Outcome, Retry,
     RetryError, StopReason,
 };
-use crate::backoff::Delays;
+use crate::backoff::Pace;
 use crate::config::ConfigError;
 use crate::runtime::Clock;
 use crate::sync::Text;
@@ -34,19 +34,55 @@ pub(super) struct Course<C, E, R, K, U, H, B> {
     pub(super) name: Option<Text>,
     pub(super) hooks: Hooks<K, U, H, B>,
     pub(super) nesting: Nesting,
-    started: Option<Instant>,
-    attempt_started: Option<Instant>,
     attempts: u32,
+    /// `None` until the clock is read; see [`Course::is_timed_at_once`].
+    began: Option<Began>,
+    /// `None` until an attempt fails: the common case is spared it.
+    failures: Option<Failures<E, R>>,
+}
+
+/// Since when time is counted.
+#[derive(Clone, Copy)]
+struct Began {
+    first_attempt: Instant,
+    this_attempt: Instant,
+}
+
+/// One reading of the clock.
+#[derive(Clone, Copy)]
+struct Reading {
+    /// Time since the first attempt began.
+    elapsed: Duration,
+    /// Time since the current attempt began.
+    took: Duration,
+}
+
+/// What is known of the attempts that failed.
+struct Failures<E, R> {
     /// Whether an attempt that had not run was repeated without being counted; that is done once.
     was_repeated: bool,
     /// Whether the attempt that begins next is such a repetition.
     is_repetition: bool,
-    /// Made for the first retry, so that an operation that succeeds at once asks nobody for entropy.
-    delays: Option<Delays>,
+    /// `None` before the first delay, and after one that a server dictated.
+    pace: Option<Pace>,
     last: Option<Ended>,
     cause: Option<E>,
     rejected: Option<R>,
     history: History,
+}
+
+impl<E, R> Failures<E, R> {
+    const fn none() -> Self {
+        Self {
+            was_repeated: false,
+            is_repetition: false,
+            pace: None,
+            last: None,
+            cause: None,
+            rejected: None,
+            history: History::new(),
+        }
+    }
 }
 
 impl<C, E, R, K, U, H, B> Course<C, E, R, K, U, H, B> {
@@ -62,16 +98,9 @@ impl<C, E, R, K, U, H, B> Course<C, E, R, K, U, H, B> {
             name,
             hooks,
             nesting: Nesting::new(&policy),
-            started: None,
-            attempt_started: None,
             attempts: 0,
-            was_repeated: false,
-            is_repetition: false,
-            delays: None,
-            last: None,
-            cause: None,
-            rejected: None,
-            history: History::new(),
+            began: None,
+            failures: None,
         }
     }
 }
@@ -82,6 +111,7 @@ where
     B: Deref<Target = Budget>,
 {
     /// The first attempt is about to begin, unless the settings are wrong.
+    #[inline]
     pub(super) fn begin(&mut self) -> Result<(), RetryError<E, R>> {
         if let Err(error) = self.validate() {
             return Err(RetryError::not_begun(self.name.take(), error));
@@ -89,27 +119,68 @@ where
         if let Some(budget) = &self.hooks.budget {
             budget.deposit();
         }
-        self.started = self.clock.try_now();
-        self.attempt_started = self.started;
+        if self.is_timed_at_once() {
+            self.note_beginning();
+        }
         self.attempts = 1;
         self.nesting.attempt_begins();
         Ok(())
     }
 
+    /// Returns `true` if the first attempt is timed from before its first poll.
+    ///
+    /// That is so where something depends on its time: a limit, or what a hook is told. Else the clock is read only once
+    /// that poll has not succeeded, because a reading costs more than all the rest of an attempt that succeeds at once.
+    /// Then `elapsed` and `took` miss that one poll, as the docs of [`retry`](crate::retry()) say.
+    #[inline]
+    const fn is_timed_at_once(&self) -> bool {
+        self.policy.deadline.is_some()
+            || self.policy.attempt_timeout.is_some()
+            || self.hooks.on_attempt.is_some()
+    }
+
+    /// Has the time count from now, unless it does already.
+    #[inline]
+    pub(super) fn note_beginning(&mut self) {
+        if self.began.is_none() {
+            self.began = self.clock.try_now().map(|now| Began {
+                first_attempt: now,
+                this_attempt: now,
+            });
+        }
+    }
+
+    /// Reads the clock, if there is one. Time counts from the first reading.
+    fn read_clock(&mut self) -> Option<Reading> {
+        let now = self.clock.try_now()?;
+        let began = self.began.get_or_insert(Began {
+            first_attempt: now,
+            this_attempt: now,
+        });
+        Some(Reading {
+            elapsed: now - began.first_attempt,
+            took: now - began.this_attempt,
+        })
+    }
+
     /// Another attempt is about to begin, unless the timer woke us too late for it, or a retry beside
     /// this one has used up the attempts meanwhile.
+    #[cold]
     pub(super) fn go_on(&mut self) -> Result<(), RetryError<E, R>> {
-        let now = self.clock.try_now();
-        let elapsed = since(self.started, now).unwrap_or_default();
+        let elapsed = self
+            .read_clock()
+            .map_or(Duration::ZERO, |read| read.elapsed);
         if self.policy.is_past_deadline(elapsed) {
             return Err(self.stop(StopReason::Deadline, elapsed));
         }
         // The attempt that it repeats did nothing, and was counted for both.
-        let is_counted = !core::mem::take(&mut self.is_repetition);
+        let is_counted = !core::mem::take(&mut self.failures().is_repetition);
         if is_counted && self.nesting.is_spent() {
             return Err(self.stop(StopReason::Nested, elapsed));
         }
-        self.attempt_started = now;
+        if let Some(began) = &mut self.began {
+            began.this_attempt = began.first_attempt + elapsed;
+        }
         self.attempts = self.attempts.saturating_add(1);
         if is_counted {
             self.nesting.attempt_begins();
@@ -119,10 +190,10 @@ where
 
     /// When the current attempt has to end, whichever of the two limits comes first.
     pub(super) fn attempt_ends(&self) -> Option<Instant> {
-        let end =
-            |start: Option<Instant>, limit: Option<Duration>| Some(start?.saturating_add(limit?));
-        let of_the_whole = end(self.started, self.policy.deadline);
-        let of_the_attempt = end(self.attempt_started, self.policy.attempt_timeout);
+        let began = self.began?;
+        let end = |began: Instant, limit: Option<Duration>| Some(began.saturating_add(limit?));
+        let of_the_whole = end(began.first_attempt, self.policy.deadline);
+        let of_the_attempt = end(began.this_attempt, self.policy.attempt_timeout);
         match (of_the_whole, of_the_attempt) {
             (Some(whole), Some(attempt)) => Some(whole.min(attempt)),
             (whole, attempt) => whole.or(attempt),
@@ -131,6 +202,7 @@ where
 
     /// The current attempt has ended, with a result or, without one, cut off: what the whole ends
     /// with, or else when the next attempt may begin, if not at once.
+    #[inline]
     pub(super) fn settle<T>(
         &mut self,
         result: Option<Result<T, E>>,
@@ -140,21 +212,41 @@ where
         K: FnMut(Failure<'_, E>) -> ErrorClass,
         H: FnMut(&Attempt<'_, T, E>),
     {
-        let record = match result {
+        match result {
             Some(Ok(value)) if self.hooks.until.accepts(&value) => {
                 self.report_success(&value);
-                return ControlFlow::Break(Ok(value));
+                ControlFlow::Break(Ok(value))
             }
+            failed => match self.settle_failed(failed) {
+                ControlFlow::Continue(next) => ControlFlow::Continue(next),
+                ControlFlow::Break(error) => ControlFlow::Break(Err(error)),
+            },
+        }
+    }
+
+    /// As [`settle`](Self::settle), of an attempt whose value, if it has one, does not count.
+    #[cold]
+    #[inline(never)]
+    fn settle_failed<T>(
+        &mut self,
+        result: Option<Result<T, E>>,
+    ) -> ControlFlow<RetryError<E, R>, Option<Instant>>
+    where
+        U: Accept<T, Rejected = R>,
+        K: FnMut(Failure<'_, E>) -> ErrorClass,
+        H: FnMut(&Attempt<'_, T, E>),
+    {
+        let record = match result {
             Some(Ok(value)) => {
                 let outcome = Outcome::Rejected(&value);
                 let record = self.conclude(Ended::Rejected, ErrorClass::Retry, outcome);
-                self.rejected = U::keep(value);
+                self.failures().rejected = U::keep(value);
                 record
             }
             Some(Err(error)) => {
                 let class = (self.hooks.classify)(Failure::Error(&error));
                 let record = self.conclude(Ended::Failed, class, Outcome::Failed(&error));
-                self.cause = Some(error);
+                self.failures().cause = Some(error);
                 record
             }
             None => {
@@ -165,33 +257,33 @@ where
         match record.next {
             Decision::RetryIn(Duration::ZERO) => ControlFlow::Continue(None),
             Decision::RetryIn(delay) => {
-                let ended = self.started.map(|start| start + record.elapsed);
+                let ended = self.began.map(|began| began.first_attempt + record.elapsed);
                 ControlFlow::Continue(ended.map(|ended| ended + delay))
             }
-            Decision::Stop(reason) => ControlFlow::Break(Err(self.stop(reason, record.elapsed))),
+            Decision::Stop(reason) => ControlFlow::Break(self.stop(reason, record.elapsed)),
         }
     }
 
     /// Reads the clock only if somebody wants to know: the common case is spared it.
+    #[inline]
     fn report_success<T>(&mut self, value: &T)
     where
         H: FnMut(&Attempt<'_, T, E>),
     {
-        let Some(on_attempt) = self.hooks.on_attempt.as_mut() else {
-            return;
-        };
-        if !self.hooks.tells_success {
+        if !self.hooks.tells_success || self.hooks.on_attempt.is_none() {
             return;
         }
-        let now = self.clock.try_now();
-        on_attempt(&Attempt {
-            name: self.name.as_ref().map(AsRef::as_ref),
-            number: self.attempts,
-            elapsed: since(self.started, now).unwrap_or_default(),
-            took: since(self.attempt_started, now).unwrap_or_default(),
-            outcome: Outcome::Succeeded(value),
-            next: None,
-        });
+        let read = self.read_clock();
+        if let Some(on_attempt) = &mut self.hooks.on_attempt {
+            on_attempt(&Attempt {
+                name: self.name.as_ref().map(AsRef::as_ref),
+                number: self.attempts,
+                elapsed: read.map_or(Duration::ZERO, |read| read.elapsed),
+                took: read.map_or(Duration::ZERO, |read| read.took),
+                outcome: Outcome::Succeeded(value),
+                next: None,
+            });
+        }
     }
 
     fn conclude<T>(
@@ -203,18 +295,18 @@ where
     where
         H: FnMut(&Attempt<'_, T, E>),
     {
-        let now = self.clock.try_now();
-        let elapsed = since(self.started, now);
-        let next = self.decide(elapsed, class);
+        let read = self.read_clock();
+        let next = self.decide(read.map(|read| read.elapsed), class);
         let record = AttemptRecord {
             number: self.attempts,
-            elapsed: elapsed.unwrap_or_default(),
-            took: since(self.attempt_started, now).unwrap_or_default(),
+            elapsed: read.map_or(Duration::ZERO, |read| read.elapsed),
+            took: read.map_or(Duration::ZERO, |read| read.took),
             ended,
             next,
         };
-        self.last = Some(ended);
-        self.history.push(record);
+        let failures = self.failures();
+        failures.last = Some(ended);
+        failures.history.push(record);
         if let Some(on_attempt) = &mut self.hooks.on_attempt {
             on_attempt(&Attempt {
                 name: self.name.as_ref().map(AsRef::as_ref),
@@ -229,44 +321,47 @@ where
     }
 
     fn decide(&mut self, elapsed: Option<Duration>, class: ErrorClass) -> Decision {
+        let failures = self.failures.get_or_insert_with(Failures::none);
         let is_late = elapsed.is_some_and(|elapsed| self.policy.is_past_deadline(elapsed));
-        if matches!(class, ErrorClass::NotRun { .. }) && !self.was_repeated && !is_late {
-            (self.was_repeated, self.is_repetition) = (true, true);
+        if matches!(class, ErrorClass::NotRun { .. }) && !failures.was_repeated && !is_late {
+            (failures.was_repeated, failures.is_repetition) = (true, true);
             return Decision::RetryIn(Duration::ZERO);
         }
-        let delay = self.next_delay();
+        let pace = failures
+            .pace
+            .get_or_insert_with(|| self.policy.backoff.pace(self.clock.seed()));
+        let delay = pace.next(&self.policy.backoff);
         let is_spent = self.nesting.is_spent();
         let budget = self.hooks.budget.as_deref();
-        let counted = self.attempts - u32::from(self.was_repeated);
+        let counted = self.attempts - u32::from(failures.was_repeated);
         let next = self
             .policy
             .decide_nested(counted, elapsed, class, delay, budget, is_spent);
         if let (ErrorClass::RetryIn(_), Decision::RetryIn(_)) = (class, next) {
-            self.delays = None;
+            failures.pace = None;
         }
         next
     }
 
-    fn next_delay(&mut self) -> Duration {
-        let delays = self
-            .delays
-            .get_or_insert_with(|| self.policy.backoff.delays(self.clock.seed()));
-        delays.next().unwrap_or_default()
+    fn failures(&mut self) -> &mut Failures<E, R> {
+        self.failures.get_or_insert_with(Failures::none)
     }
 
     fn stop(&mut self, reason: StopReason, elapsed: Duration) -> RetryError<E, R> {
+        let failures = self.failures.take().unwrap_or_else(Failures::none);
         let stopped = Stopped {
             reason,
             attempts: self.attempts,
             elapsed,
-            last: self.last,
-            cause: self.cause.take(),
-            rejected: self.rejected.take(),
-            history: core::mem::replace(&mut self.history, History::new()),
+            last: failures.last,
+            cause: failures.cause,
+            rejected: failures.rejected,
+            history: failures.history,
         };
         RetryError::stopped(self.name.take(), stopped)
     }
 
+    #[inline]
     fn validate(&self) -> Result<(), ConfigError> {
         self.policy.validate()?;
         match &self.hooks.budget {
@@ -284,9 +379,4 @@ impl<C, E, R, K, U, H, B> fmt::Debug for Course<C, E, R, K, U, H, B> {
             .field("attempts", &self.attempts)
             .finish_non_exhaustive()
     }
-}
-
-/// The time between two readings of a clock, if there is one.
-fn since(earlier: Option<Instant>, now: Option<Instant>) -> Option<Duration> {
-    Some(now?.saturating_duration_since(earlier?))
 }

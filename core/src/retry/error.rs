@@ -139,6 +139,9 @@ impl<E, R> RetryError<E, R> {
 
     /// The time from the first attempt to the decision to stop; zero where there is no timer.
     ///
+    /// If the policy has no time limit and there was no hook, it counts [from the end of the first poll](
+    /// crate::retry()#time).
+    ///
     /// ```
     #[doc = include_str!("doc_timer.txt")]
     #[doc = include_str!("doc_refused.txt")]
@@ -208,9 +211,10 @@ impl<E, R> RetryError<E, R> {
         self.into_told()?.rejected
     }
 
-    /// The latest attempts, at most 16 of them, the oldest first. It is kept only with the `alloc`
-    /// feature; without, it is empty, and [`on_attempt`](super::Retrying::on_attempt) tells each
-    /// attempt as it ends.
+    /// The latest attempts, at most 16 of them, the oldest first, with times as in [`elapsed`](RetryError::elapsed).
+    ///
+    /// It is kept only with the `alloc` feature; without, it is empty, and
+    /// [`on_attempt`](super::Retrying::on_attempt) tells each attempt as it ends.
     ///
     /// ```
     #[doc = include_str!("doc_timer.txt")]

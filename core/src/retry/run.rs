@@ -22,8 +22,8 @@ use crate::sync::Text;
 /// what an attempt needs, or borrow from outside. Nothing is boxed or spawned, nor
 /// allocated, save that with the `alloc` feature failed attempts are recorded for the error.
 ///
-/// An attempt is polled before any clock is set up for its timeout, so an operation that is ready at
-/// once costs a single reading of the clock.
+/// An operation that succeeds at once costs no sleep, and no reading of the clock unless the policy has a time limit or
+/// a hook is told of the attempts; see [time](#time).
 ///
 /// The methods of [`Retrying`] add the rest: [`classify`](Retrying::classify) errors, go on
 /// [`until`](Retrying::until) a value is right, watch [`on_attempt`](Retrying::on_attempt), share a
@@ -31,6 +31,12 @@ use crate::sync::Text;
 ///
 /// Do not use it for what must not happen twice: an attempt that was cut off, or whose answer was lost,
 /// may have taken effect.
+///
+/// # Time
+/// A deadline and an attempt's timeout count from before the first poll, and so does what a hook is told. Without these
+/// three, time counts from the end of the first poll: the clock is then read for the first time, if that poll did not succeed.
+/// [`RetryError::elapsed`] and [`RetryError::history`] miss that one poll, which is short unless the operation blocks its
+/// thread. Each later attempt is timed in full.
 ///
 /// # Within each other
 /// Three retries of three retries would be sixteen attempts. They are four: a retry that is polled within
@@ -119,6 +125,7 @@ where
 }
 
 pin_project! {
+    #[project = RetryingProjection]
     /// The future of [`retry`]; awaiting it gives the operation's value or a [`RetryError`].
     ///
     /// Its methods change how it retries, and are to be called before it is first polled. Of its type
@@ -155,18 +162,20 @@ pin_project! {
         op: Op,
         course: Course<C, Fut::Error, U::Rejected, K, U, H, B>,
         #[pin]
-        step: Step<Fut, C::Sleep>,
+        step: Step<Fut>,
+        // Until the current attempt has to end, or the next may begin. Made once an attempt has turned out to need time.
+        #[pin]
+        sleep: Option<C::Sleep>,
     }
 }
 
 pin_project! {
     #[project = StepProjection]
-    enum Step<Fut, Sleep> {
+    enum Step<Fut> {
         Begin,
-        /// `limit` is made once the attempt has turned out to need time.
-        Attempt { #[pin] future: Fut, #[pin] limit: Option<Sleep> },
+        Attempt { #[pin] future: Fut },
         /// Without a sleep it waits for nothing but its next turn.
-        Wait { #[pin] sleep: Option<Sleep> },
+        Wait,
         /// Also while user code runs, so that its panic leaves this.
         Done,
     }
@@ -209,6 +218,7 @@ where
             op,
             course: Course::new(clock, policy, name, hooks),
             step: Step::Begin,
+            sleep: None,
         }
     }
 
@@ -373,44 +383,118 @@ where
 {
     type Output = Result<Fut::Ok, RetryError<Fut::Error, U::Rejected>>;
 
+    /// The first poll of the first attempt stands by itself, so that the compiler puts it where the retry is awaited:
+    /// nearly all operations that succeed at once need no more.
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let (op, course, mut step) = (this.op, this.course, this.step);
+        let mut this = self.project();
+        let StepProjection::Begin = this.step.as_mut().project() else {
+            return this.poll_later(cx);
+        };
+        this.step.set(Step::Done);
+        this.course.begin()?;
+        this.begin_attempt();
+        match ready!(this.poll_attempt(cx)) {
+            ControlFlow::Break(end) => Poll::Ready(end),
+            ControlFlow::Continue(()) => this.poll_later(cx),
+        }
+    }
+}
+
+/// What a retry of `Fut` ends with.
+type End<Fut, U> = Result<
+    <Fut as TryFuture>::Ok,
+    RetryError<<Fut as TryFuture>::Error, <U as Accept<<Fut as TryFuture>::Ok>>::Rejected>,
+>;
+
+impl<C, Op, Fut, K, U, H, B> RetryingProjection<'_, C, Op, Fut, K, U, H, B>
+where
+    C: Clock,
+    Op: FnMut() -> Fut,
+    Fut: TryFuture,
+    K: FnMut(Failure<'_, Fut::Error>) -> ErrorClass,
+    U: Accept<Fut::Ok>,
+    H: FnMut(&Attempt<'_, Fut::Ok, Fut::Error>),
+    B: Deref<Target = Budget>,
+{
+    /// Goes on with a retry that has begun.
+    #[cold]
+    #[inline(never)]
+    fn poll_later(mut self, cx: &mut Context<'_>) -> Poll<End<Fut, U>> {
         loop {
-            let allowed = match step.as_mut().project() {
-                StepProjection::Begin => course.begin(),
-                StepProjection::Attempt { future, limit } => {
-                    let result = ready!(poll_attempt(future, limit, course, cx));
-                    step.set(Step::Done);
-                    match course.settle(result) {
-                        ControlFlow::Break(end) => return Poll::Ready(end),
-                        ControlFlow::Continue(Some(at)) => {
-                            let sleep = course.clock.try_sleep_until(at);
-                            step.set(Step::Wait { sleep });
-                            continue;
-                        }
-                        ControlFlow::Continue(None) => {
-                            // An operation that fails at once must not keep its executor to itself.
-                            step.set(Step::Wait { sleep: None });
-                            cx.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
+            match self.step.as_mut().project() {
+                StepProjection::Attempt { .. } => {
+                    if let ControlFlow::Break(end) = ready!(self.poll_attempt(cx)) {
+                        return Poll::Ready(end);
                     }
                 }
-                StepProjection::Wait { sleep } => {
-                    if let Some(sleep) = sleep.as_pin_mut() {
+                StepProjection::Wait => {
+                    if let Some(sleep) = self.sleep.as_mut().as_pin_mut() {
                         ready!(sleep.poll(cx));
                     }
-                    course.go_on()
+                    self.step.set(Step::Done);
+                    self.sleep.set(None);
+                    self.course.go_on()?;
+                    self.begin_attempt();
                 }
-                StepProjection::Done => panic!("`Retrying` was polled after it had completed"),
-            };
-            step.set(Step::Done);
-            if let Err(error) = allowed {
-                return Poll::Ready(Err(error));
+                StepProjection::Begin | StepProjection::Done => {
+                    panic!("`Retrying` was polled after it had completed")
+                }
             }
-            let (future, limit) = (op(), None);
-            step.set(Step::Attempt { future, limit });
+        }
+    }
+
+    #[inline]
+    fn begin_attempt(&mut self) {
+        let future = (self.op)();
+        self.step.set(Step::Attempt { future });
+    }
+
+    /// Polls the attempt under way: what the whole ends with, or else to go on. The operation goes first: it wins a
+    /// tie with its limit, and where it is ready at once no sleep is made.
+    #[inline]
+    fn poll_attempt(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<End<Fut, U>>> {
+        let StepProjection::Attempt { future } = self.step.as_mut().project() else {
+            unreachable!("an attempt is polled while it is under way");
+        };
+        let result = match self.course.nesting.poll(|| future.try_poll(cx)) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => {
+                ready!(self.poll_limit(cx));
+                None
+            }
+        };
+        self.step.set(Step::Done);
+        if self.sleep.is_some() {
+            self.sleep.set(None);
+        }
+        let next = match self.course.settle(result) {
+            ControlFlow::Break(end) => return Poll::Ready(ControlFlow::Break(end)),
+            ControlFlow::Continue(next) => next,
+        };
+        self.step.set(Step::Wait);
+        if let Some(at) = next {
+            self.sleep.set(self.course.clock.try_sleep_until(at));
+            return Poll::Ready(ControlFlow::Continue(()));
+        }
+        // An operation that fails at once must not keep its executor to itself.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Waits until the time of an attempt that is not ready is over.
+    #[cold]
+    #[inline(never)]
+    fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.sleep.is_none() {
+            self.course.note_beginning();
+            let end = self.course.attempt_ends();
+            let limit = end.and_then(|at| self.course.clock.try_sleep_until(at));
+            self.sleep.set(limit);
+        }
+        match self.sleep.as_mut().as_pin_mut() {
+            Some(limit) => limit.poll(cx),
+            None => Poll::Pending,
         }
     }
 }
@@ -425,32 +509,6 @@ where
         f.debug_struct("Retrying")
             .field("course", &self.course)
             .finish_non_exhaustive()
-    }
-}
-
-/// Gives the attempt's result, or none if it was cut off. The operation goes first: it wins a tie, and
-/// where it is ready at once no sleep is made.
-fn poll_attempt<C, Fut, R, K, U, H, B>(
-    future: Pin<&mut Fut>,
-    mut limit: Pin<&mut Option<C::Sleep>>,
-    course: &mut Course<C, Fut::Error, R, K, U, H, B>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Fut::Ok, Fut::Error>>>
-where
-    C: Clock,
-    Fut: TryFuture,
-    B: Deref<Target = Budget>,
-{
-    if let Poll::Ready(result) = course.nesting.poll(|| future.try_poll(cx)) {
-        return Poll::Ready(Some(result));
-    }
-    if limit.is_none() {
-        let end = course.attempt_ends();
-        limit.set(end.and_then(|at| course.clock.try_sleep_until(at)));
-    }
-    match limit.as_pin_mut() {
-        Some(limit) => limit.poll(cx).map(|()| None),
-        None => Poll::Pending,
     }
 }
 

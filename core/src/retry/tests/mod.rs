@@ -2,6 +2,7 @@
 
 extern crate std;
 
+mod clock;
 mod errors;
 mod limits;
 mod nested;

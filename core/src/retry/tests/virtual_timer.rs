@@ -20,6 +20,7 @@ pub(super) struct VirtualTimer(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     now: Instant,
+    readings: u64,
     made: u64,
     waiting: BTreeMap<u64, Instant>,
 }
@@ -32,6 +33,11 @@ impl VirtualTimer {
     pub(super) fn advance(&self, by: Duration) {
         let mut state = self.0.lock().unwrap();
         state.now = state.now + by;
+    }
+
+    /// How often the time was asked for.
+    pub(super) fn readings(&self) -> u64 {
+        self.0.lock().unwrap().readings
     }
 
     pub(super) fn sleep(&self, duration: Duration) -> VirtualSleep {
@@ -71,7 +77,9 @@ impl Timer for VirtualTimer {
     type Sleep = VirtualSleep;
 
     fn now(&self) -> Instant {
-        self.0.lock().unwrap().now
+        let mut state = self.0.lock().unwrap();
+        state.readings += 1;
+        state.now
     }
 
     fn sleep_until(&self, at: Instant) -> VirtualSleep {
