@@ -90,6 +90,12 @@ impl EnclosingCell {
         }
     }
 
+    /// Returns `true` while an attempt is shown.
+    #[inline]
+    pub(crate) fn is_shown(&self) -> bool {
+        self.largest.get().is_some()
+    }
+
     /// Returns `true` if what is shown is not as it was when it was [set](Self::set).
     #[inline]
     pub(crate) fn is_changed(&self) -> bool {

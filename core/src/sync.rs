@@ -472,6 +472,14 @@ mod with_alloc {
     /// ```
     pub type Text = alloc::borrow::Cow<'static, str>;
 
+    /// What is seldom there, and so is kept apart from what holds it.
+    pub(crate) use alloc::boxed::Box as Apart;
+
+    /// Returns what was kept apart.
+    pub(crate) fn take_out<T>(apart: Apart<T>) -> T {
+        *apart
+    }
+
     /// A list of the latest items, at most `N`.
     #[derive(Clone, Debug)]
     pub(crate) struct Latest<T, const N: usize>(alloc::collections::VecDeque<T>);
@@ -509,6 +517,28 @@ mod without_alloc {
     /// assert_eq!(&*label("billing"), "billing");
     /// ```
     pub type Text = &'static str;
+
+    /// What would be kept apart with `alloc`; without, it lies in what holds it.
+    #[derive(Clone)]
+    pub(crate) struct Apart<T>(T);
+
+    impl<T> Apart<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(value)
+        }
+    }
+
+    impl<T> core::ops::Deref for Apart<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
+    pub(crate) fn take_out<T>(apart: Apart<T>) -> T {
+        apart.0
+    }
 
     /// A list of the latest items; without `alloc` it keeps none.
     #[derive(Clone, Debug)]

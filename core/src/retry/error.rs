@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::{AttemptRecord, Ended, StopReason};
 use crate::config::ConfigError;
 use crate::name::Redacted;
-use crate::sync::{Latest, Text};
+use crate::sync::{self, Apart, Latest, Text};
 
 /// How many attempts [`RetryError::history`] remembers: all of every preset's.
 const REMEMBERED: usize = 16;
@@ -42,8 +42,14 @@ pub(super) type History = Latest<AttemptRecord, REMEMBERED>;
 /// assert_eq!(error.cause().unwrap().to_string(), "refused");
 /// println!("{error}"); // `ping` failed after 4 attempts over 3.1s, no retries are left: refused
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RetryError<E, R = Infallible> {
+    // Apart, so that a result is no larger for an error that it hardly ever is.
+    details: Apart<RetryErrorDetails<E, R>>,
+}
+
+#[derive(Clone)]
+struct RetryErrorDetails<E, R> {
     name: Option<Text>,
     failure: RetryFailure<E, R>,
 }
@@ -68,13 +74,16 @@ pub(super) struct Stopped<E, R> {
 
 impl<E, R> RetryError<E, R> {
     pub(super) fn not_begun(name: Option<Text>, error: ConfigError) -> Self {
-        let failure = RetryFailure::NotBegun(error);
-        Self { name, failure }
+        Self::of(name, RetryFailure::NotBegun(error))
     }
 
     pub(super) fn stopped(name: Option<Text>, stopped: Stopped<E, R>) -> Self {
-        let failure = RetryFailure::Stopped(stopped);
-        Self { name, failure }
+        Self::of(name, RetryFailure::Stopped(stopped))
+    }
+
+    fn of(name: Option<Text>, failure: RetryFailure<E, R>) -> Self {
+        let details = Apart::new(RetryErrorDetails { name, failure });
+        Self { details }
     }
 
     /// The operation's name, if it was [given one](super::Retrying::named).
@@ -86,7 +95,7 @@ impl<E, R> RetryError<E, R> {
     /// ```
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.name.as_ref().map(AsRef::as_ref)
+        self.details.name.as_ref().map(AsRef::as_ref)
     }
 
     /// Why there was no further attempt.
@@ -99,7 +108,7 @@ impl<E, R> RetryError<E, R> {
     /// ```
     #[must_use]
     pub fn reason(&self) -> StopReason {
-        match &self.failure {
+        match &self.details.failure {
             RetryFailure::NotBegun(_) => StopReason::InvalidPolicy,
             RetryFailure::Stopped(stopped) => stopped.reason,
         }
@@ -119,7 +128,7 @@ impl<E, R> RetryError<E, R> {
     /// ```
     #[must_use]
     pub fn invalid_policy(&self) -> Option<ConfigError> {
-        match &self.failure {
+        match &self.details.failure {
             RetryFailure::NotBegun(error) => Some(*error),
             RetryFailure::Stopped(_) => None,
         }
@@ -134,7 +143,7 @@ impl<E, R> RetryError<E, R> {
     /// ```
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        self.told().map_or(0, |stopped| stopped.attempts)
+        self.as_stopped().map_or(0, |stopped| stopped.attempts)
     }
 
     /// The time from the first attempt to the decision to stop; zero where there is no timer.
@@ -150,7 +159,7 @@ impl<E, R> RetryError<E, R> {
     /// ```
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.told()
+        self.as_stopped()
             .map_or(Duration::ZERO, |stopped| stopped.elapsed)
     }
 
@@ -164,7 +173,7 @@ impl<E, R> RetryError<E, R> {
     /// ```
     #[must_use]
     pub fn cause(&self) -> Option<&E> {
-        self.told()?.cause.as_ref()
+        self.as_stopped()?.cause.as_ref()
     }
 
     /// [`cause`](RetryError::cause), taken out.
@@ -176,7 +185,7 @@ impl<E, R> RetryError<E, R> {
     /// ```
     #[must_use]
     pub fn into_cause(self) -> Option<E> {
-        self.into_told()?.cause
+        self.into_stopped()?.cause
     }
 
     /// The last value of the operation that did not count, if there was one.
@@ -192,7 +201,7 @@ impl<E, R> RetryError<E, R> {
     /// ```
     #[must_use]
     pub fn rejected(&self) -> Option<&R> {
-        self.told()?.rejected.as_ref()
+        self.as_stopped()?.rejected.as_ref()
     }
 
     /// [`rejected`](RetryError::rejected), taken out.
@@ -208,7 +217,7 @@ impl<E, R> RetryError<E, R> {
     /// ```
     #[must_use]
     pub fn into_rejected(self) -> Option<R> {
-        self.into_told()?.rejected
+        self.into_stopped()?.rejected
     }
 
     /// The latest attempts, at most 16 of them, the oldest first, with times as in [`elapsed`](RetryError::elapsed).
@@ -224,20 +233,20 @@ impl<E, R> RetryError<E, R> {
     /// }
     /// ```
     pub fn history(&self) -> impl Iterator<Item = &AttemptRecord> {
-        self.told()
+        self.as_stopped()
             .into_iter()
             .flat_map(|stopped| stopped.history.iter())
     }
 
-    fn told(&self) -> Option<&Stopped<E, R>> {
-        match &self.failure {
+    fn as_stopped(&self) -> Option<&Stopped<E, R>> {
+        match &self.details.failure {
             RetryFailure::Stopped(stopped) => Some(stopped),
             RetryFailure::NotBegun(_) => None,
         }
     }
 
-    fn into_told(self) -> Option<Stopped<E, R>> {
-        match self.failure {
+    fn into_stopped(self) -> Option<Stopped<E, R>> {
+        match sync::take_out(self.details).failure {
             RetryFailure::Stopped(stopped) => Some(stopped),
             RetryFailure::NotBegun(_) => None,
         }
@@ -250,7 +259,7 @@ impl<E: fmt::Display, R> fmt::Display for RetryError<E, R> {
             Some(name) => write!(f, "`{name}`")?,
             None => f.write_str("the operation")?,
         }
-        match &self.failure {
+        match &self.details.failure {
             RetryFailure::NotBegun(error) => {
                 write!(f, " was not attempted, invalid policy: {error}")
             }
@@ -296,9 +305,18 @@ impl<E: fmt::Debug, R: fmt::Debug> fmt::Debug for Stopped<E, R> {
     }
 }
 
+impl<E: fmt::Debug, R: fmt::Debug> fmt::Debug for RetryError<E, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryError")
+            .field("name", &self.details.name)
+            .field("failure", &self.details.failure)
+            .finish()
+    }
+}
+
 impl<E: Error + 'static, R: fmt::Debug> Error for RetryError<E, R> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.failure {
+        match &self.details.failure {
             RetryFailure::NotBegun(error) => Some(error),
             RetryFailure::Stopped(stopped) => Some(stopped.cause.as_ref()?),
         }

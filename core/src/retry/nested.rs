@@ -17,7 +17,6 @@ pub(crate) fn enclosing<U>(look: impl FnOnce(&mut Enclosing) -> U) -> Option<U> 
 
 /// Shows another attempt, or none, until the guard ends: what a task does for others is not within its
 /// own retries.
-#[inline]
 pub(crate) fn show(attempt: Option<Enclosing>) -> Shown {
     sync::with_enclosing(|shown| {
         let before = shown.get();
@@ -110,12 +109,9 @@ impl Nesting {
     /// Polls the attempt under way, shown to what is within it.
     #[inline]
     pub(crate) fn poll<U>(&mut self, attempt: impl FnOnce() -> U) -> U {
-        let around = self.around(|around| around.ledger);
-        let mut shown = show(Some(Enclosing {
-            ledger: around.unwrap_or(self.own),
-            own_count: self.own_count,
-        }));
-        shown.is_within = around.is_some();
+        let shown = self
+            .show_alone()
+            .unwrap_or_else(|| self.show_within_another());
         let polled = attempt();
         let (changed, is_within) = (shown.restore(), shown.is_within);
         core::mem::forget(shown);
@@ -127,6 +123,36 @@ impl Nesting {
             }
         }
         polled
+    }
+
+    /// Shows the attempt under way, unless another is shown.
+    #[inline]
+    fn show_alone(&self) -> Option<Shown> {
+        sync::with_enclosing(|shown| {
+            if shown.is_shown() {
+                return None;
+            }
+            shown.set(Some(Enclosing {
+                ledger: self.own,
+                own_count: self.own_count,
+            }));
+            Some(Shown {
+                before: None,
+                is_within: false,
+            })
+        })
+    }
+
+    /// Shows the attempt under way in place of one that is.
+    #[cold]
+    fn show_within_another(&self) -> Shown {
+        let around = self.around(|around| around.ledger);
+        let mut shown = show(Some(Enclosing {
+            ledger: around.unwrap_or(self.own),
+            own_count: self.own_count,
+        }));
+        shown.is_within = around.is_some();
+        shown
     }
 
     /// Changes what is shown of the attempt around this retry, or else its own ledger.

@@ -19,8 +19,8 @@ use crate::sync::Text;
 /// Runs `op` until it succeeds, its error is not worth a retry, or `policy` says stop.
 ///
 /// `op` makes a new future for each attempt. What it borrows must outlive the whole retry: let it clone
-/// what an attempt needs, or borrow from outside. Nothing is boxed or spawned, nor
-/// allocated, save that with the `alloc` feature failed attempts are recorded for the error.
+/// what an attempt needs, or borrow from outside. Nothing is boxed, spawned or
+/// allocated unless an attempt fails: with the `alloc` feature its record and the error are.
 ///
 /// An operation that succeeds at once costs no sleep, and no reading of the clock unless the policy has a time limit or
 /// a hook is told of the attempts; see [time](#time).
