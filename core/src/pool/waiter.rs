@@ -10,9 +10,7 @@ use core::time::Duration;
 
 use super::error::AcquireError;
 use super::job::{CheckJob, Done, PoolJob};
-use super::kernel::{
-    CanDo, Driver, End, OpeningTicket, QueueRequest, Since, Timekeeping, WaiterId,
-};
+use super::kernel::{CanDo, Driver, End, QueueRequest, Since, Timekeeping, WaiterId};
 use super::loans::LoanStart;
 use super::shared::PoolShared;
 use super::slot::Slot;
@@ -116,8 +114,6 @@ struct Waiter<'p, R: LocalResource, C: Clock> {
     began_at: Instant,
     /// How many attempts had failed when it joined the queue.
     failed_before: u32,
-    /// When it ended, where that was looked at.
-    answered_at: Option<Instant>,
     /// Until it has begun, this is how long it may take, counted from the epoch.
     deadline: Instant,
     /// What was handed over and was no good.
@@ -129,7 +125,7 @@ enum Working {
     /// On nothing, or on a value that came back.
     Interruptible,
     /// On an opening, which loses against an answer.
-    Opening { newest: OpeningTicket },
+    Opening { newest: u64 },
     /// On a close, which is finished first.
     Closing,
     /// On the value that is to be lent.
@@ -186,7 +182,6 @@ impl<'p, R: LocalResource, C: Clock, J> Slow<'p, R, C, J> {
                 self_deadlock: false,
                 began_at: Instant::EPOCH,
                 failed_before: 0,
-                answered_at: None,
                 has_joined: false,
                 deadline: within.map_or(Instant::MAX, |within| Instant::EPOCH + within),
                 rejected: None,
@@ -292,8 +287,7 @@ impl<R: LocalResource, C: Clock, J> Slow<'_, R, C, J> {
             work: &mut self.work,
             working: &mut self.working,
         };
-        let answer = self.waiter.poll_slowly(perform, jobs, &mut self.alarm, cx);
-        answer.map(|answer| (answer, self.waiter.answered_at))
+        self.waiter.poll_slowly(perform, jobs, &mut self.alarm, cx)
     }
 }
 
@@ -328,7 +322,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         jobs: Jobs<'_, J>,
         alarm: &mut Option<Pin<Box<Alarm<C::Sleep>>>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Answer<R::Value>>
+    ) -> Poll<(Answer<R::Value>, Option<Instant>)>
     where
         P: Fn(PoolJob<R, C>) -> J,
         J: Future<Output = Done<R, C>>,
@@ -449,7 +443,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 WaiterTurn::Job(job) => {
                     *working = match &job {
                         PoolJob::Open(job) => Working::Opening {
-                            newest: job.ticket(),
+                            newest: job.ticket().number,
                         },
                         PoolJob::Close(_) => Working::Closing,
                         PoolJob::Check(_) => Working::Interruptible,
@@ -512,15 +506,17 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
     }
 
     #[inline(always)]
-    fn ends(&mut self, answer: Answer<R::Value>) -> Poll<Answer<R::Value>> {
-        if self.timed {
-            self.answered_at = self.shared.record_wait(self.began_at);
-        }
+    fn ends(&mut self, answer: Answer<R::Value>) -> Poll<(Answer<R::Value>, Option<Instant>)> {
+        let now = if self.timed {
+            self.shared.record_wait(self.began_at)
+        } else {
+            None
+        };
         // A close may have kept the waiter from its answer; from here on it has no place.
         if let Some(place) = self.place.take() {
             self.shared.leave(place);
         }
-        Poll::Ready(answer)
+        Poll::Ready((answer, now))
     }
 
     #[inline(always)]
@@ -616,7 +612,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
 
     /// Claims work that this waiter needs done and that no Runner does: while it drives an opening, only another,
     /// once that one is overdue.
-    fn claim(&self, now: &mut Option<Instant>, newest: Option<OpeningTicket>) -> WaiterTurn<R, C> {
+    fn claim(&self, now: &mut Option<Instant>, newest: Option<u64>) -> WaiterTurn<R, C> {
         let shared = self.shared;
         *now = now.or_else(|| shared.now());
         let Some(waiter) = self.place else {

@@ -375,32 +375,36 @@ impl PoolOpenings {
 
     /// Returns `true` if the opening was called off.
     pub(crate) fn has_called_off(&self, ticket: OpeningTicket) -> bool {
-        let opening = self.find(ticket).and_then(|at| self.under_way.get(at));
+        let opening = self
+            .find(ticket.number)
+            .and_then(|at| self.under_way.get(at));
         opening.is_none_or(|opening| opening.is_called_off)
     }
 
     /// The opening has a value, which is being made ready.
     pub(super) fn has_value(&mut self, ticket: OpeningTicket) {
-        if let Some(opening) = self.find(ticket).and_then(|at| self.under_way.get_mut(at)) {
+        if let Some(opening) = self
+            .find(ticket.number)
+            .and_then(|at| self.under_way.get_mut(at))
+        {
             opening.has_value = true;
         }
     }
 
     /// Returns `true` if the opening is under way, and not overdue.
-    pub(crate) fn is_fresh(&self, ticket: OpeningTicket) -> bool {
-        let opening = self.find(ticket).and_then(|at| self.under_way.get(at));
+    pub(crate) fn is_fresh(&self, number: u64) -> bool {
+        let opening = self.find(number).and_then(|at| self.under_way.get(at));
         opening.is_some_and(|opening| !opening.is_overdue)
     }
 
-    fn find(&self, ticket: OpeningTicket) -> Option<usize> {
-        let number = ticket.number;
+    fn find(&self, number: u64) -> Option<usize> {
         { self.under_way.iter() }.position(|opening| opening.number == number)
     }
 
     /// Takes an opening that has ended off the list.
     pub(super) fn ended(&mut self, ticket: OpeningTicket) {
         let opening = self
-            .find(ticket)
+            .find(ticket.number)
             .and_then(|index| self.under_way.remove(index));
         self.overdue -= usize::from(opening.is_some_and(|opening| opening.is_overdue));
     }

@@ -14,8 +14,8 @@ pub(in crate::pool) enum Driver {
     /// One who waits.
     Waiter {
         waiter: WaiterId,
-        /// The newest opening that it drives, if it does.
-        newest: Option<OpeningTicket>,
+        /// The number of the newest opening that it drives, if it does.
+        newest: Option<u64>,
         /// Whether it may spawn a Runner that was lost.
         may_respawn: bool,
     },
