@@ -24,6 +24,8 @@ on_every_executor! {
     b11_shutdown_waits_for_users_and_closes_under_them_in_the_end,
     b11_shutdown_tells_those_who_wait,
     b11_a_shutdown_dropped_half_way_goes_on,
+    b11_a_shutdown_that_is_not_polled_keeps_no_other_waiting,
+    b11_a_shutdown_cuts_off_no_close_that_a_user_drives,
     b11_when_all_handles_are_gone_the_value_ends_after_its_users,
     b11_a_setting_that_makes_no_sense_is_named,
 }
@@ -216,6 +218,40 @@ async fn b11_a_shutdown_dropped_half_way_goes_on<W: SharedWorld>(world: W) {
     let refused = rig.touch().await;
     assert!(matches!(refused, Err(OpenError::Closed { .. })));
     drop(share);
+    rig.ends_well().await;
+}
+
+/// Where there is a Runner. Without one the close is the work of the shutdown that is not polled.
+async fn b11_a_shutdown_that_is_not_polled_keeps_no_other_waiting<W: SharedWorld>(world: W) {
+    let rig = Rig::plain(&world);
+    rig.touch().await.expect("it opens");
+    if W::BACKGROUND {
+        let mut kept = Box::pin(rig.shared.close());
+        let _ = poll!(kept.as_mut());
+        assert!(soon(&world, rig.shared.close()).await.is_clean());
+        drop(kept);
+    }
+    rig.ends_well().await;
+}
+
+async fn b11_a_shutdown_cuts_off_no_close_that_a_user_drives<W: SharedWorld>(world: W) {
+    let gate = Gate::new();
+    let rig = Rig::new(&world, |builder| {
+        builder.idle_timeout(Duration::ZERO).close_timeout(None)
+    });
+    rig.probe.next(Hook::Close, [Step::ok().at(&gate)]);
+    rig.touch().await.expect("it opens");
+    let mut next = Box::pin(rig.touch());
+    let _ = poll!(next.as_mut());
+    rig.until_did(Did::BeginClose(1)).await;
+    let mut closing = Box::pin(rig.shared.close());
+    let _ = poll!(closing.as_mut());
+    let _ = poll!(next.as_mut());
+    gate.open();
+    let (report, refused) = join(soon(&world, closing), next).await;
+    assert!(report.is_clean(), "{report}");
+    assert!(matches!(refused, Err(OpenError::Closed { .. })));
+    rig.probe.assert_order(Did::BeginClose(1), Did::EndClose(1));
     rig.ends_well().await;
 }
 

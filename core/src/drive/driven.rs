@@ -193,14 +193,16 @@ impl<H: Driven> AttachedRunner<H> {
                 };
                 jobs.push(H::perform(job));
             };
+            if is_over {
+                // From the claim on it does not count as there: what its jobs would begin now is another Runner's.
+                return Round::Done(());
+            }
             let some_ended = services.poll(cx);
             let goes_on = H::end_turn(&mut maintenance, now, some_ended);
             let goes_on = goes_on | some_ended | closings.poll(cx);
             services.tell_panics(reporter, clock);
             closings.tell_panics(reporter, clock);
-            if is_over {
-                Round::Done(())
-            } else if goes_on {
+            if goes_on {
                 Round::Again
             } else {
                 Round::Wait { until: wake_at }

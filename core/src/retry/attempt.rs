@@ -88,9 +88,10 @@ impl<T: fmt::Debug, E: fmt::Debug> fmt::Debug for Outcome<'_, T, E> {
 pub struct AttemptRecord {
     /// The first attempt is 1.
     pub number: u32,
-    /// The time from the beginning of the first attempt to the end of this one.
+    /// The time from the beginning of the first attempt to the end of this one, as far as it was
+    /// [looked at](super::retry#time).
     pub elapsed: Duration,
-    /// How long this attempt took.
+    /// How long this attempt took, as far as it was looked at.
     pub took: Duration,
     /// How it ended.
     pub ended: Ended,

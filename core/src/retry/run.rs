@@ -472,11 +472,14 @@ where
             ControlFlow::Break(end) => return Poll::Ready(ControlFlow::Break(end)),
             ControlFlow::Continue(next) => next,
         };
-        self.step.set(Step::Wait);
         if let Some(at) = next {
-            self.sleep.set(self.course.clock.try_sleep_until(at));
+            // User code, whose panic leaves `Done`.
+            let sleep = self.course.clock.try_sleep_until(at);
+            self.step.set(Step::Wait);
+            self.sleep.set(sleep);
             return Poll::Ready(ControlFlow::Continue(()));
         }
+        self.step.set(Step::Wait);
         // An operation that fails at once must not keep its executor to itself.
         cx.waker().wake_by_ref();
         Poll::Pending

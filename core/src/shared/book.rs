@@ -29,6 +29,8 @@ pub(crate) struct GenerationBook<R: LocalResource, C: Clock> {
     /// The background work of new generations, until the Runner takes it.
     pub(crate) arrived: VecDeque<Runner<Lent<R>, C>>,
     pub(crate) runner: Attachment,
+    /// `true` once the Runner that is attached was polled, and so closes what there is.
+    pub(crate) runner_has_begun: bool,
     /// `true` once a Runner was attached.
     pub(crate) had_runner: bool,
     /// `true` while a lost Runner is being spawned: if it is dropped meanwhile, its executor is gone.

@@ -208,6 +208,7 @@ impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
                 resource_from: 0,
                 arrived: alloc::collections::VecDeque::new(),
                 runner: Attachment::Absent,
+                runner_has_begun: false,
                 had_runner: false,
                 is_spawning: false,
                 is_shut: false,

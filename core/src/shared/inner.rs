@@ -74,6 +74,10 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
             if closing.poll(cx).is_some() {
                 return Round::Again;
             }
+            if !closing.is_none() {
+                // A close that was begun is finished, whatever has come meanwhile.
+                return Round::Wait { until: None };
+            }
             match Self::find_place(this) {
                 Found::Place(place) => Round::Done(Ok(place)),
                 Found::Shut => Round::Done(Err(this.closed())),

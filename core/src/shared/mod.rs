@@ -274,7 +274,8 @@ impl<R: LocalResource<Value: Clone>, T: Timer> Shared<R, T> {
     /// ```
     ///
     /// # Cancel safety
-    /// Dropping the future leaves all closing: call it again to go on.
+    /// Dropping the future leaves all closing: call it again to go on. A close that this future drove itself, because there is
+    /// no Runner, counts as abandoned.
     pub async fn shutdown(&self, within: Duration) -> Report {
         close_shared(&self.inner, Some(within)).await
     }

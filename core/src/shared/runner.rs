@@ -96,6 +96,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Driven for Inner<R, C> {
     fn attach_runner(&self) -> bool {
         self.book.with(|book| {
             book.runner = Attachment::Attached(None);
+            book.runner_has_begun = false;
             if book.had_runner {
                 // Those of the generations that are left have gone with the one before.
                 let runners = book
@@ -138,7 +139,9 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Driven for Inner<R, C> {
         drop(replaced);
     }
 
-    fn begin_maintenance(&self, _is_restarted: bool) {}
+    fn begin_maintenance(&self, _is_restarted: bool) {
+        self.book.with(|book| book.runner_has_begun = true);
+    }
 
     fn begin_turn(
         this: &Arc<Self>,

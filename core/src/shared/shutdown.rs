@@ -40,11 +40,15 @@ impl<R: LocalResource<Value: Clone>, C: Clock> ShutsDown for Inner<R, C> {
         self.book.with(|book| book.is_closed())
     }
 
-    // Also beside a Runner, which may wait for its first poll: a generation waits for its own, if it has one by now.
+    // Also beside a Runner that waits for its first poll. One that was polled does it: a shutdown that is polled no more
+    // would keep what it has claimed from others that wait.
     fn claim_for_shutdown(this: &Arc<Self>, deadline: Option<Instant>) -> Option<SharedJob<R, C>> {
-        let mut at = deadline.zip(this.now()).into_iter();
-        let is_out_of_time = at.any(|(deadline, now)| now >= deadline);
+        let now = this.now();
+        let is_out_of_time = { deadline.zip(now) }.is_some_and(|(deadline, now)| now >= deadline);
         this.book.with(|book| {
+            if book.runner.is_attached() && book.runner_has_begun && !is_out_of_time {
+                return None;
+            }
             let generation = book.closable(is_out_of_time)?;
             CloseGenerationJob::claim(this, generation, deadline).map(SharedJob::Close)
         })
