@@ -350,8 +350,8 @@ pub(crate) use without_wide_atomics::SharedNumber;
 mod with_wide_atomics {
     use core::sync::atomic::{AtomicU64, Ordering};
 
-    /// A number that one writes at a time, and anybody may read. All see the changes of all such numbers, and of what
-    /// else is as strictly ordered, in one order.
+    /// A number that one thread writes at a time, and any may read. What is `set` is seen by all in one order with what
+    /// else is as strictly ordered: of two threads that each set one and then read the other, one sees the other's.
     #[derive(Debug)]
     pub(crate) struct SharedNumber(AtomicU64);
 
@@ -383,7 +383,7 @@ mod with_wide_atomics {
 mod without_wide_atomics {
     use super::Lock;
 
-    /// A number that one writes at a time, and anybody may read. All see the changes of all such numbers in one order.
+    /// A number that one thread writes at a time, and any may read.
     #[derive(Debug)]
     pub(crate) struct SharedNumber(Lock<u64>);
 
@@ -473,11 +473,25 @@ mod with_alloc {
     pub type Text = alloc::borrow::Cow<'static, str>;
 
     /// What is seldom there, and so is kept apart from what holds it.
-    pub(crate) use alloc::boxed::Box as Apart;
+    #[derive(Clone)]
+    pub(crate) struct Apart<T>(alloc::boxed::Box<T>);
 
-    /// Returns what was kept apart.
-    pub(crate) fn take_out<T>(apart: Apart<T>) -> T {
-        *apart
+    impl<T> Apart<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(alloc::boxed::Box::new(value))
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            *self.0
+        }
+    }
+
+    impl<T> core::ops::Deref for Apart<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.0
+        }
     }
 
     /// A list of the latest items, at most `N`.
@@ -526,6 +540,10 @@ mod without_alloc {
         pub(crate) const fn new(value: T) -> Self {
             Self(value)
         }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.0
+        }
     }
 
     impl<T> core::ops::Deref for Apart<T> {
@@ -534,10 +552,6 @@ mod without_alloc {
         fn deref(&self) -> &T {
             &self.0
         }
-    }
-
-    pub(crate) fn take_out<T>(apart: Apart<T>) -> T {
-        apart.0
     }
 
     /// A list of the latest items; without `alloc` it keeps none.

@@ -227,7 +227,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
         } else {
             None
         };
-        if is_at_once {
+        if is_at_once && now.is_some() {
             note.counts_as_at_once();
         }
         note.begin(taken_at, self.clock.current_task(), now.unwrap_or_default());

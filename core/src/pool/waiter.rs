@@ -23,7 +23,7 @@ use crate::ending::Why;
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync::Arc;
+use crate::sync::{self, Arc};
 use crate::time::Instant;
 
 /// Waits for one value or for several at once, for a limited time.
@@ -489,6 +489,12 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
         Some(now)
     }
 
+    /// The thread on which others may keep its time, if they may.
+    fn shares_time(&self) -> Option<usize> {
+        let may = self.has_common_timeout && self.deadline != Instant::MAX;
+        (may && self.shared.clock.current_task().is_some()).then(sync::thread_number)
+    }
+
     /// When its own alarm is to tell it of a deadline: its own, or that of another who relies on it.
     fn next_deadline(&self, now: Option<Instant>) -> Instant {
         match (self.timekeeping, now) {
@@ -557,7 +563,7 @@ impl<R: LocalResource, C: Clock> Waiter<'_, R, C> {
                 } else {
                     CanDo::Anything
                 },
-                has_common_timeout: self.has_common_timeout,
+                shares_time: self.shares_time(),
             };
             match shared.enter(cx.waker().clone(), &request) {
                 Ok(Entered::Taken(handed)) => return Poll::Ready(Ok(handed)),

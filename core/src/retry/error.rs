@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::{AttemptRecord, Ended, StopReason};
 use crate::config::ConfigError;
 use crate::name::Redacted;
-use crate::sync::{self, Apart, Latest, Text};
+use crate::sync::{Apart, Latest, Text};
 
 /// How many attempts [`RetryError::history`] remembers: all of every preset's.
 const REMEMBERED: usize = 16;
@@ -246,7 +246,7 @@ impl<E, R> RetryError<E, R> {
     }
 
     fn into_stopped(self) -> Option<Stopped<E, R>> {
-        match sync::take_out(self.details).failure {
+        match self.details.into_inner().failure {
             RetryFailure::Stopped(stopped) => Some(stopped),
             RetryFailure::NotBegun(_) => None,
         }

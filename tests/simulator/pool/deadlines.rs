@@ -232,4 +232,8 @@ impl Timer for CountedSim {
         self.sleeps.fetch_add(1, Ordering::Relaxed);
         self.sim.sleep_until(at)
     }
+
+    fn current_task(&self) -> Option<u64> {
+        self.sim.current_task()
+    }
 }

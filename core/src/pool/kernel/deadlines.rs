@@ -4,13 +4,17 @@
 //! reach their deadlines in the order in which they came, so an alarm for the first of them serves all. Two have one:
 //!
 //! - the **Runner**, which has promised to look by a certain time, and looks then for when to look next;
-//! - at least one of the waiters, a **timekeeper**. Whoever comes a while after the last of them is one, so that there are
-//!   some from most tasks; and when none is left, another is called.
+//! - one of the waiters, a **timekeeper**. A waiter that comes a while after the last of them is one as well, and when the last
+//!   one leaves, another is called.
 //!
-//! A waiter [relies](Timekeeping::ByOthers) on both, so its timeout holds while the task of either is polled: of a runtime
-//! that is alive and idle none is. It relies on nobody where there is no Runner, where the Runner has promised nothing that
-//! is early enough or has broken its promise, where it waits for another time than the pool's, and where it was polled
-//! again with nothing there: it was woken because it is to look after itself, or may have been.
+//! A waiter [relies](Timekeeping::ByOthers) on both, so its timeout holds while the task of either is polled. A runtime may be
+//! alive and idle, and the Runner in it: so the timekeeper has to be a task that the waiter's own thread polled, and the waiter
+//! a task itself, for what a thread blocks on may be of another runtime than the tasks that it ran before. What is left is a
+//! thread that drives two runtimes in turn, and leaves the one with the Runner and the timekeeper to itself.
+//!
+//! A waiter relies on no other where there is no Runner, where the Runner has promised nothing that is early enough or has
+//! broken its promise, where it waits for another time than the pool's, and once it was woken and found nothing: it may have
+//! been woken to look after itself.
 
 use core::time::Duration;
 
@@ -39,10 +43,12 @@ pub(super) struct Deadlines {
     runner_looks_at: Instant,
     /// When the last one came that is a timekeeper from the beginning.
     keeper_came_at: Instant,
-    /// When the last one came who relied on others.
+    /// The thread of all timekeepers there are, and of the waiters that rely on them.
+    keepers_thread: usize,
+    /// When the last waiter came that relies on others.
     newest_at: Instant,
-    /// Whether anybody came since the Runner gave its promise.
-    anybody_came: bool,
+    /// Whether a waiter came since the Runner gave its promise.
+    any_came: bool,
 }
 
 /// From so long after the last timekeeper on, who comes is one as well.
@@ -54,8 +60,9 @@ impl Deadlines {
             timeout,
             runner_looks_at: Instant::MAX,
             keeper_came_at: Instant::EPOCH,
+            keepers_thread: 0,
             newest_at: Instant::EPOCH,
-            anybody_came: false,
+            any_came: false,
         }
     }
 }
@@ -64,28 +71,33 @@ impl Kernel {
     /// Decides whose alarm tells somebody who joins the queue that its time is over.
     #[inline]
     pub(super) fn timekeeping_of(&mut self, request: &QueueRequest) -> Timekeeping {
-        let waits_as_all_do = request.has_common_timeout && request.end == End::Back;
-        match (request.at, self.deadlines.timeout) {
-            (Some(at), Some(timeout)) if waits_as_all_do && self.has_runner() => {
-                self.timekeeping_by_runner(at, at + timeout)
+        match (request.at, self.deadlines.timeout, request.shares_time) {
+            (Some(at), Some(timeout), Some(thread))
+                if request.end == End::Back && self.has_runner() =>
+            {
+                self.timekeeping_on(thread, at, at + timeout)
             }
             _ => Timekeeping::Own,
         }
     }
 
-    fn timekeeping_by_runner(&mut self, at: Instant, deadline: Instant) -> Timekeeping {
+    fn timekeeping_on(&mut self, thread: usize, at: Instant, deadline: Instant) -> Timekeeping {
         let deadlines = &mut self.deadlines;
-        deadlines.anybody_came = true;
+        deadlines.any_came = true;
         let promised_at = deadlines.runner_looks_at;
         let is_promised = at < promised_at && promised_at <= deadline;
         // Threads read the clock before they take their turn, so one may come behind another that read it later.
-        let is_in_order = deadlines.newest_at <= at;
+        let is_in_order = deadlines.newest_at <= at && deadlines.keeper_came_at <= at;
+        if self.queue.shares_time() && deadlines.keepers_thread != thread {
+            return Timekeeping::Own;
+        }
         let has_keeper = self.queue.keepers() > 0 && at < deadlines.keeper_came_at + KEEPERS_APART;
         if is_promised && is_in_order && has_keeper {
             deadlines.newest_at = at;
             return Timekeeping::ByOthers;
         }
-        deadlines.keeper_came_at = deadlines.keeper_came_at.max(at);
+        deadlines.keeper_came_at = at;
+        deadlines.keepers_thread = thread;
         if promised_at == Instant::MAX {
             self.notices.tell_runner();
         }
@@ -111,7 +123,7 @@ impl Kernel {
             // Nobody relies on it for a deadline before that.
             return Some(promised_at);
         }
-        let came = core::mem::take(&mut self.deadlines.anybody_came);
+        let came = core::mem::take(&mut self.deadlines.any_came);
         let looks_at = match self.look_at_deadlines(now) {
             // Of those who are not here yet none has a deadline before that. To promise it only while somebody waits would
             // wake the Runner for each who waits alone.
@@ -134,15 +146,18 @@ impl Kernel {
 
     /// The Runner has ended: those who rely on it look after themselves.
     pub(super) const fn runner_breaks_promise(&mut self) {
-        self.deadlines.runner_looks_at = Instant::MAX;
+        self.deadlines = Deadlines::new(self.deadlines.timeout);
         self.notices.tell_overdue(Instant::MAX);
     }
 
-    /// Names those who rely on others, as far as their time is over.
-    pub(in crate::pool) fn name_overdue(&self, now: Instant, mut name: impl FnMut(WaiterId)) {
-        if let Some(timeout) = self.deadlines.timeout {
+    /// Names the waiters that rely on others, as far as their time is over by then. After the end of all time none does any
+    /// more.
+    pub(in crate::pool) fn name_overdue(&mut self, now: Instant, name: impl FnMut(WaiterId)) {
+        if now == Instant::MAX {
+            self.queue.release_relying(name);
+        } else if let Some(timeout) = self.deadlines.timeout {
             self.queue
-                .name_relying(|since| since.at + timeout <= now, &mut name);
+                .name_relying(|since| since.at + timeout <= now, name);
         }
     }
 }

@@ -475,7 +475,6 @@ impl PoolOpenings {
         if counts {
             // The others of a burst do not count for who came since, and could not be told to them.
             failing.awaits_caller = now.is_none();
-            failing.awaits_caller = now.is_none();
             failing.attempts = failing.attempts.saturating_add(1);
             let is_over = is_permanent || failing.attempts >= self.policy.max_attempts();
             // A policy without delays must not make a busy loop of callers who keep asking.

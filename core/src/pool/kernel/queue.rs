@@ -350,6 +350,11 @@ impl WaitQueue {
         self.keepers
     }
 
+    /// Returns `true` if any rely on others, or may be relied on.
+    pub(super) const fn shares_time(&self) -> bool {
+        self.keepers > 0 || self.relying > 0
+    }
+
     /// The waiter looks after its own time from now on, and after that of others, if it relied on others.
     pub(super) fn keep_time(&mut self, waiter: WaiterId) {
         if let QueueEntry::Waiting(Waiting { timekeeping, .. }) = &mut self.entries[waiter.index()]
@@ -435,6 +440,27 @@ impl WaitQueue {
             }
             is_meant
         });
+    }
+
+    /// Names all that rely on others. None of them does any more: each has a timer of its own from its next poll on.
+    pub(super) fn release_relying(&mut self, mut name: impl FnMut(WaiterId)) {
+        let mut next = self.first;
+        while self.relying > 0 {
+            next = match self.entries.get_mut(next as usize) {
+                Some(QueueEntry::Waiting(waiter)) => {
+                    if waiter.timekeeping == Timekeeping::ByOthers {
+                        waiter.timekeeping = Timekeeping::Own;
+                        self.relying -= 1;
+                        name(WaiterId(next));
+                    }
+                    waiter.next
+                }
+                Some(QueueEntry::Gap { next }) => *next,
+                _ => unreachable!("those who are counted are in the queue"),
+            };
+        }
+        self.called = NOBODY;
+        self.lacks_keeper = false;
     }
 
     /// Shows those who rely on others, until one is enough.

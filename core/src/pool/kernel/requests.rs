@@ -19,8 +19,8 @@ pub(in crate::pool) struct QueueRequest {
     /// Whether it may spawn a Runner that was lost.
     pub(in crate::pool) may_respawn: bool,
     pub(in crate::pool) can_do: CanDo,
-    /// Whether it waits for as long as the pool says.
-    pub(in crate::pool) has_common_timeout: bool,
+    /// The thread that polls it, if its timer may be that of another: it waits for as long as the pool says, and is a task.
+    pub(in crate::pool) shares_time: Option<usize>,
 }
 
 /// What becomes of a caller.

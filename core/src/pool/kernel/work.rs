@@ -337,7 +337,7 @@ mod tests {
             failed: None,
             may_respawn: false,
             can_do: CanDo::Anything,
-            has_common_timeout: false,
+            shares_time: None,
         };
         kernel.join(&request, 1).0
     }
