@@ -128,8 +128,7 @@ pub(crate) enum RunnerEnd {
 /// Does the background work until the holder is shut down, or its last handle is dropped, and every value has ended. It
 /// counts as there from this call on, and until the future is dropped.
 pub(crate) fn run<H: Driven>(holder: Arc<H>) -> impl Future<Output = ()> + use<H> {
-    let attached = AttachedRunner::new(holder);
-    async move { attached.drive().await }
+    AttachedRunner::new(holder).drive()
 }
 
 /// The attachment of a Runner to its holder, which lasts as long as this lives.

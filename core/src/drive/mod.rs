@@ -77,13 +77,14 @@ pub(crate) enum Round<T> {
 /// the task, something has changed, or the time has come that the last round named.
 ///
 /// A change that comes during a round is heard after it. Whatever a round drives, it polls by itself.
-pub(crate) async fn go_round<C: Clock, T>(
+// No `async fn`, in whose future all of this would lie twice.
+pub(crate) fn go_round<C: Clock, T>(
     clock: &C,
     changed: &Signal,
     round: impl FnMut(&mut Context<'_>) -> Round<T>,
-) -> T {
+) -> impl Future<Output = T> {
     let mut change = None;
-    let listen = |cx: &mut Context<'_>| {
+    let listen = move |cx: &mut Context<'_>| {
         let listener = change.get_or_insert_with(|| changed.listen());
         let waits = Pin::new(listener).poll(cx).is_pending();
         if !waits {
@@ -91,7 +92,7 @@ pub(crate) async fn go_round<C: Clock, T>(
         }
         waits
     };
-    go_round_by(clock, listen, round).await
+    go_round_by(clock, listen, round)
 }
 
 /// Goes round like [`go_round`]. Before each round `listen` sees to it that a change wakes the task, and returns `true` once

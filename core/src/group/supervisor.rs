@@ -14,7 +14,7 @@ use super::graph::Graph;
 use super::members::Members;
 use super::plan::{Goal, Role};
 use super::shared::{GroupShared, GroupStanding};
-use super::watched::{MemberCondition, Watch};
+use super::watched::{MemberCondition, MemberWatch};
 use crate::backoff::{Backoff, Delays, Jitter};
 use crate::cause::{Cause, Told};
 use crate::name::Name;
@@ -236,7 +236,7 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
     /// Dropping the future ends the watch. A restart under way is dropped, and its member counts as failed.
     pub async fn run(self) -> Result<(), GaveUp> {
         let clock = self.group.shared.clock.clone();
-        let mut watch = Watch::new(self.window);
+        let mut watch = MemberWatch::new(self.window);
         let mut look_at = clock.now() + self.check_every;
         loop {
             let next = watch.next_restart().map_or(look_at, |at| at.min(look_at));
@@ -281,7 +281,7 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
     }
 
     /// Asks all members how they are, and decides what is to restart.
-    async fn look(&self, watch: &mut Watch) {
+    async fn look(&self, watch: &mut MemberWatch) {
         let shared = &self.group.shared;
         if !shared.book.with(|book| book.plan.is_running()) {
             return;
@@ -304,7 +304,12 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
     }
 
     /// Decides what a member's state and its last checks deserve.
-    fn condition(&self, watch: &Watch, standing: &GroupStanding, member: usize) -> MemberCondition {
+    fn condition(
+        &self,
+        watch: &MemberWatch,
+        standing: &GroupStanding,
+        member: usize,
+    ) -> MemberCondition {
         let shared = &self.group.shared;
         let GroupStanding {
             own, states, graph, ..
@@ -332,7 +337,7 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
 
     /// Restarts a member and those that are to restart with it, as far as that reaches. What needs one that does not
     /// come up is left as it is until that is back.
-    async fn restart(&self, watch: &mut Watch, id: u64, reach: Reach) {
+    async fn restart(&self, watch: &mut MemberWatch, id: u64, reach: Reach) {
         let shared = &self.group.shared;
         let graph = self.group.shared_graph();
         let Some(member) = graph.with_id(id) else {
@@ -378,7 +383,7 @@ impl<C: Timer, M: Members> Supervisor<C, M> {
         }
     }
 
-    async fn give_up(&self, watch: &Watch, id: u64, restarts: usize) -> GaveUp {
+    async fn give_up(&self, watch: &MemberWatch, id: u64, restarts: usize) -> GaveUp {
         let shared = &self.group.shared;
         let (member, start_error) = shared.book.with(|book| match book.graph.with_id(id) {
             Some(member) => (

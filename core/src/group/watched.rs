@@ -14,7 +14,7 @@ use crate::time::Instant;
 /// A look counts nothing but failed checks in a row. A restart is counted as a failure of the service if the member was
 /// up before, and that once: `count` takes `came_up`, and only a success gives it back. So an outage costs one count,
 /// however many restarts fail during it.
-pub(super) struct Watch {
+pub(super) struct MemberWatch {
     /// The time over which failures count together, and for which a member has to be well to begin anew.
     window: Duration,
     /// By their ids.
@@ -52,7 +52,7 @@ pub(super) enum MemberCondition {
     Down,
 }
 
-impl Watch {
+impl MemberWatch {
     pub(super) const fn new(window: Duration) -> Self {
         Self {
             window,

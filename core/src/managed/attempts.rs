@@ -10,7 +10,7 @@ use core::pin::{Pin, pin};
 use core::task::Poll;
 use core::time::Duration;
 
-use super::openings::{AttemptUnderWay, Next, UnansweredAfter};
+use super::openings::{AttemptUnderWay, NextAttempt, UnansweredAfter};
 use super::ready::open_ready;
 use super::shared::{ManagedCell, ManagedEffects, ManagedShared};
 use crate::alarm::Alarm;
@@ -124,7 +124,7 @@ pub(super) async fn open_at_pace<R: LocalResource, C: Clock>(
                 change = None;
             }
             let wake_at = match round.next() {
-                Next::Now { gives_way } => {
+                NextAttempt::Now { gives_way } => {
                     if let Some(number) = gives_way {
                         under_way.remove(number);
                         round.gave_way(number);
@@ -133,8 +133,8 @@ pub(super) async fn open_at_pace<R: LocalResource, C: Clock>(
                     under_way.0.push((number, Box::pin(attempt())));
                     continue;
                 }
-                Next::At(at) => Some(at),
-                Next::Later => None,
+                NextAttempt::At(at) => Some(at),
+                NextAttempt::Later => None,
             };
             let wake_at = wake_at.into_iter().chain(round.ends_at).min();
             if alarm.as_mut().poll(&shared.clock, wake_at, cx).is_pending() {
@@ -192,19 +192,19 @@ enum Over {
 }
 
 impl<R: LocalResource, C: Clock> AttemptRound<'_, R, C> {
-    fn next(&self) -> Next {
+    fn next(&self) -> NextAttempt {
         let shared = self.shared;
         // A policy that limits the attempts of an opening also limits those beside each other.
         let most = shared.config.open_retry.max_attempts();
         if self.is_over.is_some() || (most < u32::MAX && self.begun >= most) {
-            return Next::Later;
+            return NextAttempt::Later;
         }
         let now = shared.now();
         shared.with(|cell, effects| {
             let next = cell.openings.next(now, R::EXCLUSIVE);
             let until = match next {
-                Next::At(at) => Some(at),
-                Next::Now { .. } | Next::Later => None,
+                NextAttempt::At(at) => Some(at),
+                NextAttempt::Now { .. } | NextAttempt::Later => None,
             };
             if cell.openings.pause(until) {
                 effects.wakes.signal();

@@ -13,7 +13,7 @@ use crate::event::EventKind;
 use crate::name::redacted;
 use crate::opening::OpenError;
 use crate::resource::LocalResource;
-use crate::retry::course::Hooks;
+use crate::retry::course::RetryHooks;
 use crate::retry::{AnyValue, Attempt, Decision, ErrorClass, Failure, Outcome, Retry, Retrying};
 use crate::runtime::Clock;
 use crate::sink::SharedBudget;
@@ -189,7 +189,7 @@ where
     let answer = Lock::new(None);
     let policy = options.policy(shared.config.retry);
     let attempt = || attempt(shared, &ways, &operation);
-    let hooks = Hooks {
+    let hooks = RetryHooks {
         classify: |failure: Failure<'_, Failed>| match failure {
             Failure::Error(failed) => failed.class,
             Failure::TimedOut => {

@@ -3,7 +3,7 @@
 //! A job was marked as under way when it was claimed: dropping it half-way gives it back for somebody else to do.
 
 use super::attempts::{Exhausted, open_at_pace};
-use super::shared::{Flight, ManagedShared, ManagedValue, Suspicion};
+use super::shared::{Flight, ManagedShared, ManagedSuspicion, ManagedValue};
 use crate::cause::{Cause, Panicked};
 use crate::contain::hook;
 use crate::drive::{CloseJob, LEAST_PAUSE};
@@ -97,7 +97,7 @@ impl<R: LocalResource, C: Clock> ManagedOpenJob<R, C> {
                     calls: 0,
                     used_at: None,
                     revocation: Arc::default(),
-                    suspicion: Suspicion::None,
+                    suspicion: ManagedSuspicion::None,
                 });
                 cell.check_at = check_at;
                 effects.wakes.push(cell.runner.take_waker());

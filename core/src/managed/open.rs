@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::job::{ManagedJob, ManagedOpenJob};
-use super::openings::{Patience, Since};
+use super::openings::{Patience, WaitedSince};
 use super::shared::{Flight, ManagedCell, ManagedShared};
 use crate::drive::{OneJob, Round, go_round};
 use crate::opening::OpenError;
@@ -97,7 +97,7 @@ struct Demand<'a, R: LocalResource, C: Clock> {
     shared: &'a Arc<ManagedShared<R, C>>,
     patience: Patience,
     /// When it began to wait, once it does.
-    since: Option<Since>,
+    since: Option<WaitedSince>,
 }
 
 impl<R: LocalResource, C: Clock> Demand<'_, R, C> {

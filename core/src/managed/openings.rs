@@ -94,7 +94,7 @@ struct FailureStreak {
 
 /// When a caller began to wait, and how many attempts had failed by then.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Since {
+pub(crate) struct WaitedSince {
     pub(crate) at: Option<Instant>,
     failed: u64,
 }
@@ -112,7 +112,7 @@ pub(crate) enum Patience {
 
 /// Whether another attempt may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum NextAttempt {
     /// Now. The attempt of this number gives way to it, if there is one.
     Now {
         gives_way: Option<u32>,
@@ -144,21 +144,21 @@ impl ManagedOpenings {
         self.delays.take()
     }
 
-    pub(crate) fn next(&self, now: Option<Instant>, is_exclusive: bool) -> Next {
+    pub(crate) fn next(&self, now: Option<Instant>, is_exclusive: bool) -> NextAttempt {
         let newest = self.under_way.last();
         let at = match newest {
             None => self.next_at,
             Some(newest) => match newest.unanswered_at.filter(|_| !is_exclusive) {
                 Some(at) => self.next_at.max(Some(at)),
-                None => return Next::Later,
+                None => return NextAttempt::Later,
             },
         };
         match at.zip(now) {
-            Some((at, now)) if now < at => Next::At(at),
+            Some((at, now)) if now < at => NextAttempt::At(at),
             _ => {
                 let is_full = self.under_way.len() >= MOST_UNDER_WAY;
                 let gives_way = newest.filter(|_| is_full).map(|newest| newest.number);
-                Next::Now { gives_way }
+                NextAttempt::Now { gives_way }
             }
         }
     }
@@ -321,22 +321,22 @@ impl ManagedOpenings {
     }
 
     /// A caller begins to wait.
-    pub(crate) const fn since(&self, now: Option<Instant>) -> Since {
-        Since {
+    pub(crate) const fn since(&self, now: Option<Instant>) -> WaitedSince {
+        WaitedSince {
             at: now,
             failed: self.failed,
         }
     }
 
     /// Returns `true` if an attempt has failed while a caller waited.
-    pub(crate) const fn has_failed_since(&self, since: Since) -> bool {
+    pub(crate) const fn has_failed_since(&self, since: WaitedSince) -> bool {
         self.failed > since.failed
     }
 
     /// What a caller is told that has waited since then: how attempts failed meanwhile. `None` lets it wait on.
     pub(crate) fn refusal(
         &self,
-        since: Since,
+        since: WaitedSince,
         now: Option<Instant>,
         patience: Patience,
         policy: &Retry,

@@ -4,7 +4,7 @@ use core::future::Future;
 use core::task::Waker;
 
 use super::job::{ManagedCheckJob, ManagedJob, Purpose};
-use super::shared::{ManagedCell, ManagedEffects, ManagedShared, Suspicion};
+use super::shared::{ManagedCell, ManagedEffects, ManagedShared, ManagedSuspicion};
 use crate::drive::{self, Attachment, Driven, RunnerEnd, Turn};
 use crate::ending::Why;
 use crate::event::EventKind;
@@ -223,8 +223,8 @@ impl<R: LocalResource<Value: Clone>, C: Clock> ManagedShared<R, C> {
         cell: &mut ManagedCell<R::Value>,
     ) -> Option<ManagedJob<R, C>> {
         let mut retired = cell.retired.iter_mut().map(|(held, _)| held);
-        let held = retired.find(|held| held.suspicion == Suspicion::Due)?;
-        held.suspicion = Suspicion::UnderCheck;
+        let held = retired.find(|held| held.suspicion == ManagedSuspicion::Due)?;
+        held.suspicion = ManagedSuspicion::UnderCheck;
         let job = ManagedCheckJob::claim(this, held, Purpose::Suspicion);
         Some(ManagedJob::Check(job))
     }

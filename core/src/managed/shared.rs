@@ -8,7 +8,7 @@ use super::config::ManagedConfig;
 use super::error::RevokedFor;
 use super::openings::ManagedOpenings;
 use super::revocation::{EndOfCalls, Revocation};
-use super::watch::History;
+use super::watch::WatchHistory;
 use crate::cause::{Cause, Panicked};
 use crate::cleanup::Audit;
 use crate::drive::{Attachment, Closer, SpawnRunner, Wakes};
@@ -45,7 +45,7 @@ pub(crate) struct ManagedShared<R: LocalResource, C: Clock> {
 /// All that the lock guards.
 pub(crate) struct ManagedCell<V> {
     pub(crate) machine: Machine,
-    pub(crate) history: History,
+    pub(crate) history: WatchHistory,
     pub(crate) current: Option<ManagedValue<V>>,
     /// Values out of use whose calls have not ended.
     pub(crate) retired: Vec<(ManagedValue<V>, Why)>,
@@ -78,12 +78,12 @@ pub(crate) struct ManagedValue<V> {
     pub(crate) calls: usize,
     pub(crate) used_at: Option<Instant>,
     pub(crate) revocation: Arc<Revocation>,
-    pub(crate) suspicion: Suspicion,
+    pub(crate) suspicion: ManagedSuspicion,
 }
 
 /// Whether a value that one call found broken is checked for the sake of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Suspicion {
+pub(crate) enum ManagedSuspicion {
     None,
     /// It is to be checked.
     Due,
@@ -121,7 +121,7 @@ impl<V> ManagedCell<V> {
     pub(crate) fn new(machine: Machine, kept_open: bool, proven_after: Option<Duration>) -> Self {
         Self {
             machine,
-            history: History::default(),
+            history: WatchHistory::default(),
             current: None,
             retired: Vec::new(),
             closer: Closer::default(),
@@ -262,8 +262,8 @@ impl<V> ManagedCell<V> {
     pub(crate) fn suspect(&mut self, generation: u64, effects: &mut ManagedEffects) {
         let suspected = self.retired_by(generation);
         if let Some(held) = suspected.filter(|held| held.calls > 0) {
-            if held.suspicion == Suspicion::None {
-                held.suspicion = Suspicion::Due;
+            if held.suspicion == ManagedSuspicion::None {
+                held.suspicion = ManagedSuspicion::Due;
                 effects.wakes.push(self.runner.take_waker());
             }
         }
@@ -277,7 +277,7 @@ impl<V> ManagedCell<V> {
         effects: &mut ManagedEffects,
     ) {
         if let Some(held) = self.retired_by(generation) {
-            held.suspicion = Suspicion::None;
+            held.suspicion = ManagedSuspicion::None;
             if is_dead {
                 effects.found_dead(held);
             }
@@ -287,8 +287,8 @@ impl<V> ManagedCell<V> {
     /// The check of a suspected value was dropped, unless it has ended: another is due.
     pub(crate) fn suspect_again(&mut self, generation: u64, effects: &mut ManagedEffects) {
         if let Some(held) = self.retired_by(generation) {
-            if held.suspicion == Suspicion::UnderCheck {
-                held.suspicion = Suspicion::Due;
+            if held.suspicion == ManagedSuspicion::UnderCheck {
+                held.suspicion = ManagedSuspicion::Due;
                 effects.wakes.push(self.runner.take_waker());
             }
         }

@@ -47,9 +47,9 @@ pub struct StateChange {
 
 /// The latest changes.
 #[derive(Debug, Default)]
-pub(crate) struct History(VecDeque<StateChange>);
+pub(crate) struct WatchHistory(VecDeque<StateChange>);
 
-impl History {
+impl WatchHistory {
     pub(crate) fn push(&mut self, from: State, to: State, number: u64, at: Option<Instant>) {
         if self.0.len() == KEPT {
             self.0.pop_front();

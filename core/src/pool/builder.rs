@@ -10,12 +10,13 @@ use super::kernel::{Bounds, Kernel, Membership, PoolOpenings};
 use super::loans::Loans;
 use super::quota::Quota;
 use super::runner::Runner;
-use super::shared::{PoolShared, SpawnRunner};
+use super::shared::PoolShared;
 use super::stack::{IdleOrder, Stacks};
 use super::state::Guarded;
 use super::validation::{CheckOnAcquire, prepares};
 use crate::backoff::Backoff;
 use crate::config::{ConfigError, above_zero};
+use crate::drive::SpawnRunner;
 use crate::name::Name;
 use crate::opening::attempt_limit;
 use crate::random::Random;
@@ -559,7 +560,7 @@ impl<R: LocalResource> PoolBuilder<R> {
         self,
         clock: C,
         quota: Option<Arc<Quota>>,
-        spawn_runner: Option<SpawnRunner<R, C>>,
+        spawn_runner: Option<SpawnRunner<PoolShared<R, C>>>,
     ) -> Result<(Pool<R, C>, Runner<R, C>), ConfigError> {
         self.config.validate()?;
         let policy = self.opening_policy();
@@ -650,7 +651,7 @@ impl<R: LocalResource> PoolBuilder<R> {
         R: 'static,
         T: Timer<Sleep: 'static> + SpawnLocal + 'static,
     {
-        let spawn_runner: SpawnRunner<R, T> =
+        let spawn_runner: SpawnRunner<PoolShared<R, T>> =
             |shared| shared.clock.spawn_local(Runner::new(shared.clone()).run());
         let (pool, runner) = self.build_in_family(runtime.clone(), None, Some(spawn_runner))?;
         runtime.spawn_local(runner.run());

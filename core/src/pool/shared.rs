@@ -10,7 +10,7 @@ use super::stack::Stacks;
 use super::state::Guarded;
 use super::timings::Histogram;
 use crate::cleanup::abandon_value;
-use crate::drive::Wakes;
+use crate::drive::{SpawnRunner, Wakes};
 use crate::ending::Why;
 use crate::random::Random;
 use crate::reporter::Reporter;
@@ -33,7 +33,7 @@ pub(crate) struct PoolShared<R: LocalResource, C: Clock> {
     pub(crate) is_strict: bool,
     pub(crate) reporter: Reporter,
     /// Spawns a Runner, where `build` was told how.
-    pub(crate) spawn_runner: Option<SpawnRunner<R, C>>,
+    pub(crate) spawn_runner: Option<SpawnRunner<Self>>,
     /// Where idle values lie.
     pub(crate) stacks: Stacks<R::Value>,
     /// The bound that it shares with other pools, if it is one of a family.
@@ -50,9 +50,6 @@ pub(crate) struct PoolShared<R: LocalResource, C: Clock> {
     /// Tells whoever awaits a shutdown or a start that something changed.
     pub(crate) changed: Signal,
 }
-
-/// Spawns a Runner of this pool on the pool's own runtime. User code: under no lock.
-pub(crate) type SpawnRunner<R, C> = fn(&Arc<PoolShared<R, C>>);
 
 impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     pub(crate) fn now(&self) -> Option<Instant> {

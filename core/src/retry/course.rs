@@ -17,7 +17,7 @@ use crate::sync::Text;
 use crate::time::Instant;
 
 /// What the user gave beside the operation.
-pub(crate) struct Hooks<K, U, H, B> {
+pub(crate) struct RetryHooks<K, U, H, B> {
     pub(crate) classify: K,
     pub(crate) until: U,
     pub(crate) on_attempt: Option<H>,
@@ -32,7 +32,7 @@ pub(super) struct Course<C, E, R, K, U, H, B> {
     pub(super) clock: C,
     pub(super) policy: Retry,
     pub(super) name: Option<Text>,
-    pub(super) hooks: Hooks<K, U, H, B>,
+    pub(super) hooks: RetryHooks<K, U, H, B>,
     pub(super) nesting: Nesting,
     attempts: u32,
     /// `None` until the clock is read; see [`Course::is_timed_at_once`].
@@ -90,7 +90,7 @@ impl<C, E, R, K, U, H, B> Course<C, E, R, K, U, H, B> {
         clock: C,
         policy: Retry,
         name: Option<Text>,
-        hooks: Hooks<K, U, H, B>,
+        hooks: RetryHooks<K, U, H, B>,
     ) -> Self {
         Self {
             clock,

@@ -9,7 +9,7 @@ use core::task::{Context, Poll, ready};
 use futures_core::TryFuture;
 use pin_project_lite::pin_project;
 
-use super::course::{Course, Hooks};
+use super::course::{Course, RetryHooks};
 use super::{Accept, AnyValue, Attempt, Budget, ErrorClass, Failure, Retry, RetryError, Until};
 use crate::name::redacted;
 use crate::runtime::Clock;
@@ -189,7 +189,7 @@ where
 {
     /// With a clock that may be none: then there is one attempt, and no limit to its time.
     pub(crate) const fn over(clock: C, policy: Retry, op: Op) -> Self {
-        let hooks = Hooks {
+        let hooks = RetryHooks {
             classify: retry_any::<Fut::Error> as fn(Failure<'_, _>) -> _,
             until: AnyValue,
             on_attempt: None,
@@ -211,7 +211,7 @@ where
         clock: C,
         policy: Retry,
         name: Option<Text>,
-        hooks: Hooks<K, U, H, B>,
+        hooks: RetryHooks<K, U, H, B>,
         op: Op,
     ) -> Self {
         Self {
@@ -245,7 +245,7 @@ where
     where
         K2: FnMut(Failure<'_, Fut::Error>) -> ErrorClass,
     {
-        self.with_hooks(|hooks| Hooks {
+        self.with_hooks(|hooks| RetryHooks {
             classify,
             until: hooks.until,
             on_attempt: hooks.on_attempt,
@@ -272,7 +272,7 @@ where
     where
         F: FnMut(&Fut::Ok) -> bool,
     {
-        self.with_hooks(|hooks| Hooks {
+        self.with_hooks(|hooks| RetryHooks {
             classify: hooks.classify,
             until: Until(accepts),
             on_attempt: hooks.on_attempt,
@@ -299,7 +299,7 @@ where
     where
         H2: FnMut(&Attempt<'_, Fut::Ok, Fut::Error>),
     {
-        self.with_hooks(|hooks| Hooks {
+        self.with_hooks(|hooks| RetryHooks {
             classify: hooks.classify,
             until: hooks.until,
             on_attempt: Some(watch),
@@ -325,7 +325,7 @@ where
     where
         B2: Deref<Target = Budget>,
     {
-        self.with_hooks(|hooks| Hooks {
+        self.with_hooks(|hooks| RetryHooks {
             classify: hooks.classify,
             until: hooks.until,
             on_attempt: hooks.on_attempt,
@@ -355,7 +355,7 @@ where
 
     fn with_hooks<K2, U2, H2, B2>(
         self,
-        change: impl FnOnce(Hooks<K, U, H, B>) -> Hooks<K2, U2, H2, B2>,
+        change: impl FnOnce(RetryHooks<K, U, H, B>) -> RetryHooks<K2, U2, H2, B2>,
     ) -> Retrying<C, Op, Fut, K2, U2, H2, B2>
     where
         U2: Accept<Fut::Ok>,
@@ -402,7 +402,7 @@ where
 }
 
 /// What a retry of `Fut` ends with.
-type End<Fut, U> = Result<
+type RetryEnd<Fut, U> = Result<
     <Fut as TryFuture>::Ok,
     RetryError<<Fut as TryFuture>::Error, <U as Accept<<Fut as TryFuture>::Ok>>::Rejected>,
 >;
@@ -420,7 +420,7 @@ where
     /// Goes on with a retry that has begun.
     #[cold]
     #[inline(never)]
-    fn poll_later(mut self, cx: &mut Context<'_>) -> Poll<End<Fut, U>> {
+    fn poll_later(mut self, cx: &mut Context<'_>) -> Poll<RetryEnd<Fut, U>> {
         loop {
             match self.step.as_mut().project() {
                 StepProjection::Attempt { .. } => {
@@ -453,7 +453,7 @@ where
     /// Polls the attempt under way: what the whole ends with, or else to go on. The operation goes first: it wins a
     /// tie with its limit, and where it is ready at once no sleep is made.
     #[inline]
-    fn poll_attempt(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<End<Fut, U>>> {
+    fn poll_attempt(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<RetryEnd<Fut, U>>> {
         let StepProjection::Attempt { future } = self.step.as_mut().project() else {
             unreachable!("an attempt is polled while it is under way");
         };

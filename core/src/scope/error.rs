@@ -140,15 +140,15 @@ impl<E: fmt::Display, T> fmt::Display for ScopeError<E, T> {
         match self {
             Self::Body { error, report } if report.is_clean() => write!(f, "{}", Redacted(error)),
             Self::Body { error, report } => {
-                write!(f, "{}; then {}", Redacted(error), Told(report))
+                write!(f, "{}; then {}", Redacted(error), ToldEndings(report))
             }
-            Self::Cleanup { report, .. } => write!(f, "{}", Told(report)),
+            Self::Cleanup { report, .. } => write!(f, "{}", ToldEndings(report)),
             Self::TimedOut { limit, report } => {
                 write!(f, "{} timed out after {limit:?}", report.name)?;
                 if report.is_clean() {
                     return Ok(());
                 }
-                write!(f, "; then {}", Told(report))
+                write!(f, "; then {}", ToldEndings(report))
             }
             Self::Unopened { error } => write!(f, "{error}"),
             Self::Config { error } => write!(f, "{error}"),
@@ -197,9 +197,9 @@ impl<E: fmt::Debug + fmt::Display, T> Error for ScopeError<E, T> {
 }
 
 /// A report with all of its failures.
-struct Told<'a>(&'a Report);
+struct ToldEndings<'a>(&'a Report);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for ToldEndings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
         self.0

@@ -19,11 +19,11 @@ use crate::sync::{self, Arc, Lock};
 /// Whether what a scope holds is `Send`: which boxes it comes in.
 pub(crate) trait Kind: Sized + 'static {
     type Finalizer: ?Sized + Finalize<Self>;
-    type Work: ?Sized + Future<Output = Outcome>;
+    type Work: ?Sized + Future<Output = FinalizerOutcome>;
 }
 
 /// How a finalizer ended: as the close of a value does.
-pub(crate) type Outcome = (Ending, Option<Cause>);
+pub(crate) type FinalizerOutcome = (Ending, Option<Cause>);
 
 /// The finalizers of a scope that may move between threads.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) enum Sending {}
 
 impl Kind for Sending {
     type Finalizer = dyn Finalize<Self> + Send;
-    type Work = dyn Future<Output = Outcome> + Send;
+    type Work = dyn Future<Output = FinalizerOutcome> + Send;
 }
 
 /// The finalizers of a scope that stays on its thread.
@@ -40,7 +40,7 @@ pub(crate) enum Staying {}
 
 impl Kind for Staying {
     type Finalizer = dyn Finalize<Self>;
-    type Work = dyn Future<Output = Outcome>;
+    type Work = dyn Future<Output = FinalizerOutcome>;
 }
 
 /// Something that is to be done at the end of a scope.
@@ -76,7 +76,7 @@ impl<R: LocalResource> Home<R> {
 }
 
 impl<R: LocalResource, C: Clock> Close<R, C> {
-    pub(super) async fn perform(self, retired: RetiredValue<R::Value>) -> Outcome {
+    pub(super) async fn perform(self, retired: RetiredValue<R::Value>) -> FinalizerOutcome {
         let (resource, clock) = (&self.home.resource, &self.clock);
         let mut leaving = Leaving {
             resource,
@@ -152,7 +152,7 @@ pub(crate) struct Deferred<B, C> {
 }
 
 impl<B, C: Clock> Deferred<B, C> {
-    async fn perform<F>(self, exit: Exit) -> Outcome
+    async fn perform<F>(self, exit: Exit) -> FinalizerOutcome
     where
         B: FnOnce(Exit) -> F,
         F: Future<Output = Result<(), BoxError>>,

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::book::{Registered, Subject, Tag};
 use super::drive::Drive;
-use super::finalizer::{Close, Home, Kind, Outcome};
+use super::finalizer::{Close, FinalizerOutcome, Home, Kind};
 use super::opened::ScopeGuard;
 use super::shared::{Handle, ScopeShared};
 use crate::cause::Cause;
@@ -195,7 +195,7 @@ struct Closing<'a, K: Kind, C: Clock> {
     scope: &'a Handle<K, C>,
     tag: Tag,
     why: Why,
-    outcome: Outcome,
+    outcome: FinalizerOutcome,
 }
 
 impl<K: Kind, C: Clock> Drop for Closing<'_, K, C> {

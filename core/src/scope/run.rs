@@ -41,30 +41,30 @@ where
         Err(payload) => Ok(Err(payload)),
     };
     let outcome = match outcome {
-        Ok(Ok(Ok(value))) => Outcome::Succeeded(value),
-        Ok(Ok(Err(error))) => Outcome::Failed(error),
-        Ok(Err(payload)) => Outcome::Panicked(Unwinding::new(scope, payload)),
-        Err(Elapsed { limit }) => Outcome::TimedOut(limit),
+        Ok(Ok(Ok(value))) => BodyOutcome::Succeeded(value),
+        Ok(Ok(Err(error))) => BodyOutcome::Failed(error),
+        Ok(Err(payload)) => BodyOutcome::Panicked(Unwinding::new(scope, payload)),
+        Err(Elapsed { limit }) => BodyOutcome::TimedOut(limit),
     };
     let report = live.end(outcome.exit()).await;
     match outcome {
-        Outcome::Succeeded(value) if report.is_clean() => Ok(value),
-        Outcome::Succeeded(value) => Err(ScopeError::Cleanup { value, report }),
-        Outcome::Failed(error) => Err(ScopeError::Body { error, report }),
-        Outcome::TimedOut(limit) => Err(ScopeError::TimedOut { limit, report }),
-        Outcome::Panicked(unwinding) => unwinding.resume(),
+        BodyOutcome::Succeeded(value) if report.is_clean() => Ok(value),
+        BodyOutcome::Succeeded(value) => Err(ScopeError::Cleanup { value, report }),
+        BodyOutcome::Failed(error) => Err(ScopeError::Body { error, report }),
+        BodyOutcome::TimedOut(limit) => Err(ScopeError::TimedOut { limit, report }),
+        BodyOutcome::Panicked(unwinding) => unwinding.resume(),
     }
 }
 
 /// How a body ended that was not dropped with its scope.
-enum Outcome<T, E, K: Kind, C: Clock> {
+enum BodyOutcome<T, E, K: Kind, C: Clock> {
     Succeeded(T),
     Failed(E),
     TimedOut(Duration),
     Panicked(Unwinding<K, C>),
 }
 
-impl<T, E, K: Kind, C: Clock> Outcome<T, E, K, C> {
+impl<T, E, K: Kind, C: Clock> BodyOutcome<T, E, K, C> {
     const fn exit(&self) -> Exit {
         match self {
             Self::Succeeded(_) => Exit::Succeeded,

@@ -7,7 +7,7 @@ use super::book::{
 };
 use super::drive::Drive;
 use super::exit::Exit;
-use super::finalizer::{Finalize, Kind, Outcome};
+use super::finalizer::{Finalize, FinalizerOutcome, Kind};
 use crate::cause::Cause;
 use crate::cleanup::Report;
 use crate::drive::{Attachment, SpawnRunner};
@@ -152,7 +152,7 @@ impl<K: Kind, C: Clock> ScopeShared<K, C> {
         }
     }
 
-    pub(crate) fn settle(&self, work: Work<K>, outcome: &Outcome) {
+    pub(crate) fn settle(&self, work: Work<K>, outcome: &FinalizerOutcome) {
         let Work {
             scope,
             tag,

@@ -39,14 +39,14 @@ pub(crate) struct Built<R: LocalResource, C: Clock> {
 }
 
 /// A seat, and what is waited for there.
-pub(crate) struct Place<R: LocalResource, C: Clock> {
+pub(crate) struct SharedPlace<R: LocalResource, C: Clock> {
     pub(crate) seat: Seat<R, C>,
     pub(crate) managed: Managed<Lent<R>, C>,
 }
 
 /// What somebody finds who wants a place.
 enum Found<R: LocalResource, C: Clock> {
-    Place(Place<R, C>),
+    Place(SharedPlace<R, C>),
     Shut,
     /// A value that was idle too long has to be closed first: by this job, unless that is under way.
     Closing(Option<CloseGenerationJob<R, C>>),
@@ -56,7 +56,7 @@ enum Found<R: LocalResource, C: Clock> {
 impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     pub(crate) async fn acquire(this: &Arc<Self>) -> Result<Share<R, C>, OpenError> {
         Self::close_leftovers(this).await;
-        let Place { seat, managed } = Self::place(this).await?;
+        let SharedPlace { seat, managed } = Self::place(this).await?;
         let value = managed.get().await?;
         let share = seat.hold(value);
         // The value that was waited for may have come just before the end.
@@ -67,7 +67,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     }
 
     /// A place among those who wait for the current value, once there may be one.
-    async fn place(this: &Arc<Self>) -> Result<Place<R, C>, OpenError> {
+    async fn place(this: &Arc<Self>) -> Result<SharedPlace<R, C>, OpenError> {
         Self::respawn_if_lost(this);
         let mut closing = OneJob::none();
         go_round(&this.clock, &this.changed, |cx| {
@@ -128,7 +128,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     }
 
     /// Makes a generation the current one, and takes the first place in it, unless there is one by now.
-    fn install(this: &Arc<Self>, built: Built<R, C>) -> Option<Place<R, C>> {
+    fn install(this: &Arc<Self>, built: Built<R, C>) -> Option<SharedPlace<R, C>> {
         let (place, unneeded) = this.change(|book, _| {
             if book.current.is_some() || book.is_shut {
                 return (None, (Some(built.managed), Some(built.runner)));
@@ -146,9 +146,9 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     pub(crate) fn place_in(
         this: &Arc<Self>,
         generation: &mut SharedGeneration<R, C>,
-    ) -> Place<R, C> {
+    ) -> SharedPlace<R, C> {
         generation.waiting += 1;
-        Place {
+        SharedPlace {
             seat: Seat::new(this.clone(), generation.number),
             managed: generation.managed.clone(),
         }

@@ -5,7 +5,7 @@
 //! they all give up is a retired generation like any other. Once it is open, whoever comes first makes it the current one.
 
 use super::book::Standby;
-use super::inner::{Inner, Place};
+use super::inner::{Inner, SharedPlace};
 use crate::ending::Why;
 use crate::opening::OpenError;
 use crate::resource::LocalResource;
@@ -14,7 +14,7 @@ use crate::sync::Arc;
 
 /// A place among those who wait for a swap.
 struct Joined<R: LocalResource, C: Clock> {
-    place: Place<R, C>,
+    place: SharedPlace<R, C>,
     standby: Standby,
 }
 
@@ -26,7 +26,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
         let Some(Joined { place, standby }) = Self::stand_by(this, only)? else {
             return Ok(());
         };
-        let Place { seat, managed } = place;
+        let SharedPlace { seat, managed } = place;
         let opened = managed.open().await;
         this.book.with(|book| {
             if book.standby == Some(standby) {
@@ -49,7 +49,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     /// resource that was begun later, and is over, is not undone.
     pub(crate) async fn swap_to(this: &Arc<Self>, resource: Arc<R>) -> Result<(), OpenError> {
         Self::respawn_if_lost(this);
-        let Place { seat, managed } = Self::stand_by_with(this, resource.clone())?;
+        let SharedPlace { seat, managed } = Self::stand_by_with(this, resource.clone())?;
         managed.open().await?;
         let mut resource = resource;
         this.book.with(|book| {
@@ -112,7 +112,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     }
 
     /// A place in a generation of another resource, which nobody joins.
-    fn stand_by_with(this: &Arc<Self>, resource: Arc<R>) -> Result<Place<R, C>, OpenError> {
+    fn stand_by_with(this: &Arc<Self>, resource: Arc<R>) -> Result<SharedPlace<R, C>, OpenError> {
         let built = this.settings.build(resource, this.clock.clone());
         let (place, unneeded) = this.change(|book, _| {
             if book.is_shut {

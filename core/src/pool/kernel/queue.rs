@@ -63,7 +63,7 @@ enum QueueEntry {
     Free {
         next: u32,
     },
-    Waiting(Waiting),
+    Waiting(WaitingEntry),
     Gap {
         next: u32,
     },
@@ -72,7 +72,7 @@ enum QueueEntry {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Waiting {
+struct WaitingEntry {
     next: u32,
     /// How many values it waits for.
     missing: u32,
@@ -152,7 +152,7 @@ impl WaitQueue {
             End::Front => self.first,
             End::Back => NOBODY,
         };
-        let index = self.store(QueueEntry::Waiting(Waiting {
+        let index = self.store(QueueEntry::Waiting(WaitingEntry {
             next,
             missing,
             can_do,
@@ -224,7 +224,9 @@ impl WaitQueue {
         loop {
             index = match self.entries.get(index as usize) {
                 Some(QueueEntry::Waiting(waiter)) if is_meant(waiter.since) => return true,
-                Some(QueueEntry::Waiting(Waiting { next, .. }) | QueueEntry::Gap { next }) => *next,
+                Some(QueueEntry::Waiting(WaitingEntry { next, .. }) | QueueEntry::Gap { next }) => {
+                    *next
+                }
                 _ => return false,
             };
         }
@@ -357,7 +359,8 @@ impl WaitQueue {
 
     /// The waiter looks after its own time from now on, and after that of others, if it relied on others.
     pub(super) fn keep_time(&mut self, waiter: WaiterId) {
-        if let QueueEntry::Waiting(Waiting { timekeeping, .. }) = &mut self.entries[waiter.index()]
+        if let QueueEntry::Waiting(WaitingEntry { timekeeping, .. }) =
+            &mut self.entries[waiter.index()]
         {
             if *timekeeping == Timekeeping::ByOthers {
                 *timekeeping = Timekeeping::ForAll;
@@ -485,7 +488,7 @@ impl WaitQueue {
 
     /// One who waited does not any more.
     #[inline(always)]
-    fn one_less(&mut self, index: u32, left: &Waiting) {
+    fn one_less(&mut self, index: u32, left: &WaitingEntry) {
         self.waiting -= 1;
         self.wanted -= left.missing as usize;
         match left.timekeeping {
@@ -537,7 +540,7 @@ impl WaitQueue {
     }
 
     #[inline(always)]
-    fn first_waiter(&mut self) -> Option<&mut Waiting> {
+    fn first_waiter(&mut self) -> Option<&mut WaitingEntry> {
         match self.entries.get_mut(self.first as usize) {
             Some(QueueEntry::Waiting(waiter)) => Some(waiter),
             _ => None,
@@ -548,7 +551,7 @@ impl WaitQueue {
     #[inline(always)]
     fn link(&mut self, index: u32) -> &mut u32 {
         match &mut self.entries[index as usize] {
-            QueueEntry::Waiting(Waiting { next, .. }) | QueueEntry::Gap { next } => next,
+            QueueEntry::Waiting(WaitingEntry { next, .. }) | QueueEntry::Gap { next } => next,
             _ => unreachable!("only waiters and gaps are linked"),
         }
     }

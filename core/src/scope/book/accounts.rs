@@ -3,7 +3,7 @@
 use super::{Entry, ScopeBook, ScopeEffects, Subject, Tag};
 use crate::cleanup::{Audit, CloseFailure, Report, Tally};
 use crate::ending::Why;
-use crate::scope::finalizer::{Kind, Outcome};
+use crate::scope::finalizer::{FinalizerOutcome, Kind};
 use crate::time::Instant;
 
 impl<K: Kind> ScopeBook<K> {
@@ -53,7 +53,7 @@ impl<K: Kind> ScopeBook<K> {
         scope: u64,
         tag: &Tag,
         why: Why,
-        (ending, cause): &Outcome,
+        (ending, cause): &FinalizerOutcome,
         effects: &mut ScopeEffects<K>,
     ) {
         self.count(scope, |tally| match tag.subject {

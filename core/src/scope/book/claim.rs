@@ -1,6 +1,6 @@
 //! Whose turn it is, and who sees to it.
 
-use super::{Chapter, Ended, Entry, ROOT, Registered, Running, ScopeBook, ScopeEffects, Work};
+use super::{Chapter, EndedScope, Entry, ROOT, Registered, Running, ScopeBook, ScopeEffects, Work};
 use crate::ending::{Ending, Why};
 use crate::scope::exit::Exit;
 use crate::scope::finalizer::Kind;
@@ -188,7 +188,7 @@ impl<K: Kind> Chapter<K> {
     }
 
     /// Takes a finalizer of an ended scope off the pile. One whose value is lent is put aside instead.
-    fn pop(&mut self, index: usize) -> Option<(Registered<K>, Ended)> {
+    fn pop(&mut self, index: usize) -> Option<(Registered<K>, EndedScope)> {
         let ended = self.ended?;
         let Entry::Own(registered) = self.entries.remove(index) else {
             unreachable!("it was looked at");

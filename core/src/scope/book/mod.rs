@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::pin::Pin;
 
 use super::exit::Exit;
-use super::finalizer::{Kind, Outcome};
+use super::finalizer::{FinalizerOutcome, Kind};
 use crate::cleanup::Ledger;
 use crate::drive::{Attachment, Wakes};
 use crate::ending::{Ending, Why};
@@ -43,7 +43,7 @@ struct Chapter<K: Kind> {
     /// Values whose turn came while their guards were elsewhere.
     strays: Vec<Registered<K>>,
     running: Option<Running<K>>,
-    ended: Option<Ended>,
+    ended: Option<EndedScope>,
     /// How many go about finalizing this scope, or will without being told. One of them at a time has the
     /// work in hand.
     drivers: usize,
@@ -57,7 +57,7 @@ enum Entry<K: Kind> {
 }
 
 #[derive(Clone, Copy)]
-struct Ended {
+struct EndedScope {
     exit: Exit,
     why: Why,
 }
@@ -256,7 +256,7 @@ impl<K: Kind> ScopeBook<K> {
             return;
         }
         let why = exit.why();
-        chapter.ended = Some(Ended { exit, why });
+        chapter.ended = Some(EndedScope { exit, why });
         for failure in chapter.ledger.begin_shutdown(now) {
             effects.wakes.drop_cause(failure.cause);
         }
@@ -298,7 +298,7 @@ impl<K: Kind> ScopeBook<K> {
         scope: u64,
         tag: &Tag,
         why: Why,
-        outcome: &Outcome,
+        outcome: &FinalizerOutcome,
         effects: &mut ScopeEffects<K>,
     ) {
         self.chapter(scope).running = None;
