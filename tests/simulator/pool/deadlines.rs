@@ -74,20 +74,20 @@ fn a_crowd_that_waits_sets_few_timers() {
     run(0, |sim| async move {
         let scene = Scene::new(&sim).await;
         let held = scene.pool.acquire().await.expect("the value");
-        let first = scene.times_out(Duration::ZERO, None);
+        let first = [(); 2].map(|()| scene.times_out(Duration::ZERO, None));
         sim.sleep(MS).await;
         let before = scene.sleeps();
         let crowd: Vec<_> = (0..1_000)
             .map(|_| scene.times_out(Duration::ZERO, None))
             .collect();
         sim.sleep(MS).await;
-        assert_eq!(scene.pool.status().waiting, 1_001);
+        assert_eq!(scene.pool.status().waiting, 1_002);
         assert_eq!(
             scene.sleeps(),
             before,
-            "all rely on the first and the Runner"
+            "all rely on the first two and the Runner"
         );
-        first.cancel();
+        first.iter().for_each(Task::cancel);
         sim.sleep(MS).await;
         assert_eq!(scene.sleeps(), before + 1, "one is called in its place");
         all(crowd).await;
@@ -95,19 +95,32 @@ fn a_crowd_that_waits_sets_few_timers() {
     });
 }
 
-/// Somebody waits alone, is served, and another comes: the Runner has nothing to do with that.
+/// One or two wait, are served, and others come.
 #[test]
-fn the_runner_is_woken_once_in_a_timeout_for_those_who_wait_alone() {
+fn the_runner_is_woken_once_in_a_timeout_for_all_who_wait() {
     run(0, |sim| async move {
         let scene = Scene::new(&sim).await;
         let mut held = scene.pool.acquire_owned().await.expect("the value");
         let before = scene.polls();
-        for _ in 0..20 {
+        let waits = || {
             let pool = scene.pool.clone();
-            let waiter = sim.task("waits", async move { pool.acquire_owned().await });
+            sim.task("waits", async move { pool.acquire_owned().await })
+        };
+        for _ in 0..20 {
+            let waiter = waits();
             sim.sleep(MS).await;
             drop(held);
             held = waiter.await.expect("the value");
+        }
+        assert_eq!(scene.polls(), before, "each waited alone");
+        for _ in 0..20 {
+            let first = waits();
+            sim.sleep(MS).await;
+            let second = waits();
+            sim.sleep(MS).await;
+            drop(held);
+            drop(first.await.expect("the value"));
+            held = second.await.expect("the value");
         }
         let polls = scene.polls() - before;
         assert!(polls <= 2, "the Runner was polled {polls} times");

@@ -47,7 +47,7 @@ pub(super) struct Deadlines {
     keepers_thread: usize,
     /// When the last waiter came that relies on others.
     newest_at: Instant,
-    /// Whether a waiter came since the Runner gave its promise.
+    /// Whether a waiter came beside others since the Runner gave its promise.
     any_came: bool,
 }
 
@@ -83,14 +83,16 @@ impl Kernel {
 
     fn timekeeping_on(&mut self, thread: usize, at: Instant, deadline: Instant) -> Timekeeping {
         let deadlines = &mut self.deadlines;
-        deadlines.any_came = true;
+        let is_alone = !self.queue.shares_time();
+        if !is_alone && deadlines.keepers_thread != thread {
+            return Timekeeping::Own;
+        }
+        // Nothing is asked of the Runner for one that waits alone.
+        deadlines.any_came |= !is_alone;
         let promised_at = deadlines.runner_looks_at;
         let is_promised = at < promised_at && promised_at <= deadline;
         // Threads read the clock before they take their turn, so one may come behind another that read it later.
         let is_in_order = deadlines.newest_at <= at && deadlines.keeper_came_at <= at;
-        if self.queue.shares_time() && deadlines.keepers_thread != thread {
-            return Timekeeping::Own;
-        }
         let has_keeper = self.queue.keepers() > 0 && at < deadlines.keeper_came_at + KEEPERS_APART;
         if is_promised && is_in_order && has_keeper {
             deadlines.newest_at = at;
@@ -98,7 +100,7 @@ impl Kernel {
         }
         deadlines.keeper_came_at = at;
         deadlines.keepers_thread = thread;
-        if promised_at == Instant::MAX {
+        if promised_at == Instant::MAX && !is_alone {
             self.notices.tell_runner();
         }
         Timekeeping::ForAll
@@ -125,9 +127,9 @@ impl Kernel {
         }
         let came = core::mem::take(&mut self.deadlines.any_came);
         let looks_at = match self.look_at_deadlines(now) {
-            // Of those who are not here yet none has a deadline before that. To promise it only while somebody waits would
-            // wake the Runner for each who waits alone.
-            None if came || self.queue.waiting() > 0 => Some(now + timeout),
+            // Of the waiters that are not here yet none has a deadline before that. A promise that ended with the last one
+            // would have the Runner woken for each pair of them.
+            None if came => Some(now + timeout),
             next => next,
         };
         self.deadlines.runner_looks_at = looks_at.unwrap_or(Instant::MAX);
