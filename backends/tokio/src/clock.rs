@@ -48,8 +48,8 @@ pub(crate) fn can_be_paused() -> bool {
 
 #[cfg(test)]
 mod tests {
-    #[tokio::test(start_paused = true)]
-    async fn with_its_feature_for_tests_tokio_can_pause_its_clock() {
+    #[test]
+    fn with_its_feature_for_tests_tokio_can_pause_its_clock() {
         assert!(super::can_be_paused());
     }
 }
