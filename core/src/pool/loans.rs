@@ -9,7 +9,7 @@ use super::slot::Slot;
 use crate::event::EventKind;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
-use crate::sync::{Arc, Lock, SharedNumber};
+use crate::sync::{Arc, CachePadded, Lock, SharedNumber};
 use crate::time::Instant;
 
 /// The loans of a pool: one record for each value, which whoever has the value writes, and anybody may read. A loan
@@ -17,17 +17,16 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Loans {
     /// As many as there ever were values at once. One that no value has is free.
-    records: Lock<Vec<Arc<LoanRecord>>>,
+    records: Lock<Vec<Arc<CachePadded<LoanRecord>>>>,
     /// Whether the time of each loan counts.
     is_timed: bool,
 }
 
-/// The loan of one value, if it is lent. In cache lines of its own, since each loan writes it.
+/// The loan of one value, if it is lent.
 ///
 /// `since` is written last as a loan begins and first as it ends. So who reads it twice, and the rest in between, and
 /// finds it unchanged and not `IDLE`, has read of one loan.
 #[derive(Debug)]
-#[cfg_attr(feature = "std", repr(align(128)))]
 struct LoanRecord {
     /// Since when it is lent, in nanoseconds of the clock, or `IDLE`.
     since: SharedNumber,
@@ -47,7 +46,8 @@ const NO_TASK: u64 = u64::MAX;
 /// What a value has of its record.
 #[derive(Debug)]
 pub(crate) struct LoanNote {
-    record: Arc<LoanRecord>,
+    /// In cache lines of its own, since each loan writes it.
+    record: Arc<CachePadded<LoanRecord>>,
     /// What the record has for this, as far as is known.
     taken_at: Option<&'static Location<'static>>,
 }
@@ -87,7 +87,7 @@ impl Loans {
             if let Some(free) = all.find(|record| Arc::strong_count(record) == 1) {
                 return free.clone();
             }
-            let record = Arc::new(LoanRecord::new());
+            let record = Arc::new(CachePadded(LoanRecord::new()));
             records.push(record.clone());
             record
         });
@@ -97,7 +97,7 @@ impl Loans {
 
     fn with_each<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &LoanRecord>) -> T) -> T {
         self.records
-            .with(|records| look(&mut records.iter().map(|record| &**record)))
+            .with(|records| look(&mut records.iter().map(|record| &***record)))
     }
 
     /// How many loans the task has, if it has all there are.
@@ -175,7 +175,7 @@ impl LoanRecord {
 impl LoanNote {
     #[inline]
     fn begin(&mut self, taken_at: &'static Location<'static>, task: Option<u64>, since: Instant) {
-        let record = &*self.record;
+        let record = &**self.record;
         let is_known = { self.taken_at }.is_some_and(|known| core::ptr::eq(known, taken_at));
         if !is_known {
             self.taken_at = Some(taken_at);
