@@ -1,5 +1,6 @@
 //! Opened by the first user, kept while there is any and for a time after.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::future::{join, join_all};
@@ -246,9 +247,16 @@ async fn b11_a_shutdown_cuts_off_no_close_that_a_user_drives<W: SharedWorld>(wor
     rig.until_did(Did::BeginClose(1)).await;
     let mut closing = Box::pin(rig.shared.close());
     let _ = poll!(closing.as_mut());
-    let _ = poll!(next.as_mut());
+    // At once where a Runner closes.
+    let told = poll!(next.as_mut());
     gate.open();
-    let (report, refused) = join(soon(&world, closing), next).await;
+    let refused = async {
+        match told {
+            Poll::Ready(told) => told,
+            Poll::Pending => next.await,
+        }
+    };
+    let (report, refused) = join(soon(&world, closing), refused).await;
     assert!(report.is_clean(), "{report}");
     assert!(matches!(refused, Err(OpenError::Closed { .. })));
     rig.probe.assert_order(Did::BeginClose(1), Did::EndClose(1));
