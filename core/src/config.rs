@@ -149,7 +149,11 @@ pub fn at_least<V: Into<ConfigValue>>(
     limit: V,
 ) -> Result<(), ConfigError> {
     let (value, limit) = (value.into(), limit.into());
-    check(value >= limit, field, value, Rule::AtLeast(other, limit))
+    if value >= limit {
+        Ok(())
+    } else {
+        Err(below(field, value, other, limit))
+    }
 }
 
 /// Checks that `value` is not above `limit`, which is the value of the field `other`.
@@ -170,7 +174,11 @@ pub fn at_most<V: Into<ConfigValue>>(
     limit: V,
 ) -> Result<(), ConfigError> {
     let (value, limit) = (value.into(), limit.into());
-    check(value <= limit, field, value, Rule::AtMost(other, limit))
+    if value <= limit {
+        return Ok(());
+    }
+    let rule = Rule::AtMost(other, limit);
+    Err(ConfigError { field, value, rule })
 }
 
 /// Checks that a duration or a count is not zero.
@@ -193,10 +201,14 @@ pub fn above_zero<V: Into<ConfigValue>>(field: &'static str, value: V) -> Result
         ConfigValue::Duration(duration) => duration.is_zero(),
         ConfigValue::Count(count) => count == 0,
     };
-    check(!is_zero, field, value, Rule::AboveZero)
+    if is_zero {
+        Err(zero(field, value))
+    } else {
+        Ok(())
+    }
 }
 
-/// What is said of a setting that must not be zero.
+/// Returns the error for a setting that must not be zero.
 #[cold]
 pub(crate) fn zero<V: Into<ConfigValue>>(field: &'static str, value: V) -> ConfigError {
     ConfigError {
@@ -206,7 +218,7 @@ pub(crate) fn zero<V: Into<ConfigValue>>(field: &'static str, value: V) -> Confi
     }
 }
 
-/// What is said of `value`, which is below that of the field `other`.
+/// Returns the error for a `value` that is below that of the field `other`.
 #[cold]
 pub(crate) fn below<V: Into<ConfigValue>>(
     field: &'static str,
@@ -232,19 +244,6 @@ pub(crate) fn only_for<V: Into<ConfigValue>>(
         field,
         value: value.into(),
         rule: Rule::OnlyFor(what),
-    }
-}
-
-fn check(
-    holds: bool,
-    field: &'static str,
-    value: ConfigValue,
-    rule: Rule,
-) -> Result<(), ConfigError> {
-    if holds {
-        Ok(())
-    } else {
-        Err(ConfigError { field, value, rule })
     }
 }
 

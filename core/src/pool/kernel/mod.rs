@@ -298,10 +298,7 @@ impl Kernel {
     /// What others are to be told of the changes since the last time.
     #[inline(always)]
     pub(super) fn take_notices(&mut self) -> Option<Notices> {
-        if self.queue.lacks_keeper() {
-            self.notices.call_keeper();
-        }
-        self.notices.any().then(|| self.notices.take())
+        (self.notices.any() || self.queue.lacks_keeper()).then(|| self.notices.take())
     }
 
     /// The gates of an open pool are up exactly while somebody waits, while nobody is served, while

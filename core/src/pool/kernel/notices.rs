@@ -13,8 +13,6 @@ pub(in crate::pool) struct Notices {
     pub(in crate::pool) changed: bool,
     /// Other pools of the family have something to do.
     pub(in crate::pool) errands: bool,
-    /// A waiter is to look after the time of others.
-    pub(in crate::pool) keeper: bool,
     /// So many waiters are to look for an opening to begin, and so many for other work.
     pub(in crate::pool) openings: usize,
     pub(in crate::pool) others: usize,
@@ -28,7 +26,6 @@ impl Notices {
         runner: false,
         changed: false,
         errands: false,
-        keeper: false,
         openings: 0,
         others: 0,
         overdue_at: Instant::EPOCH,
@@ -56,11 +53,6 @@ impl Notices {
     pub(super) const fn tell_family(&mut self) {
         self.any = true;
         self.errands = true;
-    }
-
-    pub(super) const fn call_keeper(&mut self) {
-        self.any = true;
-        self.keeper = true;
     }
 
     pub(super) fn tell_helpers(&mut self, openings: usize, others: usize) {

@@ -375,9 +375,7 @@ impl PoolOpenings {
 
     /// Returns `true` if the opening was called off.
     pub(crate) fn has_called_off(&self, ticket: OpeningTicket) -> bool {
-        let opening = self
-            .find(ticket.number)
-            .and_then(|at| self.under_way.get(at));
+        let opening = self.opening(ticket.number);
         opening.is_none_or(|opening| opening.is_called_off)
     }
 
@@ -393,8 +391,12 @@ impl PoolOpenings {
 
     /// Returns `true` if the opening is under way, and not overdue.
     pub(crate) fn is_fresh(&self, number: u64) -> bool {
-        let opening = self.find(number).and_then(|at| self.under_way.get(at));
+        let opening = self.opening(number);
         opening.is_some_and(|opening| !opening.is_overdue)
+    }
+
+    fn opening(&self, number: u64) -> Option<&UnderWay> {
+        self.under_way.get(self.find(number)?)
     }
 
     fn find(&self, number: u64) -> Option<usize> {

@@ -269,7 +269,6 @@ impl<V> Transaction<'_, V> {
             openings,
             others,
             overdue_at,
-            keeper,
             ..
         } = notices;
         let mut wake = |waiter: WaiterId| {
@@ -279,9 +278,7 @@ impl<V> Transaction<'_, V> {
         if overdue_at != Instant::EPOCH {
             kernel.name_overdue(overdue_at, &mut wake);
         }
-        if keeper {
-            kernel.call_keeper().into_iter().for_each(wake);
-        }
+        kernel.call_keeper().into_iter().for_each(wake);
         if notices.changed {
             self.wakes.signal();
         }
