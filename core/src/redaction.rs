@@ -53,6 +53,9 @@ const LOOKAHEAD: usize = 256;
 
 /// Returns the text with `***` in place of what the scanners find, or nothing if they find nothing.
 pub(crate) fn hide(text: &str) -> Option<String> {
+    if is_plain(text) {
+        return None;
+    }
     let mut redacted = String::new();
     let mut shown_to = 0;
     for secret in secrets(text) {
@@ -66,15 +69,24 @@ pub(crate) fn hide(text: &str) -> Option<String> {
     })
 }
 
+/// Returns `true` if nothing in the text could introduce a credential, as in most names.
+fn is_plain(text: &str) -> bool {
+    let (mut before, mut is_ascii) = (0, true);
+    let introduces_none = text.bytes().all(|byte| {
+        let is_second_dash = (before, byte) == (b'-', b'-');
+        before = byte;
+        is_ascii &= byte.is_ascii();
+        !is_second_dash
+            && !matches!(
+                byte,
+                b'\t'..=b'\r' | b' ' | b'@' | b'=' | b':' | b'>' | 0xef
+            )
+    });
+    introduces_none && (is_ascii || !text.contains(char::is_whitespace))
+}
+
 /// Returns the parts of the text that are to be hidden, in order and apart from each other.
 fn secrets(text: &str) -> Secrets<'_> {
-    // Most names and messages hold nothing that could introduce a credential.
-    let is_plain = !text
-        .bytes()
-        .any(|byte| b"@=:>".contains(&byte) || byte == 0xef)
-        && !text.contains("--")
-        && !text.contains(char::is_whitespace);
-    let text = if is_plain { "" } else { text };
     let (mut userinfo, mut values) = (Userinfo::new(text), Values::new(text));
     Secrets {
         ahead: [userinfo.next(), values.next()],

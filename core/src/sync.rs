@@ -449,6 +449,11 @@ mod with_alloc {
     #[cfg_attr(feature = "std", repr(align(128)))]
     pub(crate) struct CachePadded<T>(pub(crate) T);
 
+    /// Takes no room, and has what it is part of begin at a cache line.
+    #[derive(Debug)]
+    #[cfg_attr(feature = "std", repr(align(64)))]
+    pub(crate) struct CacheLine;
+
     impl<T> core::ops::Deref for CachePadded<T> {
         type Target = T;
 

@@ -15,7 +15,7 @@ use super::loans::LoanStart;
 use super::shared::PoolShared;
 use super::state::Handed;
 use super::validation::found_broken;
-use super::waiter::{AcquireRequest, Rejected, Waiting};
+use super::waiter::{AcquireRequest, Rejected, Waiting, Within};
 use crate::ending::Why;
 use crate::resource::LocalResource;
 use crate::runtime::{Clock, Timer};
@@ -49,7 +49,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     pub fn acquire(
         &self,
     ) -> impl Future<Output = Result<Lease<'_, R, C>, AcquireError>> + use<'_, R, C> {
-        let request = self.request_for_one(self.shared.config.acquire_timeout);
+        let request = AcquireRequest::new(Within::AsBuilt);
         Waiting::new(&self.shared, request, PoolJob::perform, borrowed)
     }
 
@@ -75,7 +75,7 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
     pub fn acquire_owned(
         &self,
     ) -> impl Future<Output = Result<OwnedLease<R, C>, AcquireError>> + use<'_, R, C> {
-        let request = self.request_for_one(self.shared.config.acquire_timeout);
+        let request = AcquireRequest::new(Within::AsBuilt);
         Waiting::new(&self.shared, request, PoolJob::perform, owned)
     }
 
@@ -155,22 +155,9 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         &self,
         asked_at: &'static Location<'static>,
     ) -> Result<OwnedLease<R, C>, AcquireError> {
-        let request = AcquireRequest {
-            asked_at,
-            ..self.request_for_one(self.shared.config.acquire_timeout)
-        };
+        let within = Within::AsBuilt;
+        let request = AcquireRequest { within, asked_at };
         Waiting::new(&self.shared, request, PoolJob::perform, owned).await
-    }
-
-    #[inline]
-    #[track_caller]
-    fn request_for_one(&self, within: Option<Duration>) -> AcquireRequest {
-        AcquireRequest {
-            wanted: 1,
-            within,
-            timed: true,
-            asked_at: Location::caller(),
-        }
     }
 
     async fn gather(
@@ -213,13 +200,10 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
             .now()
             .zip(within)
             .map_or(Instant::MAX, |(now, within)| now + within);
-        let request = AcquireRequest {
-            wanted,
-            within,
-            timed: false,
-            asked_at,
-        };
-        let mut leases = Waiting::new(shared, request, PoolJob::perform, many_borrowed).await?;
+        let within = Within::Limit(within);
+        let request = AcquireRequest { within, asked_at };
+        let waiting = Waiting::new(shared, request, PoolJob::perform, many_borrowed);
+        let mut leases = waiting.for_many(wanted).await?;
         // One is made ready as it is taken.
         if values > 1 {
             let mut ready = Vec::with_capacity(values);
@@ -272,12 +256,8 @@ impl<R: LocalResource, C: Clock> Pool<R, C> {
         let left = (until != Instant::MAX)
             .then(|| shared.now().map(|now| until - now))
             .flatten();
-        let request = AcquireRequest {
-            wanted: 1,
-            within: left,
-            timed: false,
-            asked_at,
-        };
+        let within = Within::Limit(left);
+        let request = AcquireRequest { within, asked_at };
         let another = Waiting::new(shared, request, PoolJob::perform, borrowed);
         let mut another = pin!(another.once_more(rejected));
         poll_fn(|cx| {
@@ -311,7 +291,7 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
         &self,
         timeout: Duration,
     ) -> impl Future<Output = Result<Lease<'_, R, T>, AcquireError>> + use<'_, R, T> {
-        let request = self.request_for_one(Some(timeout));
+        let request = AcquireRequest::new(Within::Limit(Some(timeout)));
         Waiting::new(&self.shared, request, PoolJob::perform, borrowed)
     }
 
@@ -336,7 +316,7 @@ impl<R: LocalResource, T: Timer> Pool<R, T> {
         &self,
         timeout: Duration,
     ) -> impl Future<Output = Result<OwnedLease<R, T>, AcquireError>> + use<'_, R, T> {
-        let request = self.request_for_one(Some(timeout));
+        let request = AcquireRequest::new(Within::Limit(Some(timeout)));
         Waiting::new(&self.shared, request, PoolJob::perform, owned)
     }
 

@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 
 impl<R: LocalResource, C: Clock> PoolShared<R, C> {
     /// Takes back a lent value, whatever has become of it.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn take_back(&self, mut slot: Box<Slot<R::Value>>) {
         let is_plain = self.returns_plainly
             && slot.loan.is_none()

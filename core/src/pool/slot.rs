@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::loans::LoanNote;
+use crate::sync::CacheLine;
 use crate::time::Instant;
 
 /// A value, with what the pool keeps about it. Boxed when it is opened, so that it moves as one pointer from place to place,
@@ -13,6 +14,8 @@ pub(crate) struct Slot<V> {
     pub(crate) life: Life,
     /// Where loans are noted.
     pub(crate) loan: Option<LoanNote>,
+    /// Each loan writes it, so no two of them share a line.
+    pub(crate) _line: CacheLine,
 }
 
 /// The ages of a value, and how it stands.
@@ -208,15 +211,20 @@ impl Limits {
 
     #[inline]
     pub(crate) fn allow(&self, life: &Life) -> bool {
+        life.uses < self.max_uses && self.serve(life)
+    }
+
+    /// Returns `true` if the value is of the generation that is served, and not too old.
+    #[inline]
+    fn serve(&self, life: &Life) -> bool {
         life.generation == self.generation
-            && life.uses < self.max_uses
             && (life.opened_at >= self.young_after || self.is_young(life))
     }
 
     /// The same for the end of a loan, before it is counted.
     #[inline]
     pub(crate) fn allow_after_loan(&self, life: &Life) -> bool {
-        life.uses + 1 < self.max_uses && self.allow(life)
+        life.uses + 1 < self.max_uses && self.serve(life)
     }
 
     #[cold]

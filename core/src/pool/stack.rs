@@ -72,15 +72,20 @@ struct Stack<V> {
 struct Bars(u8);
 
 impl Bars {
-    const NONE: Self = Self(0);
     /// The gate is up: nothing is taken or put back.
     const GATE: Self = Self(1);
     /// Values that come back go through the queue, where somebody wants to know of them.
     const WATCH: Self = Self(2);
+    /// What was put here last is not lent first, and a closer look says what is.
+    const ORDER: Self = Self(4);
 
     #[inline(always)]
-    const fn has(self, bar: Self) -> bool {
-        self.0 & bar.0 != 0
+    const fn has(self, bars: Self) -> bool {
+        self.0 & bars.0 != 0
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     const fn set(&mut self, bar: Self, up: bool) {
@@ -180,9 +185,13 @@ impl<V> Stacks<V> {
             }
             IdleOrder::OldestFirst => 1,
         };
+        let barred = match order {
+            IdleOrder::LatestFirst => Bars(0),
+            IdleOrder::OldestFirst => Bars::ORDER,
+        };
         let empty = || {
             CachePadded(Lock::new(Stack {
-                barred: Bars::NONE,
+                barred,
                 lent: 0,
                 top: None,
                 idle: VecDeque::new(),
@@ -226,12 +235,21 @@ impl<V> Stacks<V> {
     #[inline(always)]
     fn take_from<const WARY: bool>(&self, index: usize) -> StackLook<V> {
         locked!(self.stacks[index], |stack| {
-            if stack.barred.has(Bars::GATE) {
-                StackLook::Gate
+            if stack.barred.has(Bars::GATE.and(Bars::ORDER)) {
+                self.look_closely::<WARY>(stack)
             } else {
-                stack.look::<WARY>(self.order)
+                stack.look::<WARY>(IdleOrder::LatestFirst)
             }
         })
+    }
+
+    #[cold]
+    fn look_closely<const WARY: bool>(&self, stack: &mut Stack<V>) -> StackLook<V> {
+        if stack.barred.has(Bars::GATE) {
+            StackLook::Gate
+        } else {
+            stack.look::<WARY>(self.order)
+        }
     }
 
     /// Takes the idle value that would be lent first of those that are fit, wherever it lies, unless a gate is up.
@@ -251,7 +269,7 @@ impl<V> Stacks<V> {
 
     /// Puts back a lent value whose loan has ended, unless a gate sends it to the pool's lock, or it is not fit to
     /// be used again.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn put_back(&self, slot: Box<Slot<V>>) -> Result<(), Box<Slot<V>>> {
         self.put_back_used(slot, None)
     }
@@ -269,7 +287,9 @@ impl<V> Stacks<V> {
         }
         locked!(self.stacks[self.home()], |stack| {
             stack.note_use(used);
-            if stack.barred == Bars::NONE && stack.limits.allow_after_loan(&slot.life) {
+            if !stack.barred.has(Bars::GATE.and(Bars::WATCH))
+                && stack.limits.allow_after_loan(&slot.life)
+            {
                 stack.lent -= 1;
                 slot.life.loan_ended();
                 stack.push(slot);

@@ -8,6 +8,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
+use super::config::PoolConfig;
 use super::error::AcquireError;
 use super::job::{CheckJob, Done, PoolJob};
 use super::kernel::{CanDo, Driver, End, QueueRequest, Since, Timekeeping, WaiterId};
@@ -38,35 +39,47 @@ pub(crate) struct Waiting<'p, R: LocalResource, C: Clock, P, J, L> {
     perform: P,
     /// What is made of what was handed over.
     lend: L,
-    is_over: bool,
-    /// Absent until it has to wait, or to look closer: most find a value as they come.
-    slow: Seldom<Slow<'p, R, C, J>>,
+    progress: AcquireProgress<Slow<'p, R, C, J>>,
 }
 
 /// Nothing in it is pinned in place.
 impl<R: LocalResource, C: Clock, P, J, L> Unpin for Waiting<'_, R, C, P, J, L> {}
 
-/// What is seldom there, so that nothing but one look is done where it is dropped empty.
-struct Seldom<T>(ManuallyDrop<Option<T>>);
+/// How far an acquire has come. Most find a value as they come, so nothing but one look is done where it is dropped with
+/// nothing to give up.
+struct AcquireProgress<T>(ManuallyDrop<AcquireStage<T>>);
 
-impl<T> Drop for Seldom<T> {
+enum AcquireStage<T> {
+    Begins,
+    /// It has to wait, or to look closer.
+    Waits(T),
+    Over,
+}
+
+impl<T> Drop for AcquireProgress<T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.0.is_some() {
-            self.clear();
+        if matches!(*self.0, AcquireStage::Waits(_)) {
+            self.end();
         }
     }
 }
 
-impl<T> Seldom<T> {
-    const fn none() -> Self {
-        Self(ManuallyDrop::new(None))
+impl<T> AcquireProgress<T> {
+    const fn at(stage: AcquireStage<T>) -> Self {
+        Self(ManuallyDrop::new(stage))
+    }
+
+    /// From the beginning, which leaves nothing to drop.
+    #[inline(always)]
+    fn moves_on(&mut self, stage: AcquireStage<T>) {
+        self.0 = ManuallyDrop::new(stage);
     }
 
     #[cold]
     #[inline(never)]
-    fn clear(&mut self) {
-        *self.0 = None;
+    fn end(&mut self) {
+        *self.0 = AcquireStage::Over;
     }
 }
 
@@ -79,16 +92,38 @@ struct Slow<'p, R: LocalResource, C: Clock, J> {
     alarm: Option<Pin<Box<Alarm<C::Sleep>>>>,
 }
 
-/// What is asked for.
+/// How a value is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AcquireRequest {
-    pub(crate) wanted: u32,
-    /// Whether it is an acquire of its own, not a part of one.
-    pub(crate) timed: bool,
-    /// For how long, in all.
-    pub(crate) within: Option<Duration>,
+    pub(crate) within: Within,
     /// Who asks.
     pub(crate) asked_at: &'static Location<'static>,
+}
+
+impl AcquireRequest {
+    #[inline]
+    #[track_caller]
+    pub(crate) fn new(within: Within) -> Self {
+        let asked_at = Location::caller();
+        Self { within, asked_at }
+    }
+}
+
+/// For how long somebody waits, in all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Within {
+    /// As the pool says.
+    AsBuilt,
+    Limit(Option<Duration>),
+}
+
+impl Within {
+    fn limit(self, config: &PoolConfig) -> Option<Duration> {
+        match self {
+            Self::AsBuilt => config.acquire_timeout,
+            Self::Limit(limit) => limit,
+        }
+    }
 }
 
 /// A place in the queue. Dropping it gives back the place, or what came of it.
@@ -137,6 +172,7 @@ where
     P: Fn(PoolJob<R, C>) -> J,
     J: Future<Output = Done<R, C>>,
 {
+    /// For one value.
     #[inline]
     pub(crate) fn new(
         shared: &'p Arc<PoolShared<R, C>>,
@@ -149,33 +185,43 @@ where
             request,
             perform,
             lend,
-            is_over: false,
-            slow: Seldom::none(),
+            progress: AcquireProgress::at(AcquireStage::Begins),
         }
     }
 
-    /// For one that was served already, with something that was no good: it is its turn.
+    /// For so many values. How long that takes is for the caller to note.
+    pub(crate) fn for_many(mut self, wanted: u32) -> Self {
+        let mut slow = Slow::new(self.shared, self.request, End::Back);
+        slow.waiter.wanted = wanted;
+        slow.waiter.timed = false;
+        self.progress.moves_on(AcquireStage::Waits(slow));
+        self
+    }
+
+    /// For one that was served already, with something that was no good: it is its turn. How long that takes is for the
+    /// caller to note.
     pub(crate) fn once_more(mut self, rejected: Option<Box<Rejected>>) -> Self {
         let mut slow = Slow::new(self.shared, self.request, End::Front);
         slow.waiter.rejected = rejected;
-        *self.slow.0 = Some(slow);
+        slow.waiter.timed = false;
+        self.progress.moves_on(AcquireStage::Waits(slow));
         self
     }
 }
 
 impl<'p, R: LocalResource, C: Clock, J> Slow<'p, R, C, J> {
     fn new(shared: &'p Arc<PoolShared<R, C>>, request: AcquireRequest, end: End) -> Self {
-        let within = request.within;
+        let within = request.within.limit(&shared.config);
         Self {
             waiter: Waiter {
                 shared,
                 place: None,
-                wanted: request.wanted,
+                wanted: 1,
                 has_begun: false,
                 is_driving: false,
                 end,
                 is_driven: false,
-                timed: request.timed,
+                timed: true,
                 has_common_timeout: within.is_some() && within == shared.config.acquire_timeout,
                 timekeeping: Timekeeping::Own,
                 may_respawn: true,
@@ -209,19 +255,15 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let shared = this.shared;
-        if this.slow.0.is_none() {
-            assert!(
-                !this.is_over,
-                "an acquire was polled after it had completed"
-            );
+        if matches!(*this.progress.0, AcquireStage::Begins) {
             let mut end = End::Back;
             // The whole of the common case.
-            if this.request.wanted == 1 && shared.lends_plainly {
+            if shared.lends_plainly {
                 while let Some(mut slot) = shared.take_idle() {
                     if !shared.is_broken(&mut slot) {
-                        this.is_over = true;
+                        this.progress.moves_on(AcquireStage::Over);
                         let start = LoanStart {
-                            is_at_once: this.request.timed,
+                            is_at_once: true,
                             ..LoanStart::at(this.request.asked_at)
                         };
                         return Poll::Ready(Ok((this.lend)(shared, Handed::One(slot), start)));
@@ -231,7 +273,8 @@ where
                     end = End::Front;
                 }
             }
-            *this.slow.0 = Some(Slow::new(shared, this.request, end));
+            let slow = Slow::new(shared, this.request, end);
+            this.progress.moves_on(AcquireStage::Waits(slow));
         }
         this.poll_slowly(cx)
     }
@@ -249,14 +292,13 @@ where
     #[inline(never)]
     fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, AcquireError>> {
         let shared = self.shared;
-        let Some(slow) = &mut *self.slow.0 else {
-            unreachable!("whoever waits has made it")
+        let AcquireStage::Waits(slow) = &mut *self.progress.0 else {
+            panic!("an acquire was polled after it had completed")
         };
         let answer = slow.poll_slowly(&self.perform, cx);
         answer.map(|(answer, at)| {
             // An opening that lost against the answer is called off now, whenever this is dropped.
-            self.slow.clear();
-            self.is_over = true;
+            self.progress.end();
             match answer {
                 Ok(handed) => {
                     let start = LoanStart {

@@ -17,7 +17,7 @@ use crate::pool::state::Transaction;
 use crate::resource::LocalResource;
 use crate::retry::ErrorClass;
 use crate::runtime::Clock;
-use crate::sync::{self, Arc};
+use crate::sync::{self, Arc, CacheLine};
 
 /// An opening under way: a slot is reserved for what comes of it.
 pub(crate) struct OpenJob<R: LocalResource, C: Clock> {
@@ -130,6 +130,7 @@ impl<R: LocalResource, C: Clock> OpenJob<R, C> {
             value,
             life: Life::new(birth),
             loan: shared.loan_note(),
+            _line: CacheLine,
         });
         self.settled = true;
         shared.transact(|transaction| {
