@@ -103,6 +103,8 @@ pub mod group;
 #[cfg(feature = "alloc")]
 mod hooks;
 #[cfg(feature = "alloc")]
+mod kernel;
+#[cfg(feature = "alloc")]
 mod lifecycle;
 #[cfg(feature = "alloc")]
 pub mod managed;

@@ -33,10 +33,6 @@ use crate::runtime::Clock;
 use crate::signal::Signal;
 use crate::time::Instant;
 
-/// The least time between attempts that nobody asked for, once the policy is exhausted: a policy without
-/// delays must not make a busy loop of them.
-pub(crate) const LEAST_PAUSE: Duration = Duration::from_millis(100);
-
 /// The shortest period of what is looked at again and again, however short it is set: a timer that tells less apart
 /// would wake the task for nothing, and a period of no time would never let it rest.
 pub(crate) const LEAST_PERIOD: Duration = Duration::from_millis(1);

@@ -17,9 +17,9 @@ use core::time::Duration;
 
 use crate::backoff::Delays;
 use crate::cause::Cause;
-use crate::drive::LEAST_PAUSE;
 use crate::failure::OpenFailure;
 use crate::random::Random;
+use crate::retry::LEAST_PAUSE;
 use crate::retry::{Decision, ErrorClass, Retry, StopReason};
 use crate::time::Instant;
 

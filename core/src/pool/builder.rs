@@ -1,22 +1,24 @@
 //! How a pool is configured and built.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Pool;
 use super::config::PoolConfig;
 use super::job::cleans_up;
-use super::kernel::{Bounds, Kernel, Membership, PoolOpenings};
 use super::loans::Loans;
-use super::quota::Quota;
+use super::quota::{Quota, QuotaSeat};
 use super::runner::Runner;
 use super::shared::PoolShared;
 use super::stack::{IdleOrder, Stacks};
 use super::state::Guarded;
+use super::storage::PoolKernel;
 use super::validation::{CheckOnAcquire, prepares};
 use crate::backoff::Backoff;
 use crate::config::{ConfigError, above_zero};
 use crate::drive::SpawnRunner;
+use crate::kernel::{Bounds, Membership, PoolOpenings};
 use crate::name::Name;
 use crate::opening::attempt_limit;
 use crate::random::Random;
@@ -576,7 +578,7 @@ impl<R: LocalResource> PoolBuilder<R> {
         }
         config.open_timeout = attempt_limit(&policy, config.open_timeout);
         let seed = clock.seed();
-        let openings = PoolOpenings::new(policy, refuse_after, R::EXCLUSIVE, seed);
+        let openings = PoolOpenings::new(Vec::new(), policy, refuse_after, R::EXCLUSIVE, seed);
         let warm = self.start == Start::InBackground;
         let limits = config.limits(clock.try_now());
         let bounds = Bounds {
@@ -587,8 +589,8 @@ impl<R: LocalResource> PoolBuilder<R> {
             acquire_timeout: config.acquire_timeout,
             was_lowered: false,
         };
-        let family = quota.clone().map(Membership::new);
-        let kernel = Kernel::new(openings, warm, bounds, limits, family);
+        let family = quota.clone().map(QuotaSeat::new).map(Membership::new);
+        let kernel = PoolKernel::new(Vec::new(), openings, warm, bounds, limits, family);
         // A sink hears of tasks that wait for themselves.
         let keeps_loans = config.leak_after.is_some()
             || config.refuses_self_deadlock

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use super::slot::Limits;
 use super::stack::IdleOrder;
 use super::validation::CheckOnAcquire;
 use crate::config::{ConfigError, above_zero, at_most};
+use crate::kernel::Limits;
 use crate::time::Instant;
 
 /// With a limit below this, the clock is read before each loan.

@@ -79,7 +79,7 @@ where
             let kernel = transaction.kernel();
             // It has none yet, so that nothing is dropped under the lock.
             if let Some(family) = kernel.family() {
-                family.link(link);
+                family.quota().link(link);
             }
             kernel.spawn_at_first_use();
         });

@@ -8,8 +8,9 @@ use core::time::Duration;
 
 use super::loans::LoanStart;
 use super::shared::PoolShared;
-use super::slot::{Generation, Slot};
+use super::slot::Slot;
 use crate::ending::Why;
+use crate::kernel::Generation;
 use crate::name::Redacted;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;

@@ -4,14 +4,15 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::kernel::IdleWatch;
 use super::shared::PoolShared;
-use super::slot::{Slot, Standing};
+use super::slot::Slot;
 use super::state::{IdleFate, Transaction};
 use super::validation::Asked;
 use crate::drive::LEAST_PERIOD;
 use crate::ending::Why;
 use crate::event::EventKind;
+use crate::kernel::IdleWatch;
+use crate::kernel::Standing;
 use crate::random::Random;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;

@@ -4,10 +4,10 @@ use alloc::format;
 use core::time::Duration;
 
 use super::Pool;
-use super::kernel::{OVERDUE_AFTER, PoolPhase};
 use super::shutdown::close_pool;
 use crate::drive::ShutsDown;
 use crate::ending::Why;
+use crate::kernel::{OVERDUE_AFTER, PoolPhase};
 use crate::lifecycle::LocalLifecycle;
 use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;

@@ -4,7 +4,8 @@ use core::fmt;
 use core::ops::{AsyncFnOnce, Deref, DerefMut};
 
 use super::lease::{Lease, OwnedLease};
-use super::slot::{Slot, Standing};
+use super::slot::Slot;
+use crate::kernel::Standing;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 

@@ -35,6 +35,7 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use super::family::FamilyPool;
+use crate::kernel::{Donor, FamilyQuota, QuotaStanding};
 use crate::sync::{Arc, AtomicBool, Lock};
 use crate::time::Instant;
 
@@ -56,33 +57,81 @@ pub(crate) struct Quota {
     lost_runners: AtomicBool,
 }
 
-/// How a pool stands in its family, as it reports it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct QuotaStanding {
-    /// Openings that wait for nothing but a place.
-    pub(super) wanted: usize,
-    /// `true` if they are wanted by waiters, and not by the minimum alone.
-    pub(super) waits: bool,
-    /// `true` if the latest opening failed.
-    pub(super) fails: bool,
-    /// Values in service, and openings under way.
-    pub(super) places: usize,
-    /// Values on their way out, whose places will be free soon.
-    pub(super) leaving: usize,
-    pub(super) donor: Donor,
-    /// When it last served a waiter, of which it keeps account while others wait.
-    pub(super) served_at: Instant,
+/// The place of a pool in its family.
+#[derive(Debug)]
+pub(crate) struct QuotaSeat {
+    quota: Arc<Quota>,
+    id: u64,
 }
 
-/// What a pool can do without.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Donor {
-    /// Has an idle value beyond its minimum.
-    Willing,
-    /// Has nothing unused but its minimum, or what a waiter for several values has gathered so far.
-    Reluctant,
-    #[default]
-    None,
+impl QuotaSeat {
+    pub(super) fn new(quota: Arc<Quota>) -> Self {
+        let id = quota.join();
+        Self { quota, id }
+    }
+
+    /// Says how the quota reaches the pool, once that exists.
+    pub(super) fn link(&self, link: QuotaLink) {
+        self.quota.link(self.id, link);
+    }
+}
+
+impl FamilyQuota for QuotaSeat {
+    fn leave(&self, places: usize) -> bool {
+        self.quota.leave(self.id, places)
+    }
+
+    fn update(&self, standing: QuotaStanding, now: Instant) -> bool {
+        self.quota.update(self.id, standing, now)
+    }
+
+    fn most(&self) -> usize {
+        self.quota.most()
+    }
+
+    fn allowance(&self) -> usize {
+        self.quota.allowance(self.id)
+    }
+
+    fn take(&self, now: Option<Instant>) -> bool {
+        self.quota.take(self.id, now)
+    }
+
+    fn give_back(&self, places: usize) -> bool {
+        self.quota.give_back(places)
+    }
+
+    fn lend_beside(&self) -> bool {
+        self.quota.lend_beside()
+    }
+
+    fn beside_ended(&self, values: usize) {
+        self.quota.beside_ended(values);
+    }
+
+    fn others_want(&self) -> bool {
+        self.quota.others_want(self.id)
+    }
+
+    fn needs_room(&self) -> bool {
+        self.quota.needs_room()
+    }
+
+    fn asks_for_room(&self) -> bool {
+        self.quota.asks_for_room(self.id)
+    }
+
+    fn gives_way(&self, opened_at: Option<Instant>, now: Instant) -> bool {
+        self.quota.gives_way(self.id, opened_at, now)
+    }
+
+    fn next_look(&self, now: Instant) -> Option<Instant> {
+        self.quota.next_look(self.id, now)
+    }
+
+    fn note_lost_runner(&self, was_spawned: bool) -> bool {
+        self.quota.note_lost_runner(was_spawned)
+    }
 }
 
 /// What another pool has to do after a change.

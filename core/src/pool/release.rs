@@ -1,10 +1,11 @@
 //! How a loan ends: the value goes back, is checked first, or goes out of service.
 
-use super::kernel::Place;
 use super::shared::PoolShared;
-use super::slot::{Slot, Standing};
+use super::slot::Slot;
 use crate::ending::{Ending, Why};
 use crate::event::EventKind;
+use crate::kernel::Place;
+use crate::kernel::Standing;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync;

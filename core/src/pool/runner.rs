@@ -6,8 +6,8 @@ use core::task::Waker;
 use core::time::Duration;
 
 use super::job::{CheckJob, Occasion, PoolJob};
-use super::kernel::{Driver, IdleWatch, Kernel, PoolPhase};
 use super::shared::PoolShared;
+use super::storage::PoolKernel;
 use crate::cause::Cause;
 use crate::drive::{
     self, CloseJob, CloseLimits, CloseOutcome, Closes, Driven, GivenUp, Holder, RunnerEnd,
@@ -15,6 +15,7 @@ use crate::drive::{
 };
 use crate::ending::Why;
 use crate::event::EventKind;
+use crate::kernel::{Driver, IdleWatch, PoolPhase};
 use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -302,7 +303,7 @@ impl<R: LocalResource, C: Clock> ShutsDown for PoolShared<R, C> {
     }
 
     fn begin_closing(&self, why: Why) {
-        if !self.look(Kernel::is_open) {
+        if !self.look(PoolKernel::is_open) {
             // The Runner asks at each turn, and would wake itself for another.
             return;
         }

@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
-use super::kernel::PoolPhase;
 use super::shared::PoolShared;
 use crate::cleanup::Report;
 use crate::drive;
 use crate::ending::Why;
+use crate::kernel::PoolPhase;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;

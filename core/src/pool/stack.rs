@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
-use super::slot::{Limits, Slot, Standing};
+use super::slot::Slot;
 use super::timings::StackTimes;
+use crate::kernel::{Limits, Standing};
 use crate::sync::{self, AtomicBool, CachePadded, Lock, locked};
 
 /// The idle values, spread over a few stacks so that threads do not meet at one lock.

@@ -2,9 +2,9 @@
 
 use super::error::AcquireError;
 use super::job::PoolJob;
-use super::kernel::{Driver, Since};
 use super::shared::PoolShared;
 use crate::drive::{JobSet, Round, go_round};
+use crate::kernel::{Driver, Since};
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;

@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::config::PoolConfig;
-use super::kernel::Place;
 use super::shared::PoolShared;
-use super::slot::{Life, Lifetime, Slot, Standing};
+use super::slot::Slot;
 use crate::cause::Cause;
 use crate::ending::Why;
 use crate::hooks::Hooks;
+use crate::kernel::Place;
+use crate::kernel::{Life, Lifetime, Standing};
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::{self, Arc};

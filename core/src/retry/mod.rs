@@ -45,5 +45,6 @@ pub use attempt::{Attempt, AttemptRecord, Ended, Outcome};
 pub use budget::Budget;
 pub use class::{ErrorClass, Failure};
 pub use error::RetryError;
+pub(crate) use policy::LEAST_PAUSE;
 pub use policy::{Decision, Retry, StopReason};
 pub use run::{Retrying, retry};

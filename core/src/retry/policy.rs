@@ -7,6 +7,10 @@ use super::{Budget, ErrorClass};
 use crate::backoff::Backoff;
 use crate::config::{self, ConfigError};
 
+/// The least time between attempts that nobody asked for, once the policy is exhausted: a policy without
+/// delays must not make a busy loop of them.
+pub(crate) const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
 /// When to try again, and when to stop: a plain value, `Copy` and built by `const` functions.
 ///
 /// Start from a preset or from [`Retry::new`], and change what differs; a preset stays as it is, so one

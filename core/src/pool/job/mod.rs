@@ -9,12 +9,13 @@ mod open;
 pub(crate) use check::{CheckJob, Occasion, cleans_up};
 pub(crate) use open::OpenJob;
 
-use super::kernel::{Driver, Kernel};
 use super::shared::PoolShared;
 use super::slot::Slot;
 use super::state::WorkInHand;
+use super::storage::PoolKernel;
 use crate::cause::Cause;
 use crate::drive::CloseJob;
+use crate::kernel::Driver;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
@@ -86,7 +87,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
         driver: Driver,
         now: Option<Instant>,
         until: Option<Instant>,
-        look: impl FnOnce(&Kernel) -> T,
+        look: impl FnOnce(&PoolKernel) -> T,
     ) -> (ClaimedJob<R, C>, T) {
         let (claim, claimed, seen) = this.transact_as_driver(driver, now, |transaction| {
             let claim = transaction.kernel().claim(driver, now);

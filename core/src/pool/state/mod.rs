@@ -12,7 +12,7 @@
 //!   to claim what there is. [`enter`](PoolShared::enter) is one, but dispatches where the caller has joined.
 //! - [`look`](PoolShared::look): no change.
 //!
-//! Without a Runner this holds whenever the lock is free: of the waiters that [can do](super::kernel::CanDo) what is due,
+//! Without a Runner this holds whenever the lock is free: of the waiters that [can do](crate::kernel::CanDo) what is due,
 //! as many have been woken, or are being polled, as there is work. One that is answered may have been woken for work, and so may
 //! one that leaves, and the work of a dropped job is nobody's: each of these is a transaction, whose dispatch has others woken
 //! among those who still wait. So whoever finds its answer owes nothing.
@@ -32,18 +32,19 @@ use alloc::vec::Vec;
 use core::task::Waker;
 
 use super::error::AcquireError;
-use super::kernel::{
-    Drawn, Driver, FailureFacts, IdleWatch, Kernel, Noted, Notices, OpeningTicket, Since, WaiterId,
-};
 use super::shared::PoolShared;
 use super::slot::Slot;
 use super::stack::Stacks;
 use super::status::Status;
+use super::storage::PoolKernel;
 use crate::cause::Cause;
 use crate::cleanup::{Audit, Ledger, RetiredValue};
 use crate::drive::Wakes;
 use crate::ending::{Ending, Why};
 use crate::failure::OpenFailure;
+use crate::kernel::{
+    Drawn, Driver, FailureFacts, IdleWatch, Noted, Notices, OpeningTicket, Since, WaiterId,
+};
 use crate::name::Name;
 use crate::resource::LocalResource;
 use crate::retry::{ErrorClass, StopReason};
@@ -63,14 +64,14 @@ pub(super) struct Guarded<V>(CachePadded<Lock<PoolState<V>>>);
 /// In this order: what a hand-over writes comes first, beside the lock.
 #[repr(C)]
 struct PoolState<V> {
-    /// By [`WaiterId`](super::kernel::WaiterId).
+    /// By [`WaiterId`](crate::kernel::WaiterId).
     cells: Vec<WaiterCell<V>>,
     /// What the first who waits has got so far, if it wants several.
     gathered: Vec<Box<Slot<V>>>,
     /// What the stacks were told last.
     gates_are_up: bool,
     is_watched: bool,
-    kernel: Kernel,
+    kernel: PoolKernel,
     /// Absent between a wake and the Runner's next poll.
     runner_waker: Option<Waker>,
     /// Values that came back and wait for what is done after a release.
@@ -92,7 +93,7 @@ pub(super) struct Transaction<'a, V> {
 }
 
 impl<V> Guarded<V> {
-    pub(super) fn new(kernel: Kernel) -> Self {
+    pub(super) fn new(kernel: PoolKernel) -> Self {
         Self(CachePadded(Lock::new(PoolState {
             kernel,
             cells: Vec::new(),
@@ -179,7 +180,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
 
     /// Looks at the kernel, and changes nothing.
     #[inline]
-    pub(super) fn look<T>(&self, look: impl FnOnce(&Kernel) -> T) -> T {
+    pub(super) fn look<T>(&self, look: impl FnOnce(&PoolKernel) -> T) -> T {
         self.state.0.with(|state| look(&state.kernel))
     }
 
@@ -213,7 +214,7 @@ impl<R: LocalResource, C: Clock> PoolShared<R, C> {
 
 impl<V> Transaction<'_, V> {
     #[inline(always)]
-    pub(super) fn kernel(&mut self) -> &mut Kernel {
+    pub(super) fn kernel(&mut self) -> &mut PoolKernel {
         &mut self.state.kernel
     }
 

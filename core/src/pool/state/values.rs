@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use super::{Handed, Transaction};
 use crate::cleanup::RetiredValue;
 use crate::ending::Why;
-use crate::pool::kernel::{Fate, IdleWatch, OpeningTicket, Place, Work};
-use crate::pool::slot::{Generation, Life, Limits, Slot, Standing};
+use crate::kernel::{Fate, IdleWatch, OpeningTicket, Place, Work};
+use crate::kernel::{Generation, Life, Limits, Standing};
+use crate::pool::slot::Slot;
 use crate::pool::stack::Stacks;
 
 /// A piece of work that was claimed, with the value that it is about.

@@ -6,8 +6,8 @@ use core::task::Waker;
 
 use super::{PoolState, Transaction, failure_of};
 use crate::drive::Wakes;
+use crate::kernel::{Admission, Left, Place, QueueRequest, Since, Timekeeping, WaiterId};
 use crate::pool::error::AcquireError;
-use crate::pool::kernel::{Admission, Left, Place, QueueRequest, Since, Timekeeping, WaiterId};
 use crate::pool::shared::PoolShared;
 use crate::pool::slot::Slot;
 use crate::resource::LocalResource;

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
+use super::life::{Generation, Life, Limits, Standing};
 use super::queue::WaiterId;
-use super::{IdleWatch, Kernel, OpeningTicket, Place, PoolPhase};
+use super::{IdleWatch, Kernel, OpeningTicket, Place, PoolPhase, Storage};
 use crate::ending::Why;
-use crate::pool::slot::{Generation, Life, Limits, Standing};
 use crate::time::Instant;
 
 /// For how long an operation that was cut off makes the pool quick to give up others, and how often all idle values
@@ -14,7 +14,7 @@ const SUSPICION: Duration = Duration::from_secs(1);
 
 /// What becomes of a value that nobody holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum Fate {
+pub(crate) enum Fate {
     /// It is the answer to this waiter, alone.
     Answers(WaiterId),
     /// With what was gathered it is the answer to this waiter.
@@ -28,7 +28,7 @@ pub(in crate::pool) enum Fate {
 
 /// Until when which values are mistrusted, since others like them were found dead.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::pool) struct Suspicion {
+pub(crate) struct Suspicion {
     /// Until then, values that are checked before a loan get no more time for it than suspect ones.
     ends: Instant,
     /// When all idle values may come under suspicion again.
@@ -47,21 +47,21 @@ impl Suspicion {
         widens_again_from: Instant::EPOCH,
     };
 
-    pub(in crate::pool) const fn ends(&self) -> Instant {
+    pub(crate) const fn ends(&self) -> Instant {
         self.ends
     }
 
     /// Returns `true` if a value that was idle since then is suspected.
     #[inline]
-    pub(in crate::pool) fn covers(&self, idle_since: Instant) -> bool {
+    pub(crate) fn covers(&self, idle_since: Instant) -> bool {
         idle_since < self.suspected_before
     }
 }
 
-impl Kernel {
+impl<S: Storage> Kernel<S> {
     /// Decides on a value that nobody holds, and moves it there.
     #[inline(always)]
-    pub(in crate::pool) fn place(&mut self, life: &Life, from: Place) -> Fate {
+    pub(crate) fn place(&mut self, life: &Life, from: Place) -> Fate {
         if let Some(why) = self.unfit(life) {
             self.retire(from, why);
             return Fate::Retires(why);
@@ -105,7 +105,7 @@ impl Kernel {
 
     /// Why a value is not to be used again, if it is not.
     #[inline(always)]
-    pub(in crate::pool) fn unfit(&self, life: &Life) -> Option<Why> {
+    pub(crate) fn unfit(&self, life: &Life) -> Option<Why> {
         // One comparison of ages stands for two: what was called in by its age counts as no longer young.
         let is_fit =
             self.phase == PoolPhase::Open && self.limits.allow(life) && self.surplus() == 0;
@@ -132,7 +132,7 @@ impl Kernel {
 
     /// A value is laid idle while somebody wants to know.
     #[cold]
-    pub(in crate::pool) fn see_laid_idle(&mut self, life: &mut Life) {
+    pub(crate) fn see_laid_idle(&mut self, life: &mut Life) {
         match self.watch {
             IdleWatch::Nothing => {}
             IdleWatch::WakesRunner if life.standing == Standing::USED => self.wake_sweeper(),
@@ -164,7 +164,7 @@ impl Kernel {
 
     /// Notes when a value comes back, and how late it is by then, if that was looked at.
     #[inline(always)]
-    pub(in crate::pool) fn note_return(&mut self, life: &mut Life, now: Option<Instant>) {
+    pub(crate) fn note_return(&mut self, life: &mut Life, now: Option<Instant>) {
         match (now, self.watch) {
             // No sweep has told the time since the Runner rests.
             (Some(now), IdleWatch::WakesRunner) => self.limits.set_time(now),
@@ -177,17 +177,17 @@ impl Kernel {
 
     /// Moves a value that is not to be placed anew.
     #[inline(always)]
-    pub(in crate::pool) fn shift(&mut self, from: Place, to: Place) {
+    pub(crate) fn shift(&mut self, from: Place, to: Place) {
         self.counts.shift(from, to);
     }
 
     /// Moves several of them at once.
-    pub(in crate::pool) fn shift_all(&mut self, values: usize, from: Place, to: Place) {
+    pub(crate) fn shift_all(&mut self, values: usize, from: Place, to: Place) {
         self.counts.shift_all(values, from, to);
     }
 
     /// Takes a value out of service, to be closed.
-    pub(in crate::pool) fn retire(&mut self, from: Place, why: Why) {
+    pub(crate) fn retire(&mut self, from: Place, why: Why) {
         self.counts.shift(from, Place::Retired);
         if why.is_of_broken_value() {
             self.counts.note_broken();
@@ -198,7 +198,7 @@ impl Kernel {
     }
 
     /// A value that was being closed has ended.
-    pub(in crate::pool) fn closed(&mut self, why: Why) {
+    pub(crate) fn closed(&mut self, why: Why) {
         let before = self.counts.beside();
         self.counts.shift(Place::Closing, Place::Outside);
         if why.is_of_broken_value() {
@@ -210,7 +210,7 @@ impl Kernel {
     }
 
     /// All values on their way out count as ended. Returns how many of them were being closed.
-    pub(in crate::pool) fn all_closed(&mut self) -> usize {
+    pub(crate) fn all_closed(&mut self) -> usize {
         let held_none = self.counts.beside();
         let (retired, closing) = (self.counts.retired(), self.counts.closing());
         self.counts
@@ -225,24 +225,24 @@ impl Kernel {
     }
 
     /// A lent value leaves the pool for good.
-    pub(in crate::pool) fn detached(&mut self) {
+    pub(crate) fn detached(&mut self) {
         self.counts.shift(Place::Lent, Place::Outside);
         self.give_places_back(1);
         self.openings.retry_without_clock();
     }
 
     /// A lent value was taken out of service by its user.
-    pub(in crate::pool) fn retry_without_clock(&mut self) {
+    pub(crate) fn retry_without_clock(&mut self) {
         self.openings.retry_without_clock();
     }
 
     /// A new value was no good in its first use: the next is not opened at once.
-    pub(in crate::pool) fn rest_after(&mut self, life: &Life) {
+    pub(crate) fn rest_after(&mut self, life: &Life) {
         self.openings.rest_after(life.opened_at);
     }
 
     /// Sets the maximum, and how many broken values may be closed beside their successors then.
-    pub(in crate::pool) fn resize(&mut self, max_size: usize, allowance: usize) {
+    pub(crate) fn resize(&mut self, max_size: usize, allowance: usize) {
         self.bounds.was_lowered |= max_size < self.bounds.max_size;
         self.bounds.max_size = max_size;
         match &mut self.family {
@@ -252,12 +252,12 @@ impl Kernel {
     }
 
     /// It is as late as that: values that were opened long ago are not to be lent again.
-    pub(in crate::pool) fn set_time(&mut self, now: Instant) {
+    pub(crate) fn set_time(&mut self, now: Instant) {
         self.limits.set_time(now);
     }
 
     /// Forbids values from now on. Those that are forbidden already are for the caller to retire.
-    pub(in crate::pool) fn forbid(&mut self, forbid: impl FnOnce(&mut Limits)) -> Limits {
+    pub(crate) fn forbid(&mut self, forbid: impl FnOnce(&mut Limits)) -> Limits {
         forbid(&mut self.limits);
         // Those on loan are revoked.
         self.notices.tell_of_change();
@@ -265,18 +265,18 @@ impl Kernel {
     }
 
     /// Returns `true` if a value of that kind is not wanted any more.
-    pub(in crate::pool) fn has_revoked(&self, generation: Generation, opened_at: Instant) -> bool {
+    pub(crate) fn has_revoked(&self, generation: Generation, opened_at: Instant) -> bool {
         self.phase != PoolPhase::Open || self.limits.have_evicted(generation, opened_at)
     }
 
     /// An operation was cut off: for a while the pool is quick to give up values.
-    pub(in crate::pool) fn suspect_until_soon(&mut self, now: Instant) {
+    pub(crate) fn suspect_until_soon(&mut self, now: Instant) {
         self.suspicion.ends = now + SUSPICION;
     }
 
     /// Returns `true` if all idle values are to be checked before they are lent, since one like them was found dead.
     /// Once in a while: what was checked or opened since is not to be suspected again for each that follows.
-    pub(in crate::pool) fn suspects_idle(&mut self, now: Instant) -> bool {
+    pub(crate) fn suspects_idle(&mut self, now: Instant) -> bool {
         let suspects = now >= self.suspicion.again_from;
         if suspects {
             self.suspicion.again_from = now + SUSPICION;
@@ -286,7 +286,7 @@ impl Kernel {
 
     /// Returns `true` if all others are to be suspected, since a value was found broken. Once in a while, so that values
     /// that break often do not have the others checked all the time.
-    pub(in crate::pool) fn suspects_others(&mut self, now: Instant) -> bool {
+    pub(crate) fn suspects_others(&mut self, now: Instant) -> bool {
         let suspects = now >= self.suspicion.widens_again_from;
         if suspects {
             self.suspicion.widens_again_from = now + SUSPICION;
@@ -297,20 +297,20 @@ impl Kernel {
 
     /// A value came back: it is checked before its next loan if it is suspected.
     #[inline]
-    pub(in crate::pool) fn judge(&self, life: &mut Life) {
+    pub(crate) fn judge(&self, life: &mut Life) {
         if self.suspicion.covers(life.idle_since) {
             life.worsen(Standing::STALE);
         }
     }
 
     /// The opening's value is open, and is being made ready.
-    pub(in crate::pool) fn finishes(&mut self, ticket: OpeningTicket) {
+    pub(crate) fn finishes(&mut self, ticket: OpeningTicket) {
         self.counts.shift(Place::Opening, Place::Finishing);
         self.openings.has_value(ticket);
     }
 
     /// How many values are in service beyond the minimum.
-    pub(in crate::pool) fn spare(&self) -> usize {
+    pub(crate) fn spare(&self) -> usize {
         self.counts
             .in_service()
             .saturating_sub(self.bounds.min_size)

@@ -1,18 +1,149 @@
 //! What a pool of a family tells the quota that they share, and what that allows it.
 
+use super::life::Life;
+use super::storage::Storage;
 use super::{Kernel, PoolPhase};
-use crate::pool::quota::{Donor, Quota, QuotaLink, QuotaStanding};
-use crate::pool::slot::Life;
-use crate::sync::Arc;
 use crate::time::Instant;
+
+/// The bound that a pool shares with the others of its family, as its kernel asks for it. Where something returns `true`
+/// that is no answer to a question, other pools have something to do.
+pub(crate) trait FamilyQuota {
+    /// The pool is no more, and so many places with it.
+    fn leave(&self, places: usize) -> bool;
+
+    fn update(&self, standing: QuotaStanding, now: Instant) -> bool;
+
+    /// How many values the family may have open.
+    fn most(&self) -> usize;
+
+    /// How many openings the pool may begin now.
+    fn allowance(&self) -> usize;
+
+    /// Takes a place for an opening. Returns `true` if it was this pool's turn.
+    fn take(&self, now: Option<Instant>) -> bool;
+
+    fn give_back(&self, places: usize) -> bool;
+
+    /// Returns `true` if a broken value may be closed beside its successor, as one of so many.
+    fn lend_beside(&self) -> bool;
+
+    fn beside_ended(&self, values: usize);
+
+    /// Returns `true` if others want places.
+    fn others_want(&self) -> bool;
+
+    /// Returns `true` if waiters want more places than are free or becoming free.
+    fn needs_room(&self) -> bool;
+
+    /// Returns `true` if a value that this pool can spare is to be closed.
+    fn asks_for_room(&self) -> bool;
+
+    /// Returns `true` if a value of this pool that is needed here is to be closed for another.
+    fn gives_way(&self, opened_at: Option<Instant>, now: Instant) -> bool;
+
+    /// When the pool may have more than now, if time decides.
+    fn next_look(&self, now: Instant) -> Option<Instant>;
+
+    fn note_lost_runner(&self, was_spawned: bool) -> bool;
+}
+
+/// Of a pool that shares its bound with no other: there is none.
+#[derive(Debug)]
+pub(crate) enum NoFamily {}
+
+impl FamilyQuota for NoFamily {
+    fn leave(&self, _places: usize) -> bool {
+        match *self {}
+    }
+
+    fn update(&self, _standing: QuotaStanding, _now: Instant) -> bool {
+        match *self {}
+    }
+
+    fn most(&self) -> usize {
+        match *self {}
+    }
+
+    fn allowance(&self) -> usize {
+        match *self {}
+    }
+
+    fn take(&self, _now: Option<Instant>) -> bool {
+        match *self {}
+    }
+
+    fn give_back(&self, _places: usize) -> bool {
+        match *self {}
+    }
+
+    fn lend_beside(&self) -> bool {
+        match *self {}
+    }
+
+    fn beside_ended(&self, _values: usize) {
+        match *self {}
+    }
+
+    fn others_want(&self) -> bool {
+        match *self {}
+    }
+
+    fn needs_room(&self) -> bool {
+        match *self {}
+    }
+
+    fn asks_for_room(&self) -> bool {
+        match *self {}
+    }
+
+    fn gives_way(&self, _opened_at: Option<Instant>, _now: Instant) -> bool {
+        match *self {}
+    }
+
+    fn next_look(&self, _now: Instant) -> Option<Instant> {
+        match *self {}
+    }
+
+    fn note_lost_runner(&self, _was_spawned: bool) -> bool {
+        match *self {}
+    }
+}
+
+/// How a pool stands in its family, as it reports it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QuotaStanding {
+    /// Openings that wait for nothing but a place.
+    pub(crate) wanted: usize,
+    /// `true` if they are wanted by waiters, and not by the minimum alone.
+    pub(crate) waits: bool,
+    /// `true` if the latest opening failed.
+    pub(crate) fails: bool,
+    /// Values in service, and openings under way.
+    pub(crate) places: usize,
+    /// Values on their way out, whose places will be free soon.
+    pub(crate) leaving: usize,
+    pub(crate) donor: Donor,
+    /// When it last served a waiter, of which it keeps account while others wait.
+    pub(crate) served_at: Instant,
+}
+
+/// What a pool can do without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Donor {
+    /// Has an idle value beyond its minimum.
+    Willing,
+    /// Has nothing unused but its minimum, or what a waiter for several values has gathered so far.
+    Reluctant,
+    #[default]
+    None,
+}
 
 /// A pool's membership in a family.
 ///
 /// The gates of such a pool are always up, so that every value which comes back passes the kernel, where it can be
 /// closed for another pool.
-pub(in crate::pool) struct Membership {
-    quota: Arc<Quota>,
-    id: u64,
+pub(crate) struct Membership<Q> {
+    quota: Q,
     /// What the quota was told last, unless it has changed that by itself.
     told: Option<QuotaStanding>,
     /// `true` while waiters of its own want a place, or will once a pause after a failure ends. A minimum that wants one
@@ -29,10 +160,9 @@ pub(in crate::pool) struct Membership {
     pub(super) most_beside: usize,
 }
 
-impl Membership {
-    pub(in crate::pool) fn new(quota: Arc<Quota>) -> Self {
+impl<Q: FamilyQuota> Membership<Q> {
+    pub(crate) const fn new(quota: Q) -> Self {
         Self {
-            id: quota.join(),
             quota,
             told: None,
             waits: false,
@@ -43,22 +173,22 @@ impl Membership {
         }
     }
 
-    pub(in crate::pool) fn link(&self, link: QuotaLink) {
-        self.quota.link(self.id, link);
+    pub(crate) const fn quota(&self) -> &Q {
+        &self.quota
     }
 
     /// Returns `true` if other pools of the family want places.
     pub(super) fn others_want(&self) -> bool {
-        self.quota.others_want(self.id)
+        self.quota.others_want()
     }
 }
 
-impl Kernel {
+impl<S: Storage> Kernel<S> {
     /// Takes the pool out of its family, with all that it still held and borrowed.
-    pub(in crate::pool) fn leave_family(&mut self) {
+    pub(crate) fn leave_family(&mut self) {
         if let Some(family) = &self.family {
             family.quota.beside_ended(self.counts.allowance());
-            if family.quota.leave(family.id, self.counts.size()) {
+            if family.quota.leave(self.counts.size()) {
                 self.notices.tell_family();
             }
         }
@@ -67,13 +197,13 @@ impl Kernel {
     /// Returns how many of these openings have a place in what the family may have.
     pub(super) fn within_quota(&self, openings: usize) -> usize {
         match &self.family {
-            Some(family) if openings > 0 => openings.min(family.quota.allowance(family.id)),
+            Some(family) if openings > 0 => openings.min(family.quota.allowance()),
             _ => openings,
         }
     }
 
     /// Returns the maximum of its family, if an opening waits for nothing but a place in that.
-    pub(in crate::pool) fn family_that_is_full(&self) -> Option<usize> {
+    pub(crate) fn family_that_is_full(&self) -> Option<usize> {
         let family = self.family.as_ref()?;
         let wanted = self.openings_wanted();
         (wanted > 0 && self.within_quota(wanted) == 0).then(|| family.quota.most())
@@ -84,7 +214,7 @@ impl Kernel {
         match &mut self.family {
             Some(family) => {
                 family.told = None;
-                family.quota.take(family.id, now)
+                family.quota.take(now)
             }
             None => true,
         }
@@ -130,7 +260,7 @@ impl Kernel {
 
     /// Takes note of the time, where it matters.
     #[inline]
-    pub(in crate::pool) fn tell_time(&mut self, now: Option<Instant>) {
+    pub(crate) fn tell_time(&mut self, now: Option<Instant>) {
         if let (Some(family), Some(now)) = (&mut self.family, now) {
             family.now = family.now.max(now);
         }
@@ -147,7 +277,7 @@ impl Kernel {
     /// Returns when the pool is to look again for a place in its family.
     pub(super) fn next_family_look(&self) -> Option<Instant> {
         let family = self.family.as_ref()?;
-        family.quota.next_look(family.id, family.now)
+        family.quota.next_look(family.now)
     }
 
     fn standing(&self) -> QuotaStanding {
@@ -216,7 +346,7 @@ impl Kernel {
         if family.told.replace(standing) == Some(standing) {
             return;
         }
-        if family.quota.update(family.id, standing, family.now) {
+        if family.quota.update(standing, family.now) {
             self.notices.tell_family();
         }
     }
@@ -241,7 +371,7 @@ impl Kernel {
             return false;
         };
         let opened_at = Some(life.opened_at);
-        let gives_way = family.quota.gives_way(family.id, opened_at, family.now);
+        let gives_way = family.quota.gives_way(opened_at, family.now);
         if gives_way {
             family.told = None;
         }
@@ -262,17 +392,17 @@ impl Kernel {
     }
 
     /// Returns `true` if a value that it could do without is to be closed for others of the family.
-    pub(in crate::pool) fn makes_room(&mut self) -> bool {
+    pub(crate) fn makes_room(&mut self) -> bool {
         let donor = self.standing().donor;
         let Some(family) = &mut self.family else {
             return false;
         };
         // The quota has taken it out of the order of donors, and counts what leaves.
         family.told = None;
-        let (id, now) = (family.id, family.now);
+        let now = family.now;
         match donor {
-            Donor::Willing => family.quota.asks_for_room(id),
-            Donor::Reluctant => family.quota.gives_way(id, None, now),
+            Donor::Willing => family.quota.asks_for_room(),
+            Donor::Reluctant => family.quota.gives_way(None, now),
             Donor::None => false,
         }
     }

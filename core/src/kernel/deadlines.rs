@@ -18,14 +18,14 @@
 
 use core::time::Duration;
 
-use super::Kernel;
 use super::queue::{End, WaiterId};
 use super::requests::QueueRequest;
+use super::{Kernel, Storage};
 use crate::time::Instant;
 
 /// Whose alarm tells a waiter that its time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum Timekeeping {
+pub(crate) enum Timekeeping {
     /// Its own, on which nobody relies.
     Own,
     /// Its own, which it sets for those who rely on others as well.
@@ -67,7 +67,7 @@ impl Deadlines {
     }
 }
 
-impl Kernel {
+impl<S: Storage> Kernel<S> {
     /// Decides whose alarm tells somebody who joins the queue that its time is over.
     #[inline]
     pub(super) fn timekeeping_of(&mut self, request: &QueueRequest) -> Timekeeping {
@@ -107,12 +107,12 @@ impl Kernel {
     }
 
     /// A waiter that was polled with nothing there looks after itself from now on, and after those who rely on others.
-    pub(in crate::pool) fn keeps_time(&mut self, waiter: WaiterId) {
+    pub(crate) fn keeps_time(&mut self, waiter: WaiterId) {
         self.queue.keep_time(waiter);
     }
 
     /// Calls somebody who waits to look after the time of all, if nobody does.
-    pub(in crate::pool) fn call_keeper(&mut self) -> Option<WaiterId> {
+    pub(crate) fn call_keeper(&mut self) -> Option<WaiterId> {
         self.queue.call_keeper()
     }
 
@@ -137,7 +137,7 @@ impl Kernel {
     }
 
     /// The same for a timekeeper, which has an alarm for its own deadline as well. Returns the next deadline of others.
-    pub(in crate::pool) fn look_at_deadlines(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn look_at_deadlines(&mut self, now: Instant) -> Option<Instant> {
         let timeout = self.deadlines.timeout?;
         let (overdue, next) = self.queue.first_relying(|since| since.at + timeout > now);
         if overdue {
@@ -154,7 +154,7 @@ impl Kernel {
 
     /// Names the waiters that rely on others, as far as their time is over by then. After the end of all time none does any
     /// more.
-    pub(in crate::pool) fn name_overdue(&mut self, now: Instant, name: impl FnMut(WaiterId)) {
+    pub(crate) fn name_overdue(&mut self, now: Instant, name: impl FnMut(WaiterId)) {
         if now == Instant::MAX {
             self.queue.release_relying(name);
         } else if let Some(timeout) = self.deadlines.timeout {

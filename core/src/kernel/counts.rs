@@ -10,7 +10,7 @@
 
 /// Where a value is, or an opening that may become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum Place {
+pub(crate) enum Place {
     /// Not opened yet, detached, or at its end.
     Outside,
     /// Being opened.
@@ -37,7 +37,7 @@ pub(in crate::pool) enum Place {
 
 /// How many values are in each place.
 #[derive(Debug, Default)]
-pub(in crate::pool) struct Counts {
+pub(crate) struct Counts {
     /// Idle or lent. The stacks move values between the two by themselves, and know how many lie there.
     available: usize,
     gathered: usize,
@@ -122,7 +122,7 @@ impl Counts {
 
     /// How many broken values are on their way out without a slot.
     #[inline]
-    pub(in crate::pool) const fn beside(&self) -> usize {
+    pub(crate) const fn beside(&self) -> usize {
         if self.broken < self.allowance {
             self.broken
         } else {
@@ -133,65 +133,65 @@ impl Counts {
     /// Slots taken: by every live value and by every opening under way, less the broken ones that are closed beside
     /// their successors.
     #[inline]
-    pub(in crate::pool) const fn size(&self) -> usize {
+    pub(crate) const fn size(&self) -> usize {
         self.live - self.beside()
     }
 
     /// Values that live and are not on their way out.
     #[inline]
-    pub(in crate::pool) const fn in_service(&self) -> usize {
+    pub(crate) const fn in_service(&self) -> usize {
         self.live - self.openings() - self.leaving()
     }
 
     /// Openings under way, those whose value is being made ready included.
     #[inline]
-    pub(in crate::pool) const fn openings(&self) -> usize {
+    pub(crate) const fn openings(&self) -> usize {
         self.opening + self.finishing
     }
 
     /// Values on their way out.
     #[inline]
-    pub(in crate::pool) const fn leaving(&self) -> usize {
+    pub(crate) const fn leaving(&self) -> usize {
         self.retired + self.closing
     }
 
     /// Values that nobody can have for now, because something is being done to them.
-    pub(in crate::pool) const fn in_validation(&self) -> usize {
+    pub(crate) const fn in_validation(&self) -> usize {
         self.checking + self.returned + self.finishing
     }
 
     /// Values that are lent by the kernel's account alone. Below zero where more of those that the stacks lent came
     /// back through it.
     #[inline]
-    pub(in crate::pool) const fn lent(&self) -> i64 {
+    pub(crate) const fn lent(&self) -> i64 {
         self.lent
     }
 
     /// Openings that have no value yet.
-    pub(in crate::pool) const fn opening(&self) -> usize {
+    pub(crate) const fn opening(&self) -> usize {
         self.opening
     }
 
     #[inline]
-    pub(in crate::pool) const fn gathered(&self) -> usize {
+    pub(crate) const fn gathered(&self) -> usize {
         self.gathered
     }
 
     #[inline]
-    pub(in crate::pool) const fn returned(&self) -> usize {
+    pub(crate) const fn returned(&self) -> usize {
         self.returned
     }
 
-    pub(in crate::pool) const fn checking(&self) -> usize {
+    pub(crate) const fn checking(&self) -> usize {
         self.checking
     }
 
     #[inline]
-    pub(in crate::pool) const fn retired(&self) -> usize {
+    pub(crate) const fn retired(&self) -> usize {
         self.retired
     }
 
-    pub(in crate::pool) const fn closing(&self) -> usize {
+    pub(crate) const fn closing(&self) -> usize {
         self.closing
     }
 }

@@ -3,29 +3,29 @@
 use super::deadlines::Timekeeping;
 use super::openings::{FailureFacts, Since};
 use super::queue::{CanDo, End, Left, WaiterId};
-use super::{Kernel, PoolPhase};
+use super::{Kernel, PoolPhase, Storage};
 use crate::retry::StopReason;
 use crate::time::Instant;
 
 /// What a caller asks for.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::pool) struct QueueRequest {
-    pub(in crate::pool) wanted: u32,
-    pub(in crate::pool) end: End,
+pub(crate) struct QueueRequest {
+    pub(crate) wanted: u32,
+    pub(crate) end: End,
     /// When it came, unless it has not looked.
-    pub(in crate::pool) at: Option<Instant>,
+    pub(crate) at: Option<Instant>,
     /// How many attempts had failed then, if it has waited before.
-    pub(in crate::pool) failed: Option<u32>,
+    pub(crate) failed: Option<u32>,
     /// Whether it may spawn a Runner that was lost.
-    pub(in crate::pool) may_respawn: bool,
-    pub(in crate::pool) can_do: CanDo,
+    pub(crate) may_respawn: bool,
+    pub(crate) can_do: CanDo,
     /// The thread that polls it, if its timer may be that of another: it waits for as long as the pool says, and is a task.
-    pub(in crate::pool) shares_time: Option<usize>,
+    pub(crate) shares_time: Option<usize>,
 }
 
 /// What becomes of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum Admission {
+pub(crate) enum Admission {
     /// Nobody waits: it may have what lies idle, and joins the queue if that is not enough.
     Served,
     /// It joins the queue.
@@ -39,8 +39,8 @@ pub(in crate::pool) enum Admission {
     QueueFull,
 }
 
-impl Kernel {
-    pub(in crate::pool) fn admit(&mut self, request: &QueueRequest) -> Admission {
+impl<S: Storage> Kernel<S> {
+    pub(crate) fn admit(&mut self, request: &QueueRequest) -> Admission {
         if self.phase != PoolPhase::Open {
             return Admission::Closed;
         }
@@ -71,7 +71,7 @@ impl Kernel {
     /// Puts a caller into the queue who still misses so many values. At the front, what was gathered for the one who was
     /// the first has to be placed anew after this: it is for the one who comes before.
     #[inline]
-    pub(in crate::pool) fn join(
+    pub(crate) fn join(
         &mut self,
         request: &QueueRequest,
         missing: u32,
@@ -88,40 +88,40 @@ impl Kernel {
 
     /// Returns `true` if values may have been gathered for somebody behind whom nobody would come before.
     #[inline]
-    pub(in crate::pool) fn would_overtake(&self, request: &QueueRequest) -> bool {
+    pub(crate) fn would_overtake(&self, request: &QueueRequest) -> bool {
         request.end == End::Front && self.queue.waiting() > 0
     }
 
     /// The first waiter does not get so many values that were gathered for it.
-    pub(in crate::pool) fn first_lost(&mut self, values: usize) {
+    pub(crate) fn first_lost(&mut self, values: usize) {
         self.queue.first_lost(values);
     }
 
     /// A waiter has taken its answer.
     #[inline(always)]
-    pub(in crate::pool) fn looked(&mut self, waiter: WaiterId) {
+    pub(crate) fn looked(&mut self, waiter: WaiterId) {
         self.queue.release(waiter);
     }
 
     /// A waiter goes without having looked.
-    pub(in crate::pool) fn leave(&mut self, waiter: WaiterId) -> Left {
+    pub(crate) fn leave(&mut self, waiter: WaiterId) -> Left {
         self.queue.leave(waiter)
     }
 
     /// The work that a waiter drove has ended.
-    pub(in crate::pool) fn has_hands_free(&mut self, waiter: WaiterId) {
+    pub(crate) fn has_hands_free(&mut self, waiter: WaiterId) {
         self.queue.set_can_do(waiter, CanDo::Anything);
     }
 
     /// Names everybody who waits, as answered.
-    pub(in crate::pool) fn refuse_all(&mut self, mut refused: impl FnMut(WaiterId)) {
+    pub(crate) fn refuse_all(&mut self, mut refused: impl FnMut(WaiterId)) {
         while let Some(waiter) = self.queue.answer_first() {
             refused(waiter);
         }
     }
 
     /// Names those who wait for more values than there may be, as answered, and how many they miss.
-    pub(in crate::pool) fn refuse_who_want_too_many(&mut self, refused: impl FnMut(WaiterId, u32)) {
+    pub(crate) fn refuse_who_want_too_many(&mut self, refused: impl FnMut(WaiterId, u32)) {
         let max_size = self.bounds.max_size;
         let asked = |missing: u32, _| (missing as usize > max_size).then_some(missing);
         self.queue.answer_each(asked, refused);
@@ -129,7 +129,7 @@ impl Kernel {
 
     /// Returns `true` if somebody waits for which openings have failed for long enough, or for good, and nothing else
     /// could serve them: no value is in service, and, unless their time is over, none is on its way.
-    pub(in crate::pool) fn has_hopeless(&self) -> bool {
+    pub(crate) fn has_hopeless(&self) -> bool {
         let may_tell = self.phase == PoolPhase::Open
             && !self.suspended
             && self.queue.waiting() > 0
@@ -144,7 +144,7 @@ impl Kernel {
     }
 
     /// Names them, as answered, and how openings failed while they waited.
-    pub(in crate::pool) fn refuse_hopeless(&mut self, refused: impl FnMut(WaiterId, FailureFacts)) {
+    pub(crate) fn refuse_hopeless(&mut self, refused: impl FnMut(WaiterId, FailureFacts)) {
         let none_on_its_way = self.openings.fresh() == 0;
         let openings = &self.openings;
         let failure = |_, since| {
@@ -155,7 +155,7 @@ impl Kernel {
     }
 
     /// Why somebody who awaits a start is to be told that openings fail, if so.
-    pub(in crate::pool) fn start_fails(&self, since: Since) -> Option<StopReason> {
+    pub(crate) fn start_fails(&self, since: Since) -> Option<StopReason> {
         let none_on_its_way = self.openings.fresh() == 0;
         self.openings.hope_ends(since, none_on_its_way)
     }

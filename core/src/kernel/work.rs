@@ -1,15 +1,15 @@
 //! The work there is: openings, closings, and what is done to values that came back; and who may begin it.
 
+use super::life::Generation;
 use super::openings::{Drawn, Noted, OpeningTicket};
-use super::{CanDo, Kernel, Membership, Place, PoolPhase, WaiterId};
+use super::{CanDo, Kernel, Membership, Place, PoolPhase, Storage, WaiterId};
 use crate::ending::Why;
-use crate::pool::slot::Generation;
 use crate::retry::ErrorClass;
 use crate::time::Instant;
 
 /// Who asks for work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum Driver {
+pub(crate) enum Driver {
     Runner,
     /// One who waits.
     Waiter {
@@ -25,19 +25,19 @@ pub(in crate::pool) enum Driver {
 
 /// What a driver finds to do.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::pool) struct ClaimedWork {
-    pub(in crate::pool) work: Option<Work>,
+pub(crate) struct ClaimedWork {
+    pub(crate) work: Option<Work>,
     /// The driver is to spawn the Runner anew.
-    pub(in crate::pool) respawns: bool,
+    pub(crate) respawns: bool,
     /// The opening that was called off, whose driver is to be woken.
-    pub(in crate::pool) called_off: Option<u64>,
+    pub(crate) called_off: Option<u64>,
     /// When there may be more to do, if time decides.
-    pub(in crate::pool) resumes_at: Option<Instant>,
+    pub(crate) resumes_at: Option<Instant>,
 }
 
 /// A piece of work. It counts as under way from here on.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::pool) enum Work {
+pub(crate) enum Work {
     /// What is done to the value that came back first.
     Check,
     Open(OpeningTicket, Generation),
@@ -45,14 +45,10 @@ pub(in crate::pool) enum Work {
     Close,
 }
 
-impl Kernel {
+impl<S: Storage> Kernel<S> {
     /// Takes note that a driver has a turn, which has set an alarm for what time decides. Returns `true` if an opening
     /// is newly overdue, or a failure forgotten, after which there is something to dispatch.
-    pub(in crate::pool) fn driver_has_turn(
-        &mut self,
-        driver: Driver,
-        now: Option<Instant>,
-    ) -> bool {
+    pub(crate) fn driver_has_turn(&mut self, driver: Driver, now: Option<Instant>) -> bool {
         if !self.is_driven_by(driver) {
             return false;
         }
@@ -72,7 +68,7 @@ impl Kernel {
     }
 
     /// Gives a driver a piece of work, if there is one for it.
-    pub(in crate::pool) fn claim(&mut self, driver: Driver, now: Option<Instant>) -> ClaimedWork {
+    pub(crate) fn claim(&mut self, driver: Driver, now: Option<Instant>) -> ClaimedWork {
         let mut claim = ClaimedWork {
             work: None,
             respawns: false,
@@ -153,7 +149,7 @@ impl Kernel {
     }
 
     /// Whoever awaits a shutdown closes a value, if no Runner does that. Returns `true` if there is one.
-    pub(in crate::pool) fn claim_close(&mut self) -> bool {
+    pub(crate) fn claim_close(&mut self) -> bool {
         let claims = !self.has_runner() && self.counts.retired() > 0;
         if claims {
             self.counts.shift(Place::Retired, Place::Closing);
@@ -171,7 +167,7 @@ impl Kernel {
     }
 
     /// An opening has ended well. What it opened is to be placed, or retired, from where this says it is.
-    pub(in crate::pool) fn opened(
+    pub(crate) fn opened(
         &mut self,
         ticket: OpeningTicket,
         was_finishing: bool,
@@ -188,20 +184,20 @@ impl Kernel {
     }
 
     /// An opening that has no value has ended: its slot is free.
-    pub(in crate::pool) fn gave_up_opening(&mut self, ticket: OpeningTicket, from: Place) {
+    pub(crate) fn gave_up_opening(&mut self, ticket: OpeningTicket, from: Place) {
         self.openings.ended(ticket);
         self.counts.shift(from, Place::Outside);
         self.give_places_back(1);
     }
 
     /// The same for one whose value was not ready yet, and is retired.
-    pub(in crate::pool) fn gave_up_finishing(&mut self, ticket: OpeningTicket, why: Why) {
+    pub(crate) fn gave_up_finishing(&mut self, ticket: OpeningTicket, why: Why) {
         self.openings.ended(ticket);
         self.retire(Place::Finishing, why);
     }
 
     /// An opening has failed, which was given up before.
-    pub(in crate::pool) fn failed(
+    pub(crate) fn failed(
         &mut self,
         ticket: OpeningTicket,
         class: ErrorClass,
@@ -220,7 +216,7 @@ impl Kernel {
     }
 
     /// The same, apart from what other pools of its family leave.
-    pub(in crate::pool) fn openings_wanted(&self) -> usize {
+    pub(crate) fn openings_wanted(&self) -> usize {
         if self.phase != PoolPhase::Open {
             return 0;
         }
@@ -271,7 +267,7 @@ impl Kernel {
     }
 
     /// How many values are to be open: a start verifies that one can be opened, whatever the minimum.
-    pub(in crate::pool) fn least(&self) -> usize {
+    pub(crate) fn least(&self) -> usize {
         self.bounds.min_size.max(usize::from(self.starters > 0))
     }
 
@@ -304,14 +300,18 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Bounds, End, IdleWatch, PoolOpenings, QueueRequest};
+    use super::super::life::{Birth, Life, Limits};
+    use super::super::{
+        Bounds, End, FixedList, IdleWatch, InPlace, OpeningUnderWay, PoolOpenings, QueueEntry,
+        QueueRequest,
+    };
     use super::*;
     use crate::backoff::Backoff;
-    use crate::pool::slot::{Birth, Life, Limits};
     use crate::retry::Retry;
 
-    fn kernel() -> Kernel {
-        let openings = PoolOpenings::new(Retry::new(Backoff::OPENING), None, false, 7);
+    fn kernel() -> Kernel<InPlace<2, 2>> {
+        let under_way = FixedList::new(OpeningUnderWay::NONE);
+        let openings = PoolOpenings::new(under_way, Retry::new(Backoff::OPENING), None, false, 7);
         let bounds = Bounds {
             min_size: 0,
             max_size: 2,
@@ -321,6 +321,7 @@ mod tests {
             was_lowered: false,
         };
         Kernel::new(
+            FixedList::new(QueueEntry::NONE),
             openings,
             true,
             bounds,
@@ -329,7 +330,7 @@ mod tests {
         )
     }
 
-    fn joins(kernel: &mut Kernel) -> WaiterId {
+    fn joins(kernel: &mut Kernel<InPlace<2, 2>>) -> WaiterId {
         let request = QueueRequest {
             wanted: 1,
             end: End::Back,

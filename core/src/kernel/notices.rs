@@ -4,20 +4,20 @@ use crate::time::Instant;
 
 /// Whom a change concerns, beside the one who makes it. Collected during it, and told on the way out.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::pool) struct Notices {
+pub(crate) struct Notices {
     /// Whether there is anything below: each change looks, and most find nothing.
     any: bool,
     /// The Runner has something to do.
-    pub(in crate::pool) runner: bool,
+    pub(crate) runner: bool,
     /// Whoever listens for changes is to hear of one.
-    pub(in crate::pool) changed: bool,
+    pub(crate) changed: bool,
     /// Other pools of the family have something to do.
-    pub(in crate::pool) errands: bool,
+    pub(crate) errands: bool,
     /// So many waiters are to look for an opening to begin, and so many for other work.
-    pub(in crate::pool) openings: usize,
-    pub(in crate::pool) others: usize,
+    pub(crate) openings: usize,
+    pub(crate) others: usize,
     /// Those who rely on others for their time are to look, as far as it is over by then. The epoch if none is.
-    pub(in crate::pool) overdue_at: Instant,
+    pub(crate) overdue_at: Instant,
 }
 
 impl Notices {

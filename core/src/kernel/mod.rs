@@ -46,29 +46,34 @@
 mod counts;
 mod deadlines;
 mod family;
+mod life;
 mod notices;
 mod openings;
 mod queue;
 mod requests;
+mod storage;
 mod values;
 mod work;
 
-pub(super) use counts::{Counts, Place};
-pub(super) use deadlines::Timekeeping;
-pub(super) use family::Membership;
-pub(super) use notices::Notices;
-pub(super) use openings::{Drawn, FailureFacts, Noted, OVERDUE_AFTER, OpeningTicket, PoolOpenings};
-pub(super) use openings::{Since, fallback_delay};
-pub(super) use queue::{CanDo, End, Left, WaitQueue, WaiterId};
-pub(super) use requests::{Admission, QueueRequest};
-pub(super) use values::{Fate, Suspicion};
-pub(super) use work::{Driver, Work};
+pub(crate) use counts::{Counts, Place};
+pub(crate) use deadlines::Timekeeping;
+pub(crate) use family::{Donor, FamilyQuota, Membership, QuotaStanding};
+pub(crate) use life::{Birth, Generation, Life, Lifetime, Limits, Standing};
+pub(crate) use notices::Notices;
+pub(crate) use openings::{Drawn, FailureFacts, Noted, OVERDUE_AFTER, OpeningTicket};
+pub(crate) use openings::{OpeningUnderWay, PoolOpenings};
+pub(crate) use openings::{Since, fallback_delay};
+pub(crate) use queue::{CanDo, End, Left, QueueEntry, WaiterId};
+pub(crate) use requests::{Admission, QueueRequest};
+pub(crate) use storage::{FixedList, InPlace, List, Storage};
+pub(crate) use values::{Fate, Suspicion};
+pub(crate) use work::{Driver, Work};
 
 use core::time::Duration;
 
 use deadlines::Deadlines;
+use queue::WaitQueue;
 
-use super::slot::Limits;
 use crate::time::Instant;
 
 /// All that a pool decides by. See the [module](self) for what changes it, and when.
@@ -76,9 +81,9 @@ use crate::time::Instant;
 /// In this order: what a hand-over writes comes first, beside the lock, so that a thread that takes its turn
 /// after another fetches as little of it as can be.
 #[repr(C)]
-pub(super) struct Kernel {
+pub(crate) struct Kernel<S: Storage> {
     counts: Counts,
-    queue: WaitQueue,
+    queue: WaitQueue<S::Waiters>,
     notices: Notices,
     suspended: bool,
     phase: PoolPhase,
@@ -91,9 +96,9 @@ pub(super) struct Kernel {
     bounds: Bounds,
     limits: Limits,
     deadlines: Deadlines,
-    openings: PoolOpenings,
+    openings: PoolOpenings<S::Openings>,
     /// What it shares with other pools, if it is one of a family.
-    family: Option<Membership>,
+    family: Option<Membership<S::Quota>>,
     suspicion: Suspicion,
     /// While the Runner rests: when one of the idle values has to be looked at.
     next_due: Instant,
@@ -106,7 +111,7 @@ pub(super) struct Kernel {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PoolPhase {
+pub(crate) enum PoolPhase {
     Open,
     /// Nobody is served any more; values are being closed.
     Draining,
@@ -115,7 +120,7 @@ pub(super) enum PoolPhase {
 
 /// What is done when a value is laid idle that was in use, beside laying it there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum IdleWatch {
+pub(crate) enum IdleWatch {
     /// Nothing: the next sweep sees it, or for how long values lie idle does not count.
     Nothing,
     /// The Runner is woken, which has seen all that lay idle and plans no sweep for others.
@@ -126,7 +131,7 @@ pub(super) enum IdleWatch {
 
 /// Whether a Runner does the background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RunnerState {
+pub(crate) enum RunnerState {
     /// None does: whoever needs the work done drives it.
     Absent,
     Attached,
@@ -137,28 +142,29 @@ pub(super) enum RunnerState {
 
 /// How many values there may be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) min_size: usize,
-    pub(super) max_size: usize,
-    pub(super) max_waiters: Option<usize>,
-    pub(super) idle_timeout: Option<Duration>,
+pub(crate) struct Bounds {
+    pub(crate) min_size: usize,
+    pub(crate) max_size: usize,
+    pub(crate) max_waiters: Option<usize>,
+    pub(crate) idle_timeout: Option<Duration>,
     /// How long those wait who say nothing else.
-    pub(super) acquire_timeout: Option<Duration>,
+    pub(crate) acquire_timeout: Option<Duration>,
     /// Whether the maximum was ever lowered: else there are never more values than it allows.
-    pub(super) was_lowered: bool,
+    pub(crate) was_lowered: bool,
 }
 
-impl Kernel {
-    pub(super) fn new(
-        openings: PoolOpenings,
+impl<S: Storage> Kernel<S> {
+    pub(crate) fn new(
+        waiters: S::Waiters,
+        openings: PoolOpenings<S::Openings>,
         warm: bool,
         bounds: Bounds,
         limits: Limits,
-        family: Option<Membership>,
+        family: Option<Membership<S::Quota>>,
     ) -> Self {
         Self {
             counts: Counts::default(),
-            queue: WaitQueue::new(),
+            queue: WaitQueue::new(waiters),
             notices: Notices::NONE,
             suspended: false,
             phase: PoolPhase::Open,
@@ -179,88 +185,88 @@ impl Kernel {
         }
     }
 
-    pub(super) const fn counts(&self) -> &Counts {
+    pub(crate) const fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    pub(super) const fn queue(&self) -> &WaitQueue {
+    pub(crate) const fn queue(&self) -> &WaitQueue<S::Waiters> {
         &self.queue
     }
 
-    pub(super) const fn openings(&self) -> &PoolOpenings {
+    pub(crate) const fn openings(&self) -> &PoolOpenings<S::Openings> {
         &self.openings
     }
 
-    pub(super) const fn limits(&self) -> &Limits {
+    pub(crate) const fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    pub(super) const fn suspicion(&self) -> &Suspicion {
+    pub(crate) const fn suspicion(&self) -> &Suspicion {
         &self.suspicion
     }
 
-    pub(super) const fn family(&self) -> Option<&Membership> {
+    pub(crate) const fn family(&self) -> Option<&Membership<S::Quota>> {
         self.family.as_ref()
     }
 
-    pub(super) const fn phase(&self) -> PoolPhase {
+    pub(crate) const fn phase(&self) -> PoolPhase {
         self.phase
     }
 
     #[inline(always)]
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.phase == PoolPhase::Open
     }
 
     #[inline(always)]
-    pub(super) const fn is_suspended(&self) -> bool {
+    pub(crate) const fn is_suspended(&self) -> bool {
         self.suspended
     }
 
-    pub(super) const fn is_warm(&self) -> bool {
+    pub(crate) const fn is_warm(&self) -> bool {
         self.warm
     }
 
-    pub(super) const fn starters(&self) -> usize {
+    pub(crate) const fn starters(&self) -> usize {
         self.starters
     }
 
     #[inline(always)]
-    pub(super) const fn watch(&self) -> IdleWatch {
+    pub(crate) const fn watch(&self) -> IdleWatch {
         self.watch
     }
 
-    pub(super) const fn next_due(&self) -> Instant {
+    pub(crate) const fn next_due(&self) -> Instant {
         self.next_due
     }
 
-    pub(super) const fn era(&self) -> u64 {
+    pub(crate) const fn era(&self) -> u64 {
         self.era
     }
 
     #[inline(always)]
-    pub(super) const fn max_size(&self) -> usize {
+    pub(crate) const fn max_size(&self) -> usize {
         self.bounds.max_size
     }
 
-    pub(super) const fn min_size(&self) -> usize {
+    pub(crate) const fn min_size(&self) -> usize {
         self.bounds.min_size
     }
 
     #[inline(always)]
-    pub(super) fn has_runner(&self) -> bool {
+    pub(crate) fn has_runner(&self) -> bool {
         self.runner == RunnerState::Attached
     }
 
     /// Returns `true` if the next use is to spawn another Runner.
     #[inline(always)]
-    pub(super) fn has_lost_runner(&self) -> bool {
+    pub(crate) fn has_lost_runner(&self) -> bool {
         self.runner == RunnerState::Lost
     }
 
     /// Dispatches what follows from any change: whether all is closed, what the family is told, and who drives the work
     /// there is: the Runner, else whoever awaits a shutdown or a start, else those who wait.
-    pub(super) fn dispatch(&mut self) {
+    pub(crate) fn dispatch(&mut self) {
         self.finish_if_drained();
         self.settle_family();
         if self.phase != PoolPhase::Open || self.starters > 0 {
@@ -281,7 +287,7 @@ impl Kernel {
     /// Whether there is nothing to dispatch: all that is wanted is on its way, or all slots
     /// are taken. The common case of a pool under load.
     #[inline]
-    pub(super) fn is_in_order(&self) -> bool {
+    pub(crate) fn is_in_order(&self) -> bool {
         let serves = self.phase == PoolPhase::Open
             && self.starters == 0
             && self.family.is_none()
@@ -297,7 +303,7 @@ impl Kernel {
 
     /// What others are to be told of the changes since the last time.
     #[inline(always)]
-    pub(super) fn take_notices(&mut self) -> Option<Notices> {
+    pub(crate) fn take_notices(&mut self) -> Option<Notices> {
         (self.notices.any() || self.queue.lacks_keeper()).then(|| self.notices.take())
     }
 
@@ -305,7 +311,7 @@ impl Kernel {
     /// there are too many values, while the next use is to spawn the Runner, or where other pools may want
     /// the places of these. Those of one that is shut down stay up.
     #[inline]
-    pub(super) fn gates_are_up(&self) -> bool {
+    pub(crate) fn gates_are_up(&self) -> bool {
         self.queue.waiting() > 0
             || self.suspended
             || self.phase != PoolPhase::Open
@@ -316,7 +322,7 @@ impl Kernel {
 
     /// How many more values there are, or will be, than the maximum allows since it was lowered.
     #[inline]
-    pub(super) fn surplus(&self) -> usize {
+    pub(crate) fn surplus(&self) -> usize {
         if !self.bounds.was_lowered {
             return 0;
         }
@@ -325,46 +331,46 @@ impl Kernel {
 
     // Directions, from whoever holds the pool.
 
-    pub(super) const fn suspend(&mut self) {
+    pub(crate) const fn suspend(&mut self) {
         self.suspended = true;
     }
 
     /// What failed meanwhile is no sign of what comes now.
-    pub(super) fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         self.suspended = false;
         self.openings.forget_failures();
     }
 
-    pub(super) const fn set_watch(&mut self, watch: IdleWatch) {
+    pub(crate) const fn set_watch(&mut self, watch: IdleWatch) {
         self.watch = watch;
     }
 
     /// The Runner rests: it has seen all that lies idle, and plans to look again when that is due.
-    pub(super) const fn runner_rests(&mut self, due: Instant) {
+    pub(crate) const fn runner_rests(&mut self, due: Instant) {
         self.next_due = due;
         self.watch = IdleWatch::WakesRunner;
     }
 
     /// Has the Runner plan a sweep, if it plans none.
-    pub(super) fn wake_sweeper(&mut self) {
+    pub(crate) fn wake_sweeper(&mut self) {
         if self.watch == IdleWatch::WakesRunner {
             self.watch = IdleWatch::Nothing;
             self.notices.tell_runner();
         }
     }
 
-    pub(super) const fn wake_runner(&mut self) {
+    pub(crate) const fn wake_runner(&mut self) {
         self.notices.tell_runner();
     }
 
-    pub(super) fn wake_waiters_for(&mut self, openings: usize, others: usize) {
+    pub(crate) fn wake_waiters_for(&mut self, openings: usize, others: usize) {
         if openings > 0 || others > 0 {
             self.notices.tell_helpers(openings, others);
         }
     }
 
     /// Somebody awaits a start. Returns since when, as failures count for it.
-    pub(super) fn starter_came(&mut self, at: Instant) -> Since {
+    pub(crate) fn starter_came(&mut self, at: Instant) -> Since {
         self.starters += 1;
         self.warm = true;
         self.openings.try_soon();
@@ -372,12 +378,12 @@ impl Kernel {
         Since { at, failed }
     }
 
-    pub(super) const fn starter_left(&mut self) {
+    pub(crate) const fn starter_left(&mut self) {
         self.starters -= 1;
     }
 
     /// A Runner counts as attached from here on. Returns `true` if it takes the place of one that was lost.
-    pub(super) const fn attach_runner(&mut self) -> bool {
+    pub(crate) const fn attach_runner(&mut self) -> bool {
         self.runner = RunnerState::Attached;
         let restarted = core::mem::replace(&mut self.had_runner, true);
         self.runner_spawned = !restarted;
@@ -385,7 +391,7 @@ impl Kernel {
     }
 
     /// The Runner has ended. Where the next use `can_spawn` another and one is of use, it is lost.
-    pub(super) fn detach_runner(&mut self, can_spawn: bool) -> bool {
+    pub(crate) fn detach_runner(&mut self, can_spawn: bool) -> bool {
         self.runner_breaks_promise();
         let lost = can_spawn && self.wants_next_runner();
         self.runner = if lost {
@@ -397,7 +403,7 @@ impl Kernel {
     }
 
     /// The Runner that was lost ended before its time, most likely with its runtime.
-    pub(super) fn runner_lost(&mut self, had_begun: bool) {
+    pub(crate) fn runner_lost(&mut self, had_begun: bool) {
         // If not, the caller that was to restart it was refused by its executor.
         let was_spawned = had_begun || self.runner_spawned;
         self.tell_family_of_lost_runner(was_spawned);
@@ -407,12 +413,12 @@ impl Kernel {
         self.wake_waiters_for(0, if was_spawned { usize::MAX } else { 2 });
     }
 
-    pub(super) const fn runner_was_spawned(&mut self) {
+    pub(crate) const fn runner_was_spawned(&mut self) {
         self.runner_spawned = true;
     }
 
     /// The first use spawns the Runner.
-    pub(super) const fn spawn_at_first_use(&mut self) {
+    pub(crate) const fn spawn_at_first_use(&mut self) {
         self.runner = RunnerState::Lost;
     }
 
@@ -420,7 +426,7 @@ impl Kernel {
     ///
     /// Until that one is attached there is none, as far as others see. If it is dropped before, unpolled,
     /// the Runner is lost again, and the next use tries.
-    pub(super) fn claim_respawn(&mut self) -> bool {
+    pub(crate) fn claim_respawn(&mut self) -> bool {
         let lost = self.has_lost_runner();
         if lost {
             self.runner = RunnerState::Absent;
@@ -438,7 +444,7 @@ impl Kernel {
         }
     }
 
-    pub(super) const fn begin_draining(&mut self) {
+    pub(crate) const fn begin_draining(&mut self) {
         self.phase = PoolPhase::Draining;
     }
 
@@ -451,7 +457,7 @@ impl Kernel {
     }
 
     /// From here on, closings that began before do not count.
-    pub(super) const fn begin_era(&mut self) {
+    pub(crate) const fn begin_era(&mut self) {
         self.era += 1;
     }
 }

@@ -16,12 +16,12 @@
 //! Failures are counted in `failed`, which only grows. A waiter notes the count and the time when it joins
 //! ([`Since`]); what it is told ([`PoolOpenings::verdict`]) follows from what failed after that, and from nothing else.
 
-use alloc::collections::VecDeque;
 use core::time::Duration;
 
+use super::storage::List;
 use crate::backoff::{Backoff, Delays};
-use crate::drive::LEAST_PAUSE;
 use crate::random::Random;
+use crate::retry::LEAST_PAUSE;
 use crate::retry::{Decision, ErrorClass, Retry, StopReason};
 use crate::time::Instant;
 use crate::time::nanos;
@@ -47,7 +47,7 @@ const REST_AFTER_HANG: u32 = 2;
 
 /// The pool's openings, under way and failed.
 #[derive(Debug)]
-pub(crate) struct PoolOpenings {
+pub(crate) struct PoolOpenings<L> {
     policy: Retry,
     /// For how long openings fail during a caller's wait before it is told.
     refuse_after: Option<Duration>,
@@ -56,7 +56,7 @@ pub(crate) struct PoolOpenings {
     seed: u64,
     random: Random,
     /// In order of their start.
-    under_way: VecDeque<UnderWay>,
+    under_way: L,
     /// How many of those are overdue, or called off.
     overdue: usize,
     next: u64,
@@ -95,8 +95,8 @@ struct Failing {
     class: ErrorClass,
 }
 
-#[derive(Debug)]
-struct UnderWay {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpeningUnderWay {
     number: u64,
     began_at: Option<Instant>,
     overdue_at: Option<Instant>,
@@ -104,6 +104,18 @@ struct UnderWay {
     is_called_off: bool,
     /// Its value is open, and is being made ready.
     has_value: bool,
+}
+
+impl OpeningUnderWay {
+    /// In a place that is not in use.
+    pub(crate) const NONE: Self = Self {
+        number: 0,
+        began_at: None,
+        overdue_at: None,
+        is_overdue: false,
+        is_called_off: false,
+        has_value: false,
+    };
 }
 
 /// An opening under way.
@@ -149,8 +161,9 @@ pub(crate) struct FailureFacts {
     pub(crate) age: Option<Duration>,
 }
 
-impl PoolOpenings {
+impl<L: List<OpeningUnderWay>> PoolOpenings<L> {
     pub(crate) const fn new(
+        under_way: L,
         policy: Retry,
         refuse_after: Option<Duration>,
         holds_up: bool,
@@ -162,7 +175,7 @@ impl PoolOpenings {
             holds_up,
             seed,
             random: Random::seeded(seed),
-            under_way: VecDeque::new(),
+            under_way,
             overdue: 0,
             next: 0,
             proven: 0,
@@ -233,7 +246,7 @@ impl PoolOpenings {
 
     /// How long the oldest opening has been under way, if one is.
     pub(crate) fn longest_under_way(&self, now: Option<Instant>) -> Option<Duration> {
-        let began_at = self.under_way.front()?.began_at;
+        let began_at = self.under_way.first()?.began_at;
         now.zip(began_at).map(|(now, at)| now - at)
     }
 
@@ -254,7 +267,7 @@ impl PoolOpenings {
             return false;
         };
         let mut newly = false;
-        for opening in &mut self.under_way {
+        for opening in self.under_way.iter_mut() {
             if opening.is_overdue || opening.is_called_off {
                 continue;
             }
@@ -332,7 +345,7 @@ impl PoolOpenings {
         } else {
             OVERDUE_AFTER - up_to(OVERDUE_JITTER)
         };
-        self.under_way.push_back(UnderWay {
+        self.under_way.push(OpeningUnderWay {
             number,
             began_at: now,
             overdue_at: now
@@ -368,7 +381,7 @@ impl PoolOpenings {
         if self.under_way.iter().any(|opening| opening.is_called_off) {
             return None;
         }
-        let may = |opening: &UnderWay| opening.is_overdue && !opening.has_value;
+        let may = |opening: &OpeningUnderWay| opening.is_overdue && !opening.has_value;
         let newest = self.under_way.iter().rposition(may)?;
         (newest > 0).then_some(newest)
     }
@@ -395,7 +408,7 @@ impl PoolOpenings {
         opening.is_some_and(|opening| !opening.is_overdue)
     }
 
-    fn opening(&self, number: u64) -> Option<&UnderWay> {
+    fn opening(&self, number: u64) -> Option<&OpeningUnderWay> {
         self.under_way.get(self.find(number)?)
     }
 
@@ -407,7 +420,7 @@ impl PoolOpenings {
     pub(super) fn ended(&mut self, ticket: OpeningTicket) {
         let opening = self
             .find(ticket.number)
-            .and_then(|index| self.under_way.remove(index));
+            .map(|index| self.under_way.remove(index));
         self.overdue -= usize::from(opening.is_some_and(|opening| opening.is_overdue));
     }
 
@@ -612,14 +625,20 @@ fn elapsed(began_at: Option<Instant>, now: Option<Instant>) -> Option<Duration> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::storage::FixedList;
     use super::*;
     use crate::backoff::Backoff;
 
-    fn openings() -> PoolOpenings {
-        PoolOpenings::new(Retry::new(Backoff::OPENING), None, false, 7)
+    fn openings() -> PoolOpenings<FixedList<OpeningUnderWay, 2>> {
+        let under_way = FixedList::new(OpeningUnderWay::NONE);
+        PoolOpenings::new(under_way, Retry::new(Backoff::OPENING), None, false, 7)
     }
 
-    fn fails(openings: &mut PoolOpenings, ticket: OpeningTicket, now: Option<Instant>) {
+    fn fails<L: List<OpeningUnderWay>>(
+        openings: &mut PoolOpenings<L>,
+        ticket: OpeningTicket,
+        now: Option<Instant>,
+    ) {
         let mut delays = openings.delays();
         let delay = delays.next().unwrap_or_default();
         openings.ended(ticket);

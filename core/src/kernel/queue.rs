@@ -1,9 +1,8 @@
 //! Those who wait, first come, first served.
 
-use alloc::vec::Vec;
-
 use super::deadlines::Timekeeping;
 use super::openings::Since;
+use super::storage::List;
 
 /// A queue of waiters, each of whom gets one answer. It knows their order; what they are answered, and what wakes them,
 /// is kept by whoever keeps the values.
@@ -16,8 +15,8 @@ use super::openings::Since;
 /// In this order: what each hand-over writes comes first.
 #[derive(Debug)]
 #[repr(C)]
-pub(in crate::pool) struct WaitQueue {
-    entries: Vec<QueueEntry>,
+pub(crate) struct WaitQueue<L> {
+    entries: L,
     /// How many values they still want in all.
     wanted: usize,
     waiting: u32,
@@ -40,26 +39,27 @@ const NOBODY: u32 = u32::MAX;
 
 /// A waiter in the queue. Its number is in use until it has taken its answer, or has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) struct WaiterId(u32);
+pub(crate) struct WaiterId(u32);
 
 impl WaiterId {
     /// The lowest numbers are used first.
     #[inline(always)]
-    pub(in crate::pool) const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
 /// Where a waiter joins: whose turn it was goes on at the front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum End {
+pub(crate) enum End {
     /// For one that was served already, and with something that was no good.
     Front,
     Back,
 }
 
-#[derive(Debug)]
-enum QueueEntry {
+/// One place in the slab.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum QueueEntry {
     Free {
         next: u32,
     },
@@ -71,8 +71,13 @@ enum QueueEntry {
     Answered,
 }
 
+impl QueueEntry {
+    /// In a place that is not in use.
+    pub(crate) const NONE: Self = Self::Free { next: NOBODY };
+}
+
 #[derive(Clone, Copy, Debug)]
-struct WaitingEntry {
+pub(crate) struct WaitingEntry {
     next: u32,
     /// How many values it waits for.
     missing: u32,
@@ -86,7 +91,7 @@ struct WaitingEntry {
 /// After each change as many waiters are woken as there is work that they can do: one that is woken and can do
 /// nothing is a wake-up lost to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum CanDo {
+pub(crate) enum CanDo {
     /// It drives nothing.
     Anything,
     /// Its own opening is overdue, and it could begin another.
@@ -97,7 +102,7 @@ pub(in crate::pool) enum CanDo {
 
 /// How somebody stood who left the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum Left {
+pub(crate) enum Left {
     /// As the first, for whom values may have been gathered.
     First,
     /// Behind others.
@@ -105,10 +110,10 @@ pub(in crate::pool) enum Left {
     Answered,
 }
 
-impl WaitQueue {
-    pub(super) const fn new() -> Self {
+impl<L: List<QueueEntry>> WaitQueue<L> {
+    pub(super) const fn new(entries: L) -> Self {
         Self {
-            entries: Vec::new(),
+            entries,
             wanted: 0,
             waiting: 0,
             first: NOBODY,
@@ -124,7 +129,7 @@ impl WaitQueue {
 
     /// How many wait for an answer.
     #[inline(always)]
-    pub(in crate::pool) const fn waiting(&self) -> usize {
+    pub(crate) const fn waiting(&self) -> usize {
         self.waiting as usize
     }
 
@@ -135,7 +140,7 @@ impl WaitQueue {
 
     /// How many values they want in all.
     #[inline(always)]
-    pub(in crate::pool) const fn wanted(&self) -> usize {
+    pub(crate) const fn wanted(&self) -> usize {
         self.wanted
     }
 
@@ -304,7 +309,7 @@ impl WaitQueue {
     }
 
     /// Names the first waiters that can do so many openings, and so many pieces of other work.
-    pub(in crate::pool) fn name_helpers(
+    pub(crate) fn name_helpers(
         &self,
         mut openings: usize,
         mut others: usize,
@@ -345,6 +350,14 @@ impl WaitQueue {
         self.free = next;
         *slot = entry;
         index
+    }
+
+    /// Returns `true` if another can join.
+    pub(super) fn has_room(&mut self) -> bool {
+        if self.free == NOBODY && !self.entries.has_room() {
+            self.close_gaps();
+        }
+        self.free != NOBODY || self.entries.has_room()
     }
 
     /// How many look after the time of those who rely on others.
@@ -560,6 +573,7 @@ impl WaitQueue {
 #[cfg(test)]
 mod tests {
     use alloc::collections::VecDeque;
+    use alloc::vec::Vec;
 
     use super::*;
     use crate::random::Random;
@@ -576,7 +590,7 @@ mod tests {
         for seed in 0..300 {
             let mut random = Random::seeded(seed);
             let mut below = |n: usize| random.next_u64() as usize % n;
-            let mut queue = WaitQueue::new();
+            let mut queue = WaitQueue::new(Vec::new());
             let mut waiting: VecDeque<(u32, WaiterId)> = VecDeque::new();
             let mut answered = Vec::new();
             let mut most = 0;
@@ -642,7 +656,7 @@ mod tests {
         for seed in 0..300 {
             let mut random = Random::seeded(seed);
             let mut below = |n: usize| random.next_u64() as usize % n;
-            let mut queue = WaitQueue::new();
+            let mut queue = WaitQueue::new(Vec::new());
             let mut waiting: VecDeque<(WaiterId, Timekeeping)> = VecDeque::new();
             let mut called: Option<WaiterId> = None;
             for _ in 0..400 {
@@ -700,7 +714,7 @@ mod tests {
 
     #[test]
     fn who_is_woken_for_work_can_do_it() {
-        let mut queue = WaitQueue::new();
+        let mut queue = WaitQueue::new(Vec::new());
         let mut join = |can_do| queue.join(1, End::Back, can_do, Timekeeping::Own, SINCE);
         let opens = join(CanDo::Open);
         let _busy = join(CanDo::Nothing);
