@@ -101,11 +101,15 @@ mod failure;
 #[cfg(feature = "alloc")]
 pub mod group;
 #[cfg(feature = "alloc")]
+mod held;
+#[cfg(feature = "alloc")]
 mod hooks;
 #[cfg(feature = "alloc")]
 mod kernel;
 #[cfg(feature = "alloc")]
 mod lifecycle;
+#[cfg(feature = "alloc")]
+mod local_resource;
 #[cfg(feature = "alloc")]
 pub mod managed;
 #[cfg(feature = "alloc")]

@@ -4,9 +4,10 @@ use crate::cause::{Cause, Panicked};
 use crate::contain::{HookError, hook};
 use crate::ending::{Ending, Why};
 use crate::event::EventKind;
+use crate::held::HeldResource;
 use crate::hooks::Hooks;
 use crate::reporter::Reporter;
-use crate::resource::{BoxError, LocalResource};
+use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync;
 
@@ -22,7 +23,7 @@ pub(crate) struct RetiredValue<V> {
 /// Awaits `before_close`, if the resource has one, within `limit`, its panic contained. What goes wrong is reported, and
 /// the value is closed all the same.
 pub(crate) async fn take_leave<R: LocalResource>(
-    resource: &R,
+    resource: &HeldResource<R>,
     clock: &impl Clock,
     reporter: &Reporter,
     limit: Option<Duration>,
@@ -34,7 +35,7 @@ pub(crate) async fn take_leave<R: LocalResource>(
     if let Err(error) = hook(clock, limit, || resource.before_close(value)).await {
         let failed = EventKind::HookFailed {
             hook: "before_close",
-            error: &error.into_cause(),
+            error: &resource.cause_of_hook(error),
         };
         reporter.send(clock, failed);
     }
@@ -42,23 +43,26 @@ pub(crate) async fn take_leave<R: LocalResource>(
 
 /// Awaits `close`, within `limit`, its panic contained.
 pub(crate) async fn close_value<R: LocalResource>(
-    resource: &R,
+    resource: &HeldResource<R>,
     clock: &impl Clock,
     limit: Option<Duration>,
     retired: RetiredValue<R::Value>,
 ) -> (Ending, Option<Cause>) {
     let RetiredValue { value, why } = retired;
-    ending_of(hook(clock, limit, || resource.close(value, why)).await)
+    let closed = hook(clock, limit, || resource.close(value, why)).await;
+    ending_of(closed, |error| resource.cause_of(error))
 }
 
 /// How whatever was closed has ended, and what it said.
-pub(crate) fn ending_of<E: Into<BoxError> + 'static>(
+pub(crate) fn ending_of<E>(
     closed: Result<(), HookError<E>>,
+    cause_of: impl FnOnce(E) -> Cause,
 ) -> (Ending, Option<Cause>) {
     match closed {
         Ok(()) => (Ending::Closed, None),
         Err(HookError::TimedOut(cause)) => (Ending::CloseTimedOut, Some(cause)),
-        Err(error) => (Ending::CloseFailed, Some(error.into_cause())),
+        Err(HookError::Panicked(cause)) => (Ending::CloseFailed, Some(cause)),
+        Err(HookError::Failed(error)) => (Ending::CloseFailed, Some(cause_of(error))),
     }
 }
 

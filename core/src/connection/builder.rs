@@ -12,7 +12,7 @@ use crate::managed::{
     Managed, ManagedBuilder, Runner, SpawnManagedRunner, spawn_runner, spawn_runner_locally,
 };
 use crate::name::Name;
-use crate::resource::{LocalResource, Resource};
+use crate::resource::{BoxError, LocalResource, Resource};
 use crate::retry::Retry;
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::sink::Sink;
@@ -30,7 +30,7 @@ use crate::sync::Arc;
 /// # Ok::<(), BoxError>(())
 /// ```
 #[must_use = "a builder does nothing until it is built"]
-pub struct ConnectionBuilder<R> {
+pub struct ConnectionBuilder<R: LocalResource> {
     managed: ManagedBuilder<R>,
     address: Name,
     name: Name,
@@ -42,7 +42,10 @@ pub struct ConnectionBuilder<R> {
 }
 
 impl<R: LocalResource<Value: Clone>> ConnectionBuilder<R> {
-    pub(crate) fn new(address: impl AsRef<str>, resource: R) -> Self {
+    pub(crate) fn new(address: impl AsRef<str>, resource: R) -> Self
+    where
+        R::Error: Into<BoxError>,
+    {
         let managed = Managed::builder(resource);
         Self {
             managed: managed.check_every_if_checked(Duration::from_secs(60)),
@@ -416,7 +419,7 @@ impl<R: Resource<Value: Clone + Sync>> ConnectionBuilder<R> {
     }
 }
 
-impl<R> core::fmt::Debug for ConnectionBuilder<R> {
+impl<R: LocalResource> core::fmt::Debug for ConnectionBuilder<R> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ConnectionBuilder")
             .field("managed", &self.managed)

@@ -105,7 +105,10 @@ impl<R: LocalResource<Value: Clone>> Connection<R, NoTimer> {
     /// assert_eq!(connection.address().as_str(), "db:5432");
     /// # Ok::<(), BoxError>(())
     /// ```
-    pub fn builder(address: impl AsRef<str>, resource: R) -> ConnectionBuilder<R> {
+    pub fn builder(address: impl AsRef<str>, resource: R) -> ConnectionBuilder<R>
+    where
+        R::Error: Into<BoxError>,
+    {
         ConnectionBuilder::new(address, resource)
     }
 }

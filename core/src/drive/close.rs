@@ -8,6 +8,7 @@ use crate::cause::Cause;
 use crate::cleanup::{RetiredValue, abandon_quietly, abandon_value, close_value, take_leave};
 use crate::ending::{Ending, Why};
 use crate::event::EventKind;
+use crate::held::HeldResource;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
 use crate::sync::Arc;
@@ -19,7 +20,7 @@ pub(crate) trait Closes: Holder {
     /// A value as it waits to be closed.
     type Retired;
 
-    fn resource(&self) -> &Self::Resource;
+    fn resource(&self) -> &HeldResource<Self::Resource>;
 
     fn close_limits(&self) -> CloseLimits;
 
@@ -150,8 +151,9 @@ impl<H: Closes> Drop for CloseJob<H> {
             None => self.value.take(),
         };
         let why = self.why;
-        let error = value
-            .and_then(|value| abandon_quietly(self.holder.resource(), RetiredValue { value, why }));
+        let error = value.and_then(|value| {
+            abandon_quietly(&**self.holder.resource(), RetiredValue { value, why })
+        });
         self.settle(Ending::Abandoned, error);
     }
 }
@@ -183,7 +185,9 @@ pub(crate) fn abandon_unclosed<H: Closes>(holder: &H) {
         }
         for RetiredValue { value, why } in given_up.abandoned {
             match holder.take_out(value) {
-                Ok(value) => abandon_value(resource, clock, reporter, RetiredValue { value, why }),
+                Ok(value) => {
+                    abandon_value(&**resource, clock, reporter, RetiredValue { value, why })
+                }
                 Err(cause) => {
                     let (ending, error) = (Ending::Abandoned, Some(&cause));
                     reporter.send(clock, EventKind::Ended { ending, why, error });

@@ -9,6 +9,7 @@ use super::shared::{ManagedCell, ManagedShared, SpawnManagedRunner};
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
 use crate::drive::LEAST_PERIOD;
+use crate::held::HeldResource;
 use crate::name::Name;
 use crate::opening::attempt_limit;
 use crate::random::Random;
@@ -45,8 +46,8 @@ use crate::sync::{Arc, AtomicUsize, Lock};
 /// # Ok::<(), tenure_core::ConfigError>(())
 /// ```
 #[must_use = "a builder does nothing until it is built"]
-pub struct ManagedBuilder<R> {
-    resource: R,
+pub struct ManagedBuilder<R: LocalResource> {
+    resource: HeldResource<R>,
     name: Option<Name>,
     sink: Option<Sink>,
     config: ManagedConfig,
@@ -65,7 +66,7 @@ impl<R: LocalResource<Value: Clone>> ManagedBuilder<R> {
         self.config.validate()
     }
 
-    pub(crate) fn new(resource: R) -> Self {
+    pub(crate) fn new(resource: HeldResource<R>) -> Self {
         Self {
             resource,
             name: None,
@@ -507,7 +508,7 @@ where
     shared.clock.spawn_local(Runner::new(shared.clone()).run());
 }
 
-impl<R> core::fmt::Debug for ManagedBuilder<R> {
+impl<R: LocalResource> core::fmt::Debug for ManagedBuilder<R> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ManagedBuilder")
             .field("name", &self.name)

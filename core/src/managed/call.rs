@@ -279,7 +279,7 @@ where
             call.found_broken = class.is_of_broken_value();
             Err(Failed {
                 class,
-                failure: CallFailure::Operation(Cause::new(error)),
+                failure: CallFailure::Operation(shared.resource.cause_of(error)),
             })
         }
     }

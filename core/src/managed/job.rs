@@ -221,7 +221,7 @@ impl<R: LocalResource, C: Clock> ManagedCheckJob<R, C> {
                         shared.reporter.swallowed(&shared.clock, phase, message);
                         true
                     });
-                    error.into_cause()
+                    shared.resource.cause_of_hook(error)
                 });
                 // The clone is the user's to drop, and it may panic.
                 if let Err(message) = sync::contain(|| drop(value)) {

@@ -34,7 +34,8 @@ pub use watch::{StateChange, Watch};
 
 use crate::cleanup::Report;
 use crate::ending::Why;
-use crate::resource::LocalResource;
+use crate::held::HeldResource;
+use crate::resource::{BoxError, LocalResource};
 use crate::retry::{ErrorClass, Failure};
 use crate::runtime::{Clock, Timer};
 use crate::sync::{Arc, Text};
@@ -100,8 +101,11 @@ impl<R: LocalResource<Value: Clone>> Managed<R, crate::runtime::NoTimer> {
     /// let (managed, _runner) = Managed::builder(Db).build_with_runner(NoTimer)?;
     /// # Ok::<(), ConfigError>(())
     /// ```
-    pub fn builder(resource: R) -> ManagedBuilder<R> {
-        ManagedBuilder::new(resource)
+    pub fn builder(resource: R) -> ManagedBuilder<R>
+    where
+        R::Error: Into<BoxError>,
+    {
+        ManagedBuilder::new(HeldResource::new(resource))
     }
 }
 

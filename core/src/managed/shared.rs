@@ -14,6 +14,7 @@ use crate::cleanup::Audit;
 use crate::drive::{Attachment, Closer, SpawnRunner, Wakes};
 use crate::ending::Why;
 use crate::event::EventKind;
+use crate::held::HeldResource;
 use crate::random::Random;
 use crate::reporter::Reporter;
 use crate::resource::LocalResource;
@@ -26,7 +27,7 @@ use crate::time::Instant;
 pub(crate) type SpawnManagedRunner<R, C> = SpawnRunner<ManagedShared<R, C>>;
 
 pub(crate) struct ManagedShared<R: LocalResource, C: Clock> {
-    pub(crate) resource: R,
+    pub(crate) resource: HeldResource<R>,
     /// `Clone::clone` of the value, for places that do not know it can be cloned.
     pub(crate) clone_value: fn(&R::Value) -> R::Value,
     /// Spawns a Runner, where `build` was told how.

@@ -9,6 +9,7 @@ use crate::cause::Cause;
 use crate::cleanup::Report;
 use crate::drive::{self, CloseLimits, CloseOutcome, Closes, GivenUp, Holder, ShutsDown};
 use crate::ending::Why;
+use crate::held::HeldResource;
 use crate::reporter::Reporter;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -74,7 +75,7 @@ impl<R: LocalResource, C: Clock> Closes for ManagedShared<R, C> {
     type Resource = R;
     type Retired = Arc<R::Value>;
 
-    fn resource(&self) -> &R {
+    fn resource(&self) -> &HeldResource<R> {
         &self.resource
     }
 

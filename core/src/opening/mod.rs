@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::cause::Cause;
 use crate::contain::{HookError, hook};
 use crate::event::EventKind;
+use crate::held::HeldResource;
 use crate::hooks::Hooks;
 use crate::reporter::Reporter;
 use crate::resource::LocalResource;
@@ -27,7 +28,7 @@ pub(crate) struct Refusal {
 
 /// Awaits `open`, within `limit`, its panic contained.
 pub(crate) async fn open_value<R: LocalResource, C: Clock>(
-    resource: &R,
+    resource: &HeldResource<R>,
     clock: &C,
     reporter: &Reporter,
     limit: Option<Duration>,
@@ -40,7 +41,7 @@ pub(crate) async fn open_value<R: LocalResource, C: Clock>(
 /// Awaits `after_open`, if the resource has one, within `limit`, its panic contained. If it fails, so has the opening, and
 /// the value is to be closed.
 pub(crate) async fn make_ready<R: LocalResource, C: Clock>(
-    resource: &R,
+    resource: &HeldResource<R>,
     clock: &C,
     reporter: &Reporter,
     limit: Option<Duration>,
@@ -63,7 +64,7 @@ pub(crate) async fn make_ready<R: LocalResource, C: Clock>(
 
 /// What follows from an opening that went wrong.
 pub(crate) fn refuse<R: LocalResource>(
-    resource: &R,
+    resource: &HeldResource<R>,
     clock: &impl Clock,
     reporter: &Reporter,
     error: HookError<R::Error>,
@@ -75,7 +76,7 @@ pub(crate) fn refuse<R: LocalResource>(
     });
     Refusal {
         class,
-        cause: error.into_cause(),
+        cause: resource.cause_of_hook(error),
     }
 }
 

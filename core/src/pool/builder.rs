@@ -18,6 +18,7 @@ use super::validation::{CheckOnAcquire, prepares};
 use crate::backoff::Backoff;
 use crate::config::{ConfigError, above_zero};
 use crate::drive::SpawnRunner;
+use crate::held::HeldResource;
 use crate::kernel::{Bounds, Membership, PoolOpenings};
 use crate::name::Name;
 use crate::opening::attempt_limit;
@@ -68,8 +69,8 @@ const REFUSE_AFTER: Duration = Duration::from_secs(3);
 /// assert_eq!(error.to_string(), "`min_size` (5) is above `max_size` (3)");
 /// ```
 #[must_use = "a builder does nothing until it is built"]
-pub struct PoolBuilder<R> {
-    resource: R,
+pub struct PoolBuilder<R: LocalResource> {
+    resource: HeldResource<R>,
     name: Option<Name>,
     sink: Option<Sink>,
     pub(super) config: PoolConfig,
@@ -80,7 +81,7 @@ pub struct PoolBuilder<R> {
 }
 
 impl<R: LocalResource> PoolBuilder<R> {
-    pub(crate) fn new(resource: R) -> Self {
+    pub(crate) fn new(resource: HeldResource<R>) -> Self {
         Self {
             resource,
             name: None,
@@ -709,7 +710,7 @@ where
     shared.clock.spawn(Runner::new(shared.clone()).run());
 }
 
-impl<R> core::fmt::Debug for PoolBuilder<R> {
+impl<R: LocalResource> core::fmt::Debug for PoolBuilder<R> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("PoolBuilder")
             .field("name", &self.name)

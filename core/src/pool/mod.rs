@@ -44,8 +44,9 @@ pub use validation::CheckOnAcquire;
 
 use crate::cleanup::Audit;
 use crate::drive::ShutsDown;
+use crate::held::HeldResource;
 use crate::name::Name;
-use crate::resource::LocalResource;
+use crate::resource::{BoxError, LocalResource};
 use crate::runtime::Clock;
 use crate::sync::Arc;
 use shared::PoolShared;
@@ -101,8 +102,11 @@ impl<R: LocalResource> Pool<R, crate::runtime::NoTimer> {
     /// let (pool, _runner) = Pool::builder(Db).max_size(4).build_with_runner(NoTimer)?;
     /// # Ok::<(), ConfigError>(())
     /// ```
-    pub fn builder(resource: R) -> PoolBuilder<R> {
-        PoolBuilder::new(resource)
+    pub fn builder(resource: R) -> PoolBuilder<R>
+    where
+        R::Error: Into<BoxError>,
+    {
+        PoolBuilder::new(HeldResource::new(resource))
     }
 }
 

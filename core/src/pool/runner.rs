@@ -15,6 +15,7 @@ use crate::drive::{
 };
 use crate::ending::Why;
 use crate::event::EventKind;
+use crate::held::HeldResource;
 use crate::kernel::{Driver, IdleWatch, PoolPhase};
 use crate::reporter::Reporter;
 use crate::resource::LocalResource;
@@ -118,7 +119,7 @@ impl<R: LocalResource, C: Clock> Closes for PoolShared<R, C> {
     type Resource = R;
     type Retired = R::Value;
 
-    fn resource(&self) -> &R {
+    fn resource(&self) -> &HeldResource<R> {
         &self.resource
     }
 

@@ -12,6 +12,7 @@ use super::timings::Histogram;
 use crate::cleanup::abandon_value;
 use crate::drive::{SpawnRunner, Wakes};
 use crate::ending::Why;
+use crate::held::HeldResource;
 use crate::random::Random;
 use crate::reporter::Reporter;
 use crate::resource::LocalResource;
@@ -22,7 +23,7 @@ use crate::time::Instant;
 
 /// The pool itself: what is settled when it is built, and the doors to what changes.
 pub(crate) struct PoolShared<R: LocalResource, C: Clock> {
-    pub(crate) resource: R,
+    pub(crate) resource: HeldResource<R>,
     pub(crate) clock: C,
     pub(crate) config: PoolConfig,
     /// Whether a value that lies idle is lent as it is, unless it has rested: nothing is done or noted before.
@@ -109,7 +110,7 @@ impl<R: LocalResource, C: Clock> Drop for PoolShared<R, C> {
             transaction.take_retired()
         });
         for retired in left {
-            abandon_value(&self.resource, &self.clock, &self.reporter, retired);
+            abandon_value(&*self.resource, &self.clock, &self.reporter, retired);
         }
     }
 }

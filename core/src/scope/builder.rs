@@ -14,7 +14,7 @@ use crate::config::{ConfigError, above_zero};
 use crate::drive::{self, SpawnRunner};
 use crate::name::Name;
 use crate::opening::OpenError;
-use crate::resource::{LocalResource, Resource};
+use crate::resource::{BoxError, LocalResource, Resource};
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 use crate::sink::Sink;
 use crate::sync::Arc;
@@ -293,7 +293,7 @@ impl ScopeBuilder {
     ) -> impl Future<Output = Result<U, ScopeError<E, U>>> + use<T, R, B, F, U, E>
     where
         T: Timer<Sleep: 'static> + SpawnLocal + 'static,
-        R: LocalResource + 'static,
+        R: LocalResource<Error: Into<BoxError>> + 'static,
         B: FnOnce(LocalOpened<R, T>) -> F,
         F: Future<Output = Result<U, E>>,
     {
@@ -326,7 +326,7 @@ impl ScopeBuilder {
     ) -> impl Future<Output = Result<U, ScopeError<E, U>>> + use<C, R, B, F, U, E>
     where
         C: Clock<Sleep: 'static> + 'static,
-        R: LocalResource + 'static,
+        R: LocalResource<Error: Into<BoxError>> + 'static,
         B: FnOnce(LocalOpened<R, C>) -> F,
         F: Future<Output = Result<U, E>>,
     {
@@ -342,7 +342,7 @@ impl ScopeBuilder {
     ) -> impl Future<Output = Result<U, ScopeError<E, U>>> + use<C, R, B, F, U, E>
     where
         C: Clock<Sleep: 'static> + 'static,
-        R: LocalResource + 'static,
+        R: LocalResource<Error: Into<BoxError>> + 'static,
         B: FnOnce(LocalOpened<R, C>) -> F,
         F: Future<Output = Result<U, E>>,
     {

@@ -11,6 +11,7 @@ use crate::cause::{Cause, Panicked};
 use crate::cleanup::{RetiredValue, abandon_quietly, close_value, ending_of, take_leave};
 use crate::contain::hook;
 use crate::ending::{Ending, Why};
+use crate::held::HeldResource;
 use crate::reporter::Reporter;
 use crate::resource::{BoxError, LocalResource, Resource};
 use crate::runtime::Clock;
@@ -62,7 +63,7 @@ pub(crate) struct Close<R: LocalResource, C: Clock> {
 
 /// Where a guard leaves its value for whoever closes it.
 pub(crate) struct Home<R: LocalResource> {
-    pub(crate) resource: R,
+    pub(crate) resource: HeldResource<R>,
     pub(crate) value: Lock<Option<R::Value>>,
 }
 
@@ -93,13 +94,13 @@ impl<R: LocalResource, C: Clock> Close<R, C> {
 
     fn abandon(self, why: Why) -> Option<Cause> {
         let value = self.home.take();
-        abandon_quietly(&self.home.resource, RetiredValue { value, why })
+        abandon_quietly(&*self.home.resource, RetiredValue { value, why })
     }
 }
 
 /// A value whose close has not been called. Dropped before, it is abandoned.
 struct Leaving<'r, R: LocalResource> {
-    resource: &'r R,
+    resource: &'r HeldResource<R>,
     retired: Option<RetiredValue<R::Value>>,
 }
 
@@ -107,7 +108,7 @@ impl<R: LocalResource> Drop for Leaving<'_, R> {
     fn drop(&mut self) {
         if let Some(retired) = self.retired.take() {
             // That it was cut off is told by whoever dropped it; a panic of this has nobody to hear it.
-            let _panic = abandon_quietly(self.resource, retired);
+            let _panic = abandon_quietly(&**self.resource, retired);
         }
     }
 }
@@ -158,7 +159,8 @@ impl<B, C: Clock> Deferred<B, C> {
         F: Future<Output = Result<(), BoxError>>,
     {
         let body = self.body;
-        ending_of(hook(&self.clock, self.limit, || body(exit)).await)
+        let closed = hook(&self.clock, self.limit, || body(exit)).await;
+        ending_of(closed, Cause::new)
     }
 
     fn discard(self) -> Option<Cause> {

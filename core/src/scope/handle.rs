@@ -14,6 +14,7 @@ use super::opened::{LocalOpened, Opened};
 use super::run::run;
 use super::shared::{Handle, ScopeShared};
 use crate::cleanup::Audit;
+use crate::held::HeldResource;
 use crate::name::Name;
 use crate::opening::OpenError;
 use crate::resource::{BoxError, LocalResource, Resource};
@@ -169,8 +170,11 @@ macro_rules! scope_handle {
             pub async fn open<R: $Resource + 'static>(
                 &self,
                 resource: R,
-            ) -> Result<$Opened<R, C>, OpenError> {
-                let held = self.0.open(resource, |close| Box::new(close)).await?;
+            ) -> Result<$Opened<R, C>, OpenError>
+            where
+                R::Error: Into<BoxError>,
+            {
+                let held = self.0.open(HeldResource::new(resource), |close| Box::new(close)).await?;
                 Ok($Opened::new(held))
             }
 

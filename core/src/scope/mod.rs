@@ -24,7 +24,7 @@ pub use handle::{LocalScope, Scope};
 pub use opened::{LocalOpened, Opened};
 pub use result_type::ResultType;
 
-use crate::resource::{LocalResource, Resource};
+use crate::resource::{BoxError, LocalResource, Resource};
 use crate::runtime::{Clock, Spawn, SpawnLocal, Timer};
 
 /// Runs `body` in a scope. What the body [opens](Scope::open) there is closed when the scope ends, and what
@@ -248,7 +248,7 @@ pub fn with_resource_local<T, R, B, F, U, E>(
 ) -> impl Future<Output = Result<U, ScopeError<E, U>>> + use<T, R, B, F, U, E>
 where
     T: Timer<Sleep: 'static> + SpawnLocal + 'static,
-    R: LocalResource + 'static,
+    R: LocalResource<Error: Into<BoxError>> + 'static,
     B: FnOnce(LocalOpened<R, T>) -> F,
     F: Future<Output = Result<U, E>>,
 {
@@ -279,7 +279,7 @@ pub fn with_resource_inline<C, R, B, F, U, E>(
 ) -> impl Future<Output = Result<U, ScopeError<E, U>>> + use<C, R, B, F, U, E>
 where
     C: Clock<Sleep: 'static> + 'static,
-    R: LocalResource + 'static,
+    R: LocalResource<Error: Into<BoxError>> + 'static,
     B: FnOnce(LocalOpened<R, C>) -> F,
     F: Future<Output = Result<U, E>>,
 {

@@ -13,6 +13,7 @@ use crate::cleanup::RetiredValue;
 use crate::ending::{Ending, Why};
 use crate::event::EventKind;
 use crate::failure::OpenFailure;
+use crate::held::HeldResource;
 use crate::name::{Name, type_name};
 use crate::opening::OpenError;
 use crate::opening::{make_ready, open_value};
@@ -26,7 +27,7 @@ impl<K: Kind, C: Clock> Handle<K, C> {
     /// Opens a value, and has it closed at the scope's end. `erase` knows what may be `Send`.
     pub(crate) async fn open<R: LocalResource>(
         &self,
-        resource: R,
+        resource: HeldResource<R>,
         erase: fn(Close<R, C>) -> Box<K::Finalizer>,
     ) -> Result<ScopeGuard<K, C, R>, OpenError> {
         let shared = &self.shared;

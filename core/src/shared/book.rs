@@ -8,6 +8,7 @@ use super::generation::{Lent, SharedGeneration};
 use crate::cleanup::{Audit, Report};
 use crate::drive::Attachment;
 use crate::ending::Why;
+use crate::held::HeldResource;
 use crate::managed::{Managed, Runner};
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -16,7 +17,7 @@ use crate::time::Instant;
 
 pub(crate) struct GenerationBook<R: LocalResource, C: Clock> {
     /// What the next generation is opened with.
-    pub(crate) resource: Arc<R>,
+    pub(crate) resource: Arc<HeldResource<R>>,
     /// Those that have not ended, the oldest first.
     pub(crate) generations: Vec<SharedGeneration<R, C>>,
     /// The number of the one that new users get.

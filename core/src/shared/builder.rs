@@ -10,7 +10,8 @@ use super::runner::Runner;
 use crate::cleanup::{Audit, Report};
 use crate::config::ConfigError;
 use crate::drive::{Attachment, SpawnRunner};
-use crate::managed::{Managed, ManagedBuilder};
+use crate::held::HeldResource;
+use crate::managed::ManagedBuilder;
 use crate::name::Name;
 use crate::reporter::Reporter;
 use crate::resource::{LocalResource, Resource};
@@ -32,8 +33,8 @@ use crate::sync::{Arc, AtomicUsize, Lock};
 /// # Ok::<(), BoxError>(())
 /// ```
 #[must_use = "a builder does nothing until it is built"]
-pub struct SharedBuilder<R> {
-    resource: R,
+pub struct SharedBuilder<R: LocalResource> {
+    resource: HeldResource<R>,
     settings: Settings,
 }
 
@@ -49,7 +50,7 @@ pub(crate) struct Settings {
 }
 
 impl<R: LocalResource<Value: Clone>> SharedBuilder<R> {
-    pub(crate) fn new(resource: R) -> Self {
+    pub(crate) fn new(resource: HeldResource<R>) -> Self {
         Self {
             resource,
             settings: Settings {
@@ -288,7 +289,7 @@ impl Settings {
     /// A value that is not open yet.
     pub(crate) fn build<R: LocalResource<Value: Clone>, C: Clock>(
         &self,
-        resource: Arc<R>,
+        resource: Arc<HeldResource<R>>,
         clock: C,
     ) -> Built<R, C> {
         match self.generation(resource).build_with_runner(clock) {
@@ -299,16 +300,16 @@ impl Settings {
 
     fn validate<R: LocalResource<Value: Clone>>(
         &self,
-        resource: Arc<R>,
+        resource: Arc<HeldResource<R>>,
     ) -> Result<(), ConfigError> {
         self.generation(resource).validate()
     }
 
     fn generation<R: LocalResource<Value: Clone>>(
         &self,
-        resource: Arc<R>,
+        resource: Arc<HeldResource<R>>,
     ) -> ManagedBuilder<Lent<R>> {
-        let builder = Managed::builder(Lent(resource))
+        let builder = ManagedBuilder::new(resource.replaced(Lent(resource.clone())))
             .name(self.reporter.name.as_str())
             .open_timeout(self.open_timeout)
             .close_timeout(self.close_timeout)
@@ -324,7 +325,7 @@ impl Settings {
     }
 }
 
-impl<R> core::fmt::Debug for SharedBuilder<R> {
+impl<R: LocalResource> core::fmt::Debug for SharedBuilder<R> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("SharedBuilder")
             .field("name", &self.settings.reporter.name)

@@ -4,6 +4,7 @@ use core::future::Future;
 
 use crate::cleanup::Audit;
 use crate::ending::Why;
+use crate::held::HeldResource;
 use crate::hooks::Hooks;
 use crate::managed::Managed;
 use crate::resource::LocalResource;
@@ -46,7 +47,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> SharedGeneration<R, C> {
 }
 
 /// The user's resource, as each generation has it.
-pub(crate) struct Lent<R>(pub(crate) Arc<R>);
+pub(crate) struct Lent<R: LocalResource>(pub(crate) Arc<HeldResource<R>>);
 
 impl<R: LocalResource> LocalResource for Lent<R> {
     type Value = R::Value;

@@ -12,6 +12,7 @@ use crate::cause::Cause;
 use crate::cleanup::Audit;
 use crate::drive::{OneJob, Round, SpawnRunner, Wakes, go_round};
 use crate::ending::Why;
+use crate::held::HeldResource;
 use crate::managed::{Managed, Runner};
 use crate::opening::OpenError;
 use crate::resource::LocalResource;
@@ -50,7 +51,7 @@ enum Found<R: LocalResource, C: Clock> {
     Shut,
     /// A value that was idle too long has to be closed first: by this job, unless that is under way.
     Closing(Option<CloseGenerationJob<R, C>>),
-    Nothing(Arc<R>),
+    Nothing(Arc<HeldResource<R>>),
 }
 
 impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {

@@ -20,9 +20,10 @@ pub use share::Share;
 
 use crate::cleanup::{Audit, Report};
 use crate::ending::Why;
+use crate::held::HeldResource;
 use crate::name::Name;
 use crate::opening::OpenError;
-use crate::resource::LocalResource;
+use crate::resource::{BoxError, LocalResource};
 use crate::runtime::{Clock, NoTimer, Timer};
 use crate::state::State;
 use crate::sync::Arc;
@@ -72,8 +73,11 @@ impl<R: LocalResource<Value: Clone>> Shared<R, NoTimer> {
     /// assert_eq!(shared.name().as_str(), "db");
     /// # Ok::<(), BoxError>(())
     /// ```
-    pub fn builder(resource: R) -> SharedBuilder<R> {
-        SharedBuilder::new(resource)
+    pub fn builder(resource: R) -> SharedBuilder<R>
+    where
+        R::Error: Into<BoxError>,
+    {
+        SharedBuilder::new(HeldResource::new(resource))
     }
 }
 
@@ -156,7 +160,7 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Shared<R, C> {
     /// # Cancel safety
     /// As [`swap`](Shared::swap).
     pub async fn swap_to(&self, resource: R) -> Result<(), OpenError> {
-        Inner::swap_to(&self.inner, Arc::new(resource)).await
+        Inner::swap_to(&self.inner, resource).await
     }
 
     /// Closes for good, like [`shutdown`](Shared::shutdown), with no limit but that of a close: it waits for all

@@ -7,6 +7,7 @@
 use super::book::Standby;
 use super::inner::{Inner, SharedPlace};
 use crate::ending::Why;
+use crate::held::HeldResource;
 use crate::opening::OpenError;
 use crate::resource::LocalResource;
 use crate::runtime::Clock;
@@ -47,8 +48,11 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
 
     /// Replaces the current value by one of another resource, with which all values are opened from then on. A swap to a
     /// resource that was begun later, and is over, is not undone.
-    pub(crate) async fn swap_to(this: &Arc<Self>, resource: Arc<R>) -> Result<(), OpenError> {
+    pub(crate) async fn swap_to(this: &Arc<Self>, resource: R) -> Result<(), OpenError> {
         Self::respawn_if_lost(this);
+        let resource = this
+            .book
+            .with(|book| Arc::new(book.resource.replaced(resource)));
         let SharedPlace { seat, managed } = Self::stand_by_with(this, resource.clone())?;
         managed.open().await?;
         let mut resource = resource;
@@ -112,7 +116,10 @@ impl<R: LocalResource<Value: Clone>, C: Clock> Inner<R, C> {
     }
 
     /// A place in a generation of another resource, which nobody joins.
-    fn stand_by_with(this: &Arc<Self>, resource: Arc<R>) -> Result<SharedPlace<R, C>, OpenError> {
+    fn stand_by_with(
+        this: &Arc<Self>,
+        resource: Arc<HeldResource<R>>,
+    ) -> Result<SharedPlace<R, C>, OpenError> {
         let built = this.settings.build(resource, this.clock.clone());
         let (place, unneeded) = this.change(|book, _| {
             if book.is_shut {

@@ -190,7 +190,7 @@ impl<R: LocalResource, C: Clock> CheckJob<R, C> {
             }
             _ => return Ok(()),
         };
-        result.map_err(|error| (name, error.into_cause()))
+        result.map_err(|error| (name, resource.cause_of_hook(error)))
     }
 
     /// The limit of one check or hook: the general one, or less where the user has less time.
@@ -294,7 +294,7 @@ pub(super) async fn check_value<R: LocalResource, C: Clock>(
             Ok(())
         }
         Err(error) => {
-            let error = error.into_cause();
+            let error = shared.resource.cause_of_hook(error);
             let failed = EventKind::CheckFailed { error: &error };
             shared.reporter.send(&shared.clock, failed);
             Err(error)
