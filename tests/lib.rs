@@ -9,6 +9,7 @@ mod worlds;
 
 mod connection;
 mod contract;
+mod fixed;
 mod group;
 mod managed;
 mod scope;

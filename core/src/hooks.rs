@@ -55,6 +55,11 @@ impl Hooks {
         Self(self.0 | other.0)
     }
 
+    /// None of them.
+    pub(crate) const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether all of the others are among these.
     ///
     /// ```

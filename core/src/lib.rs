@@ -29,17 +29,25 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod alarm;
 mod enclosing;
+mod ending;
 #[cfg(feature = "defmt")]
 mod formats;
 #[cfg(all(feature = "defmt", feature = "alloc"))]
 mod formats_holding;
+mod hooks;
+// A pool on the heap asks it for more.
+#[cfg_attr(not(feature = "alloc"), allow(dead_code, unused_imports))]
+mod kernel;
+mod local_resource;
 mod random;
 mod sync;
 mod timeout;
 
 pub mod backoff;
 pub mod config;
+pub mod fixed;
 pub mod retry;
 pub mod runtime;
 pub mod state;
@@ -47,6 +55,9 @@ pub mod time;
 
 pub use backoff::{Backoff, Jitter};
 pub use config::ConfigError;
+pub use ending::{Ending, Why};
+pub use hooks::Hooks;
+pub use local_resource::LocalResource;
 pub use retry::{Budget, Decision, ErrorClass, Failure, Retry, RetryError, StopReason, retry};
 pub use runtime::{Clock, NoTimer, Spawn, SpawnLocal, Timer};
 pub use state::State;
@@ -60,15 +71,13 @@ mod holding {
     pub use crate::cause::{Cause, Panicked};
     pub use crate::cleanup::{Audit, CloseFailure, Report};
     pub use crate::connection::Connection;
-    pub use crate::ending::{Ending, Why};
     pub use crate::event::{Event, EventKind, EventSink};
     pub use crate::failure::OpenFailure;
     pub use crate::group::Group;
-    pub use crate::hooks::Hooks;
     pub use crate::managed::{CallError, CallOptions, CheckError, Managed, OpenError, Unreachable};
     pub use crate::name::{Name, redact};
     pub use crate::pool::{AcquireError, Lease, OwnedLease, Pool};
-    pub use crate::resource::{BoxError, LocalResource, Resource};
+    pub use crate::resource::{BoxError, Resource};
     pub use crate::scope::{
         Exit, LocalOpened, LocalScope, Opened, Scope, ScopeError, scope, scope_inline, scope_local,
         with_resource, with_resource_inline, with_resource_local,
@@ -81,8 +90,6 @@ mod holding {
 pub use holding::*;
 
 #[cfg(feature = "alloc")]
-mod alarm;
-#[cfg(feature = "alloc")]
 mod cause;
 #[cfg(feature = "alloc")]
 mod cleanup;
@@ -93,8 +100,6 @@ mod contain;
 #[cfg(feature = "alloc")]
 mod drive;
 #[cfg(feature = "alloc")]
-mod ending;
-#[cfg(feature = "alloc")]
 mod event;
 #[cfg(feature = "alloc")]
 mod failure;
@@ -103,13 +108,7 @@ pub mod group;
 #[cfg(feature = "alloc")]
 mod held;
 #[cfg(feature = "alloc")]
-mod hooks;
-#[cfg(feature = "alloc")]
-mod kernel;
-#[cfg(feature = "alloc")]
 mod lifecycle;
-#[cfg(feature = "alloc")]
-mod local_resource;
 #[cfg(feature = "alloc")]
 pub mod managed;
 #[cfg(feature = "alloc")]

@@ -5,7 +5,7 @@ use core::future::Future;
 
 use crate::ending::Why;
 use crate::hooks::Hooks;
-pub use crate::local_resource::LocalResource;
+pub(crate) use crate::local_resource::LocalResource;
 use crate::retry::{ErrorClass, Failure};
 
 /// The error type that every resource's own error can become.

@@ -151,6 +151,11 @@ mod with_std {
         message
     }
 
+    /// Wakes a task, whose waker may panic as any user code may.
+    pub(crate) fn wake_contained(waker: core::task::Waker) {
+        let _ = catch(|| waker.wake());
+    }
+
     /// Whether the current thread unwinds from a panic.
     #[inline]
     pub(crate) fn is_panicking() -> bool {
@@ -279,7 +284,11 @@ mod without_std {
         match payload {}
     }
 
-    #[cfg(feature = "alloc")]
+    /// Wakes a task; without `std` nothing can catch a panic.
+    pub(crate) fn wake_contained(waker: core::task::Waker) {
+        waker.wake();
+    }
+
     pub(crate) fn is_panicking() -> bool {
         false
     }

@@ -9,6 +9,8 @@ mod worlds;
 mod connection;
 #[path = "../contract.rs"]
 mod contract;
+#[path = "../fixed/mod.rs"]
+mod fixed;
 #[path = "../group/mod.rs"]
 mod group;
 #[path = "../managed/mod.rs"]

@@ -9,6 +9,7 @@ mod ended_runtimes;
 mod extremes;
 mod farewells;
 mod faults;
+mod fixed;
 mod group;
 mod hooks;
 mod managed;

@@ -39,12 +39,22 @@ impl core::fmt::Display for Refused {
 impl core::error::Error for Refused {}
 
 /// What is held: opened by one answer of the device, asked by another.
-#[cfg(feature = "alloc")]
 #[derive(Debug)]
 pub struct Device;
 
 #[cfg(feature = "alloc")]
 impl tenure_embassy::Resource for Device {
+    type Value = u32;
+    type Error = Refused;
+
+    async fn open(&self) -> Result<u32, Refused> {
+        answer().await
+    }
+}
+
+/// The same where there is no heap.
+#[cfg(not(feature = "alloc"))]
+impl tenure_embassy::LocalResource for Device {
     type Value = u32;
     type Error = Refused;
 

@@ -86,6 +86,11 @@ impl<S: Storage> Kernel<S> {
         (waiter, since, timekeeping)
     }
 
+    /// Returns `true` if another can join.
+    pub(crate) fn has_room(&mut self) -> bool {
+        self.queue.has_room()
+    }
+
     /// Returns `true` if values may have been gathered for somebody behind whom nobody would come before.
     #[inline]
     pub(crate) fn would_overtake(&self, request: &QueueRequest) -> bool {

@@ -85,3 +85,23 @@ impl<T: Copy, const MOST: usize> List<T> for FixedList<T, MOST> {
         item
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_removed_leaves_the_others_in_order() {
+        let mut list = FixedList::<u8, 4>::new(0);
+        for item in 1..=4 {
+            assert!(list.has_room());
+            list.push(item);
+        }
+        assert!(!list.has_room());
+        assert_eq!(list.remove(1), 2);
+        assert_eq!(*list, [1, 3, 4]);
+        assert_eq!(list.remove(2), 4);
+        list.push(5);
+        assert_eq!(*list, [1, 3, 5]);
+    }
+}

@@ -5,12 +5,12 @@ use core::fmt;
 use core::future::pending;
 
 use embassy_time::{Duration, Instant, Timer};
-use tenure_embassy::Resource;
+use tenure_embassy::LocalResource;
 
 /// How the bus is brought into order. A pool of one lends it to one task at a time.
 pub(crate) struct BusControl;
 
-impl Resource for BusControl {
+impl LocalResource for BusControl {
     type Value = Bus;
     type Error = BusError;
 

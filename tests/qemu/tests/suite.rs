@@ -41,6 +41,8 @@ mod connection;
 #[cfg(target_has_atomic = "ptr")]
 #[path = "../../contract.rs"]
 mod contract;
+#[path = "../../fixed/mod.rs"]
+mod fixed;
 #[path = "../../group/mod.rs"]
 mod group;
 #[path = "../../managed/mod.rs"]
