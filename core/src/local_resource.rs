@@ -6,11 +6,11 @@ use crate::ending::Why;
 use crate::hooks::Hooks;
 use crate::retry::{ErrorClass, Failure};
 
-/// The twin of [`Resource`] for values and futures that stay on one thread.
+/// The twin of [`Resource`](crate::Resource) for values and futures that stay on one thread.
 ///
-/// Everything in this crate is written against this trait, and every [`Resource`] is one. What it
+/// Everything in this crate is written against this trait, and every [`Resource`](crate::Resource) is one. What it
 /// cannot do is spawn its background work onto a runtime that moves tasks between threads: it is built
-/// with `build_local`, or with `build_with_runner`.
+/// with `build_local`, or with `build_with_runner`. A [`FixedPool`](crate::fixed::FixedPool) takes it where there is no heap.
 ///
 /// ```
 /// use std::rc::Rc;
@@ -28,16 +28,17 @@ use crate::retry::{ErrorClass, Failure};
 /// }
 /// ```
 pub trait LocalResource {
-    /// See [`Resource::Value`].
+    /// See [`Resource::Value`](crate::Resource::Value).
     type Value;
 
-    /// See [`Resource::Error`].
+    /// See [`Resource::Error`](crate::Resource::Error). Without a heap any type will do; whoever builds a holder on the heap shows
+    /// that it becomes a [`BoxError`](crate::BoxError).
     type Error: 'static;
 
-    /// See [`Resource::CHECKED`].
+    /// See [`Resource::CHECKED`](crate::Resource::CHECKED).
     const CHECKED: bool = false;
 
-    /// See [`Resource::EXCLUSIVE`].
+    /// See [`Resource::EXCLUSIVE`](crate::Resource::EXCLUSIVE).
     const EXCLUSIVE: bool = false;
 
     /// Which of the [hooks](Hooks) are written. Set it together with those methods: a
@@ -45,16 +46,16 @@ pub trait LocalResource {
     /// is not called.
     const HOOKS: Hooks = Hooks::NONE;
 
-    /// `true` if a value stays usable after its runtime has ended: see [`Resource::OUTLIVES_RUNTIME`].
+    /// `true` if a value stays usable after its runtime has ended: see [`Resource::OUTLIVES_RUNTIME`](crate::Resource::OUTLIVES_RUNTIME).
     const OUTLIVES_RUNTIME: bool = false;
 
-    /// See [`Resource::open`].
+    /// See [`Resource::open`](crate::Resource::open).
     ///
     /// # Errors
     /// Whatever keeps the value from being opened.
     fn open(&self) -> impl Future<Output = Result<Self::Value, Self::Error>>;
 
-    /// See [`Resource::close`].
+    /// See [`Resource::close`](crate::Resource::close).
     ///
     /// # Errors
     /// An error is counted and sent to the event sink.
@@ -64,7 +65,7 @@ pub trait LocalResource {
         core::future::ready(Ok(()))
     }
 
-    /// See [`Resource::check`].
+    /// See [`Resource::check`](crate::Resource::check).
     ///
     /// # Errors
     /// An error means that the value is not good.
@@ -152,25 +153,25 @@ pub trait LocalResource {
         core::future::ready(Ok(()))
     }
 
-    /// See [`Resource::is_broken`].
+    /// See [`Resource::is_broken`](crate::Resource::is_broken).
     fn is_broken(&self, value: &mut Self::Value) -> bool {
         let _ = value;
         false
     }
 
-    /// See [`Resource::classify`].
+    /// See [`Resource::classify`](crate::Resource::classify).
     fn classify(&self, failure: Failure<'_, Self::Error>) -> ErrorClass {
         let _ = failure;
         ErrorClass::Retry
     }
 
-    /// See [`Resource::counts_as_dead`].
+    /// See [`Resource::counts_as_dead`](crate::Resource::counts_as_dead).
     fn counts_as_dead(&self, failure: Failure<'_, Self::Error>) -> bool {
         let _ = failure;
         true
     }
 
-    /// See [`Resource::abandon`].
+    /// See [`Resource::abandon`](crate::Resource::abandon).
     fn abandon(&self, value: Self::Value, why: Why) {
         let _ = why;
         drop(value);
