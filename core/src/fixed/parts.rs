@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 
-use crate::sync::Lock;
+use crate::sync::StaticLock;
 
 /// Something that values need and that there is only once: buffers, pins, a peripheral, a session that is resumed.
 ///
@@ -51,7 +51,7 @@ use crate::sync::Lock;
 /// # });
 /// ```
 #[derive(Default)]
-pub struct Parts<T>(Lock<Option<T>>);
+pub struct Parts<T>(StaticLock<Option<T>>);
 
 impl<T> Parts<T> {
     /// Something that nobody has.
@@ -61,7 +61,7 @@ impl<T> Parts<T> {
     /// static BUFFER: Parts<[u8; 64]> = Parts::new([0; 64]);
     /// ```
     pub const fn new(parts: T) -> Self {
-        Self(Lock::new(Some(parts)))
+        Self(StaticLock::new(Some(parts)))
     }
 
     /// Takes it, unless somebody has it.
